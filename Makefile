@@ -1,0 +1,212 @@
+# make            build the program at build/reeve (release: -O2, hardened, warnings are errors)
+# make run        install what is missing, build, serve conf/reeve.ini on http://127.0.0.1:8080
+# make test       install what is missing, build, run all tests
+# make units      the unit tests alone; make integration: those on the real server alone
+# make asan       all tests under AddressSanitizer and UndefinedBehaviorSanitizer
+# make tsan       all tests under ThreadSanitizer
+# make fuzz       every fuzz target for FUZZ_SECONDS (default 60) each
+# make bench      reeve beside nginx and a raw epoll responder; writes docs/BENCHMARKS.md
+# make tidy       clang-tidy over the sources
+# make format     clang-format over the sources; make format-check only complains
+# make check      what must pass before a push: format-check, test, asan, tsan, tidy
+# make install    into $(DESTDIR)$(PREFIX) (default /usr/local)
+# make deps       install missing Debian packages; quiet when nothing is missing
+# make clean      remove build/
+# make help       this list
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+SHELL := /bin/bash
+
+VERSION := 0.1.0
+PREFIX ?= /usr/local
+FUZZ_SECONDS ?= 60
+BENCH_ARGS ?=
+TEST_ARGS ?=
+VARIANT ?= release
+JOBS ?= $(shell nproc)
+ifeq ($(filter -j% --jobserver%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(JOBS)
+endif
+
+OUT := build/$(VARIANT)
+PACKAGES := libevent libevent_pthreads inih spdlog re2
+
+# what each variant adds
+OPTIMISE_release := -O2 -g1 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fcf-protection
+OPTIMISE_asan := -O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+OPTIMISE_tsan := -O1 -g1 -fno-omit-frame-pointer -fsanitize=thread
+OPTIMISE_fuzz := -O1 -g1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+LINK_release := -Wl,-z,relro,-z,now -Wl,--as-needed
+LINK_asan := -fsanitize=address,undefined
+LINK_tsan := -fsanitize=thread
+LINK_fuzz := -fsanitize=address,undefined
+
+CXX := $(if $(filter fuzz,$(VARIANT)),clang++,g++)
+CC := $(if $(filter fuzz,$(VARIANT)),clang,gcc)
+OPTIMISE := $(OPTIMISE_$(VARIANT))
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wold-style-cast -Wnon-virtual-dtor -Werror
+# tsan does not model fences, which libstdc++ and fmt mention; g++ says so at each
+WARN += $(if $(filter tsan,$(VARIANT)),-Wno-tsan)
+# the code that sanitizers add makes g++ 12 see uninitialised values inside the standard library
+WARN += $(if $(filter asan tsan,$(VARIANT)),-Wno-maybe-uninitialized)
+LLHTTP := /usr/share/llhttp
+LLHTTP_INCLUDE := /usr/share/include/llhttp
+SYSTEM_INCLUDE = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PACKAGES))) -isystem $(LLHTTP_INCLUDE)
+CXXFLAGS = -std=c++20 -pipe -fPIE -pthread $(OPTIMISE) $(WARN) -I. $(SYSTEM_INCLUDE) -DREEVE_VERSION='"$(VERSION)"'
+CFLAGS = -std=c11 -pipe -fPIE $(OPTIMISE) -w -I$(LLHTTP_INCLUDE)
+LDFLAGS = -pthread -pie $(LINK_$(VARIANT))
+LDLIBS = $(shell pkg-config --libs $(PACKAGES))
+CXXFLAGS := $(CXXFLAGS)
+LDLIBS := $(LDLIBS)
+
+SOURCES := $(filter-out master/main.cpp,$(sort $(shell find conf ipc master worker -name '*.cpp')))
+UNIT_TESTS := $(sort $(shell find tests/conf tests/ipc tests/master tests/worker -name '*_test.cpp')) tests/main.cpp
+INTEGRATION_TESTS := $(sort $(wildcard tests/integration/*.cpp)) tests/main.cpp
+FUZZERS := $(sort $(wildcard tests/fuzz/*_fuzz.cpp))
+ALL_CODE = $(shell find conf ipc master worker tests -name '*.cpp' -o -name '*.h')
+
+objects = $(patsubst %.cpp,$(OUT)/%.o,$(1))
+LIBRARY := $(OUT)/libreeve.a
+LLHTTP_OBJECTS := $(OUT)/llhttp/llhttp.o $(OUT)/llhttp/api.o $(OUT)/llhttp/http.o
+PROGRAM := $(if $(filter release,$(VARIANT)),build/reeve,$(OUT)/reeve)
+
+.PHONY: all run test units integration asan tsan fuzz fuzz-build bench tidy format format-check check install deps clean help program tests
+all: program
+program: $(PROGRAM)
+tests: $(OUT)/units $(OUT)/integration
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+
+# ---- delivery -----------------------------------------------------------------------------------
+
+DEPS_BUILD := g++ make pkg-config libevent-dev libinih-dev libspdlog-dev libfmt-dev libre2-dev \
+	libexpected-dev libcli11-dev nlohmann-json3-dev node-llhttp
+DEPS_TEST := catch2 curl brotli zstd
+DEPS_LINT := clang clang-tidy clang-format libclang-rt-14-dev
+DEPS_BENCH := nginx-light wrk apache2-utils nghttp2-client python3 gnuplot-nox iproute2 procps
+
+define install_missing
+	@missing=""; for package in $(1); do \
+	  dpkg-query -W -f='$${db:Status-Status}\n' $$package 2>/dev/null | grep -qx installed || missing="$$missing $$package"; done; \
+	if [ -n "$$missing" ]; then \
+	  echo "installing Debian packages:$$missing"; \
+	  sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	  $$sudo apt-get update -qq && \
+	  $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null || \
+	  { echo "could not install:$$missing" >&2; exit 1; }; \
+	fi
+endef
+
+deps:
+	$(call install_missing,$(DEPS_BUILD) $(DEPS_TEST))
+deps-lint:
+	$(call install_missing,$(DEPS_LINT))
+deps-bench:
+	$(call install_missing,$(DEPS_BUILD) $(DEPS_BENCH))
+.PHONY: deps-lint deps-bench
+
+# A second make reads pkg-config anew, after deps has installed what it reads.
+run: deps
+	@$(MAKE) program
+	@mkdir -p build/run
+	@exec build/reeve -c conf/reeve.ini
+
+test: deps
+	@$(MAKE) program tests
+	@$(MAKE) units integration -j1
+
+units: $(OUT)/units
+	@$(OUT)/units $(TEST_ARGS)
+integration: $(OUT)/integration $(PROGRAM)
+	@REEVE=$(abspath $(PROGRAM)) $(OUT)/integration $(TEST_ARGS)
+
+asan tsan: deps
+	@$(MAKE) VARIANT=$@ program tests
+	@$(MAKE) VARIANT=$@ units integration -j1
+
+fuzz: deps deps-lint
+	@$(MAKE) VARIANT=fuzz fuzz-build
+	@for target in $(FUZZERS); do name=$$(basename $$target .cpp); \
+	  mkdir -p build/fuzz/found/$$name tests/fuzz/corpus/$$name; \
+	  echo "== $$name, $(FUZZ_SECONDS) s"; \
+	  build/fuzz/$$name -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -print_final_stats=0 -verbosity=0 \
+	    -artifact_prefix=build/fuzz/found/$$name- build/fuzz/found/$$name tests/fuzz/corpus/$$name || exit 1; \
+	done
+fuzz-build: $(patsubst tests/fuzz/%.cpp,$(OUT)/%,$(FUZZERS))
+
+bench: deps deps-bench
+	@$(MAKE) program build/bench/raw_epoll
+	@python3 tests/bench/run.py --reeve build/reeve --raw build/bench/raw_epoll $(BENCH_ARGS)
+build/bench/raw_epoll: tests/bench/raw_epoll.cpp
+	@mkdir -p $(@D)
+	g++ -std=c++20 -O2 -Wall -Wextra -o $@ $<
+
+tidy: deps deps-lint
+	@printf '%s\n' $(SOURCES) master/main.cpp | xargs -P $(JOBS) -n 4 \
+	  clang-tidy --quiet --warnings-as-errors='*' 2>/dev/null -- $(filter-out -fstack-clash-protection -fcf-protection -Werror,$(CXXFLAGS)) -Wno-unknown-warning-option
+format: deps-lint
+	@clang-format -i $(ALL_CODE)
+format-check: deps-lint
+	@clang-format --dry-run -Werror $(ALL_CODE)
+
+check:
+	@$(MAKE) format-check
+	@$(MAKE) test
+	@$(MAKE) asan
+	@$(MAKE) tsan
+	@$(MAKE) tidy
+
+install: program
+	install -D -m 755 build/reeve $(DESTDIR)$(PREFIX)/sbin/reeve
+	install -d $(DESTDIR)$(PREFIX)/share/reeve/site
+	install -m 644 conf/site/* $(DESTDIR)$(PREFIX)/share/reeve/site/
+	install -D -m 644 conf/reeve.ini $(DESTDIR)$(PREFIX)/share/reeve/reeve.ini
+	install -D -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/reeve/README.md
+
+clean:
+	rm -rf build
+
+# ---- objects ------------------------------------------------------------------------------------
+
+$(PROGRAM): $(OUT)/master/main.o $(LIBRARY)
+	@echo "link  $@"
+	@$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(LIBRARY): $(call objects,$(SOURCES)) $(LLHTTP_OBJECTS)
+	@rm -f $@
+	@ar rcs $@ $^
+
+$(OUT)/units: $(call objects,$(UNIT_TESTS)) $(LIBRARY)
+	@echo "link  $@"
+	@$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(OUT)/integration: $(call objects,$(INTEGRATION_TESTS)) $(LIBRARY)
+	@echo "link  $@"
+	@$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(OUT)/%_fuzz: $(OUT)/tests/fuzz/%_fuzz.o $(LIBRARY)
+	@echo "link  $@"
+	@$(CXX) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
+
+# the tests share Catch2's large header, compiled once
+$(OUT)/tests/pch.h.gch: tests/pch.h Makefile
+	@mkdir -p $(@D)
+	@echo "pch   $<"
+	@$(CXX) $(CXXFLAGS) -x c++-header -o $@ $<
+$(OUT)/tests/%_test.o: tests/%_test.cpp $(OUT)/tests/pch.h.gch Makefile
+	@mkdir -p $(@D)
+	@echo "c++   $<"
+	@$(CXX) $(CXXFLAGS) -include $(OUT)/tests/pch.h -MMD -MP -c -o $@ $<
+
+$(OUT)/%.o: %.cpp Makefile
+	@mkdir -p $(@D)
+	@echo "c++   $<"
+	@$(CXX) $(CXXFLAGS) -MMD -MP -c -o $@ $<
+$(OUT)/llhttp/%.o: $(LLHTTP)/%.c Makefile
+	@mkdir -p $(@D)
+	@echo "cc    $<"
+	@$(CC) $(CFLAGS) -c -o $@ $<
+.SECONDARY:
+
+-include $(shell find $(OUT) -name '*.d' 2>/dev/null)

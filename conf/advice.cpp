@@ -1,0 +1,105 @@
+#include "conf/check.h"
+
+#include <algorithm>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "conf/units.h"
+
+namespace conf {
+namespace {
+
+void advise_execution(const Config& config, const Origins& origins, unsigned cores, Report& report) {
+    const auto& execution = config.execution;
+    if (cores != 0 && execution.workers > cores)
+        report.advise(
+            place_of(origins.execution, "workers"),
+            fmt::format("workers: {} are more than the {} cores of this machine", execution.workers, cores));
+    if (execution.open_file_cache != 0 && execution.open_file_cache_small > execution.open_file_cache_memory)
+        report.advise(
+            place_of(origins.execution, "open_file_cache_small"),
+            fmt::format("open_file_cache_small: one file may fill all of open_file_cache_memory, {}",
+                        print_size(execution.open_file_cache_memory)));
+    const auto needed = [&](const Server& server) {
+        return server.limits.connections_max + execution.open_file_cache;
+    };
+    std::uint64_t most = 0;
+    for (const auto& server : config.servers) most = std::max(most, needed(server));
+    if (config.reeve.open_files != 0 && config.reeve.open_files < most)
+        report.advise(
+            place_of(origins.reeve, "open_files"),
+            fmt::format(
+                "open_files: {} are fewer than the {} that connections_max and open_file_cache may take",
+                config.reeve.open_files, most));
+}
+
+void advise_server(const Server& server, const Section* origin, const Config& config, Report& report) {
+    const auto& limits = server.limits;
+    if (limits.body_max == 0)
+        report.advise(place_of(origin, "body_max"), "body_max: request bodies have no bound");
+    if (limits.uri_max > limits.header_max)
+        report.advise(place_of(origin, "uri_max"),
+                      fmt::format("uri_max: never reached, header_max ends a header at {}",
+                                  print_size(limits.header_max)));
+    const bool reached = std::any_of(config.routes.begin(), config.routes.end(), [&](const Route& route) {
+        return route.servers.empty() ||
+               std::find(route.servers.begin(), route.servers.end(), server.name) != route.servers.end();
+    });
+    if (!reached)
+        report.advise(
+            origin == nullptr ? Place{} : origin->place,
+            fmt::format("no route leads to [server {}]: every request is answered 404", server.name));
+}
+
+/// A socket on every address of the machine takes what is meant for one of them, or fails to bind beside it.
+void advise_overlap(const Config& config, const Origins& origins, Report& report) {
+    const auto is_any = [](const Address& address) {
+        return address.host == "0.0.0.0" || address.host == "::";
+    };
+    std::vector<const Address*> any;
+    for (const auto& server : config.servers)
+        for (const auto& listen : server.listen)
+            if (is_any(listen.address)) any.push_back(&listen.address);
+    for (std::size_t i = 0; i < origins.servers.size(); ++i) {
+        for (std::size_t n = 0; n < config.servers[i].listen.size(); ++n) {
+            const auto& address = config.servers[i].listen[n].address;
+            const auto covers = [&](const Address* wide) {
+                return wide->family == address.family && wide->port == address.port;
+            };
+            const auto wide = std::find_if(any.begin(), any.end(), covers);
+            if (!is_any(address) && wide != any.end())
+                report.advise(place_of(origins.servers[i], "listen", n),
+                              fmt::format("listen: {} is part of {}, which another line binds",
+                                          address.text(), (*wide)->text()));
+        }
+    }
+}
+
+void advise_route(const Route& route, const Section* origin, Report& report) {
+    if (route.limits.body_max == 0u)
+        report.advise(place_of(origin, "body_max"), "body_max: request bodies have no bound");
+    if (route.handler == Route::Handler::files && route.files.root == "/")
+        report.advise(place_of(origin, "files"), "files: serves the whole file system");
+    if (route.handler == Route::Handler::files && route.files.expires && !route.files.cache_control.empty())
+        report.advise(place_of(origin, "expires"),
+                      "expires: cache_control is set too, and is what caches go by");
+}
+
+}  // namespace
+
+void advise(const Config& config, const Origins& origins, unsigned cores, Report& report) {
+    advise_execution(config, origins, cores, report);
+    for (std::size_t i = 0; i < config.servers.size(); ++i)
+        advise_server(config.servers[i], i < origins.servers.size() ? origins.servers[i] : nullptr, config,
+                      report);
+    advise_overlap(config, origins, report);
+    for (std::size_t i = 0; i < config.routes.size(); ++i)
+        advise_route(config.routes[i], origins.routes.at(i), report);
+    if (config.reeve.drain_delay >= config.reeve.shutdown_timeout)
+        report.advise(place_of(origins.reeve, "drain_delay"),
+                      fmt::format("drain_delay: leaves a drain no time, shutdown_timeout is {}",
+                                  print_time(config.reeve.shutdown_timeout)));
+}
+
+}  // namespace conf

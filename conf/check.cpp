@@ -1,0 +1,238 @@
+#include "conf/check.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "conf/nearest.h"
+#include "conf/words.h"
+
+namespace conf {
+namespace {
+
+/// The first value that stands twice in `list`, or its end.
+template <class List>
+auto repeated(const List& list) {
+    std::set<typename List::value_type> seen;
+    return std::find_if(list.begin(), list.end(), [&](const auto& one) { return !seen.insert(one).second; });
+}
+
+/// Empty lists mean "all of them".
+bool overlap(const std::vector<std::string>& a, const std::vector<std::string>& b) {
+    return a.empty() || b.empty() || std::any_of(a.begin(), a.end(), [&](const auto& one) {
+               return std::find(b.begin(), b.end(), one) != b.end();
+           });
+}
+
+class Checks {
+ public:
+    Checks(const Config& config, const Origins& origins, Report& report)
+        : config_(config), origins_(origins), report_(report) {}
+
+    void run() {
+        for (std::size_t i = 0; i < config_.servers.size(); ++i) check_server(i);
+        for (std::size_t i = 0; i < config_.routes.size(); ++i) check_route(i);
+        check_paths();
+    }
+
+ private:
+    struct Use {
+        std::size_t server;
+        const Listen* listen;
+        Place place;
+    };
+
+    /// Of the servers; the one that `complete` adds stands nowhere.
+    [[nodiscard]] const Section* server_origin(std::size_t i) const {
+        return i < origins_.servers.size() ? origins_.servers[i] : nullptr;
+    }
+
+    void check_server(std::size_t i) {
+        const auto& server = config_.servers[i];
+        const auto* origin = server_origin(i);
+        check_error_pages(server.error_page, origin);
+        if (!is_sound(origin, "listen")) return;
+        for (std::size_t n = 0; n < server.listen.size(); ++n)
+            check_listen(i, server.listen[n], place_of(origin, "listen", n));
+        if (is_sound(origin, "name")) check_hosts(i);
+    }
+
+    void check_listen(std::size_t i, const Listen& listen, Place place) {
+        auto& uses = addresses_[listen.address.text()];
+        for (const auto& use : uses) {
+            const auto where = report_.refer(use.place, place);
+            if (use.server == i)
+                return report_.refuse(place, fmt::format("listen: {} stands already in this server, at {}",
+                                                         listen.address.text(), where));
+            if (use.listen->backlog != listen.backlog)
+                return report_.refuse(
+                    place, fmt::format("listen: {} has backlog={} here and backlog={} at {}",
+                                       listen.address.text(), listen.backlog, use.listen->backlog, where));
+            if (use.listen->fallback && listen.fallback)
+                return report_.refuse(place, fmt::format("listen: {} has its `default` already, at {}",
+                                                         listen.address.text(), where));
+        }
+        uses.push_back({i, &listen, place});
+    }
+
+    /// A request must find one server: no name twice on an address, and one server at most without any.
+    void check_hosts(std::size_t i) {
+        const auto& server = config_.servers[i];
+        const auto* origin = server_origin(i);
+        if (const auto twice = repeated(server.hosts); twice != server.hosts.end())
+            return report_.refuse(place_of_word(origin, "name", *twice),
+                                  fmt::format("name: {} stands twice in this server", *twice));
+        const auto hosts = server.hosts.empty() ? std::vector<std::string>{""} : server.hosts;
+        for (const auto& host : hosts) {
+            for (const auto& listen : server.listen) {
+                const auto address = listen.address.text();
+                const auto [first, fresh] = hosts_.try_emplace({address, host}, i);
+                if (fresh || first->second == i) continue;
+                const auto place = place_of_word(origin, "name", host);
+                const auto where =
+                    report_.refer(place_of_word(server_origin(first->second), "name", host), place);
+                report_.refuse(
+                    place, host.empty()
+                               ? fmt::format("name: none here, and none at {}: both would take all on {}",
+                                             where, address)
+                               : fmt::format("name: {} is taken on {} already, at {}", host, address, where));
+                break;  // once a host is enough
+            }
+        }
+    }
+
+    void check_route(std::size_t i) {
+        const auto& route = config_.routes[i];
+        const auto* origin = origins_.routes.at(i);
+        check_route_servers(route, origin);
+        check_error_pages(route.error_page, origin);
+        if (const auto twice = repeated(route.methods); twice != route.methods.end())
+            report_.refuse(place_of_word(origin, "methods", *twice),
+                           fmt::format("methods: {} stands twice", *twice));
+        const auto& attempts = route.files.try_list;
+        for (std::size_t n = 0; n + 1 < attempts.size(); ++n)
+            if (attempts[n].starts_with('='))
+                report_.refuse(place_of_word(origin, "try", attempts[n]),
+                               fmt::format("try: the status {} may only be the last", attempts[n]));
+        if (route.handler == Route::Handler::files && route.files.strip_prefix &&
+            route.path.kind != PathMatch::Kind::prefix)
+            report_.refuse(place_of(origin, "strip_prefix"),
+                           "strip_prefix: this route's path is not a prefix");
+        if (is_sound(origin, "path") && is_sound(origin, "server") && is_sound(origin, "methods"))
+            check_route_path(i);
+    }
+
+    void check_route_servers(const Route& route, const Section* origin) {
+        std::vector<std::string_view> names;
+        for (const auto& server : config_.servers) names.push_back(server.name);
+        for (const auto& name : route.servers)
+            if (std::find(names.begin(), names.end(), name) == names.end())
+                report_.refuse(place_of_word(origin, "server", name),
+                               fmt::format("server: there is no [server {}]{}", name, hint(name, names)));
+        if (const auto twice = repeated(route.servers); twice != route.servers.end())
+            report_.refuse(place_of_word(origin, "server", *twice),
+                           fmt::format("server: {} stands twice", *twice));
+    }
+
+    void check_route_path(std::size_t i) {
+        const auto& route = config_.routes[i];
+        auto& same = paths_[{route.path.kind, route.path.text}];
+        for (const auto other : same) {
+            const auto& before = config_.routes[other];
+            if (!overlap(before.servers, route.servers) || !overlap(before.methods, route.methods)) continue;
+            const auto place = place_of(origins_.routes.at(i), "path");
+            report_.refuse(place,
+                           fmt::format("path: [route {}] at {} takes {} already", before.name,
+                                       report_.refer(place_of(origins_.routes.at(other), "path"), place),
+                                       shown(route.path.text)));
+            break;
+        }
+        same.push_back(i);
+    }
+
+    void check_error_pages(const std::vector<ErrorPage>& pages, const Section* origin) {
+        if (!is_sound(origin, "error_page")) return;
+        std::map<std::uint16_t, Place> seen;
+        for (std::size_t n = 0; n < pages.size(); ++n) {
+            const auto place = place_of(origin, "error_page", n);
+            for (const auto status : pages[n].statuses) {
+                const auto [first, fresh] = seen.try_emplace(status, place);
+                if (fresh) continue;
+                report_.refuse(place, fmt::format("error_page: {} has its page already, at {}", status,
+                                                  report_.refer(first->second, place)));
+                break;
+            }
+        }
+    }
+
+    /// One path, one use: a socket or a pid file over a log would destroy it.
+    void check_paths() {
+        claim(config_.reeve.pid_file, "pid_file", place_of(origins_.reeve, "pid_file"));
+        claim(config_.reeve.control, "control", place_of(origins_.reeve, "control"));
+        if (config_.reeve.error_log.path != "stderr")
+            claim(config_.reeve.error_log.path, "error_log", place_of(origins_.reeve, "error_log"));
+        for (std::size_t i = 0; i < config_.servers.size(); ++i) {
+            const auto& server = config_.servers[i];
+            claim(server.access_log.path, "access_log", place_of(server_origin(i), "access_log"));
+            if (!is_sound(server_origin(i), "listen")) continue;
+            for (std::size_t n = 0; n < server.listen.size(); ++n)
+                if (server.listen[n].address.family == Address::Family::unix_path)
+                    claim(server.listen[n].address.host, "listen", place_of(server_origin(i), "listen", n));
+        }
+    }
+
+    void claim(const std::string& path, std::string_view key, Place place) {
+        if (path.empty()) return;
+        const auto [first, fresh] = claims_.try_emplace(path, key, place);
+        const auto& [other, there] = first->second;
+        if (fresh || other == key || (other == "error_log" && key == "access_log")) return;
+        report_.refuse(place, fmt::format("{}: {} is `{}` already, at {}", key, path, other,
+                                          report_.refer(there, place)));
+    }
+
+    const Config& config_;
+    const Origins& origins_;
+    Report& report_;
+    std::map<std::string, std::vector<Use>> addresses_;                 // address: who listens there
+    std::map<std::pair<std::string, std::string>, std::size_t> hosts_;  // address and host: the server
+    std::map<std::pair<PathMatch::Kind, std::string>, std::vector<std::size_t>> paths_;  // path: its routes
+    std::map<std::string, std::pair<std::string_view, Place>> claims_;  // file: key and where
+};
+
+}  // namespace
+
+void check(const Config& config, const Origins& origins, Report& report) {
+    Checks(config, origins, report).run();
+}
+
+Place place_of(const Section* section, std::string_view key, std::size_t nth) {
+    if (section == nullptr) return {};
+    for (const auto& entry : section->entries)
+        if (entry.key == key && !entry.refused && !entry.value.empty() && nth-- == 0) return entry.place;
+    return section->place;
+}
+
+Place place_of_word(const Section* section, std::string_view key, std::string_view word) {
+    Place place = place_of(section, key);
+    if (section == nullptr) return place;
+    for (const auto& entry : section->entries) {
+        if (entry.key != key || entry.refused) continue;
+        const auto words = split_words(entry.value);
+        if (words && std::any_of(words->begin(), words->end(), [&](const Word& one) {
+                return one.text == word || lower_case(one.text) == word;
+            }))
+            place = entry.place;  // the last: of two, the one too many
+    }
+    return place;
+}
+
+bool is_sound(const Section* section, std::string_view key) {
+    return section == nullptr ||
+           std::none_of(section->entries.begin(), section->entries.end(),
+                        [&](const Entry& entry) { return entry.key == key && entry.refused; });
+}
+
+}  // namespace conf

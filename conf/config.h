@@ -1,0 +1,205 @@
+// conf/config.h: every setting, its unit and its default.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace conf {
+
+using Milliseconds = std::chrono::milliseconds;
+
+/// A count that the machine may decide: `auto` is 0.
+constexpr std::uint32_t automatic = 0;
+
+enum class LogLevel : std::uint8_t { trace, debug, info, warn, error, critical, off };
+enum class LogFormat : std::uint8_t { text, json };
+enum class Accept : std::uint8_t { reuseport, shared };
+enum class Model : std::uint8_t { event };
+
+/// `error_log = stderr info`: where, and from which level on.
+struct ErrorLog {
+    std::string path = "stderr";  ///< "stderr" or an absolute path
+    LogLevel level = LogLevel::info;
+    bool operator==(const ErrorLog&) const = default;
+};
+
+/// [reeve]: the daemon itself.
+struct Reeve {
+    std::string user;      ///< whom workers run as when the master is root; empty: www-data
+    std::string pid_file;  ///< empty: none
+    std::string control;   ///< path of the control socket; empty: none
+    ErrorLog error_log;
+    LogFormat error_log_format = LogFormat::text;
+    bool daemon = false;
+    Milliseconds start_timeout{30'000};     ///< until every worker is READY
+    Milliseconds shutdown_timeout{30'000};  ///< how long a drain may take
+    Milliseconds drain_delay{0};            ///< on QUIT: `ready` says no, connections are still accepted
+    Milliseconds watchdog{10'000};          ///< a silent loop is steered around after a quarter of it
+    std::uint64_t open_files = 0;           ///< RLIMIT_NOFILE of a worker; 0: as high as the system lets
+    bool operator==(const Reeve&) const = default;
+};
+
+/// [execution]: section 1's knobs.
+struct Execution {
+    Model model = Model::event;
+    std::uint32_t workers = automatic;  ///< 0: one a CPU
+    Accept accept = Accept::reuseport;
+    /// The open-file cache of each loop.
+    std::uint32_t open_file_cache = 1000;                ///< entries; 0: no cache
+    Milliseconds open_file_cache_valid{1000};            ///< looked at again after this
+    Milliseconds open_file_cache_inactive{60'000};       ///< closed when unused for this
+    std::uint64_t open_file_cache_memory = 64ull << 20;  ///< bytes of contents kept, at most
+    std::uint64_t open_file_cache_small = 64ull << 10;   ///< larger files are not kept in memory
+    bool operator==(const Execution&) const = default;
+};
+
+/// What `listen` binds.
+struct Address {
+    enum class Family : std::uint8_t { ipv4, ipv6, unix_path };
+    Family family = Family::ipv4;
+    std::string host;        ///< numeric, without brackets; "0.0.0.0" and "::" for any; path for unix_path
+    std::uint16_t port = 0;  ///< 0 for unix_path
+
+    /// As it reads in logs: "127.0.0.1:80", "[::1]:80", "unix:/run/x.sock".
+    [[nodiscard]] std::string text() const;
+    bool operator==(const Address&) const = default;
+};
+
+/// `listen = 0.0.0.0:8080 backlog=511 default`.
+struct Listen {
+    Address address;
+    std::uint32_t backlog = 4096;  ///< the kernel cuts it at net.core.somaxconn
+    bool fallback = false;         ///< `default`: serves requests whose Host no server on this address names
+    bool operator==(const Listen&) const = default;
+};
+
+/// Times and sizes of one connection; a route may narrow those in `RouteLimits`.
+struct Limits {
+    std::uint64_t header_max = 32ull << 10;  ///< bytes of request line and header
+    std::uint64_t uri_max = 8ull << 10;
+    std::uint64_t body_max = 1ull << 20;          ///< 0: none
+    Milliseconds header_timeout{60'000};          ///< from the first byte to the end of the header
+    Milliseconds body_timeout{60'000};            ///< between two reads of the body
+    Milliseconds send_timeout{60'000};            ///< between two writes of the response
+    Milliseconds keepalive_timeout{75'000};       ///< 0: no keep-alive
+    std::uint64_t keepalive_requests = 1000;      ///< per connection
+    std::uint64_t connections_max = 16ull << 10;  ///< per worker, over all servers: the largest counts
+    bool operator==(const Limits&) const = default;
+};
+
+struct RouteLimits {
+    std::optional<std::uint64_t> body_max;
+    std::optional<Milliseconds> body_timeout;
+    std::optional<Milliseconds> send_timeout;
+    std::optional<Milliseconds> keepalive_timeout;
+    std::optional<std::uint64_t> keepalive_requests;
+    bool operator==(const RouteLimits&) const = default;
+};
+
+/// `access_log = /var/log/reeve/access.log [combined|json|FORMAT]`, `access_log = off`.
+struct AccessLog {
+    std::string path;                 ///< empty: off; "stdout" and "stderr" are the daemon's own
+    std::string format = "combined";  ///< "combined", "json", or a text with $variables
+    bool operator==(const AccessLog&) const = default;
+};
+
+struct Header {
+    std::string name, value;
+    bool operator==(const Header&) const = default;
+};
+
+/// `error_page = 404 500 /error.html`.
+struct ErrorPage {
+    std::vector<std::uint16_t> statuses;
+    std::string target;  ///< a path on the same server
+    bool operator==(const ErrorPage&) const = default;
+};
+
+/// [server NAME].
+struct Server {
+    std::string name;
+    std::vector<Listen> listen;      ///< default when none is written: 127.0.0.1:8080
+    std::vector<std::string> hosts;  ///< `name =`: lower case; "*.example.org", "example.*"; empty: any
+    AccessLog access_log;
+    Limits limits;
+    std::vector<Header> add_header;
+    std::vector<ErrorPage> error_page;
+    bool operator==(const Server&) const = default;
+};
+
+/// How a route's `path` is compared.
+struct PathMatch {
+    enum class Kind : std::uint8_t { prefix, exact, regex };
+    Kind kind = Kind::prefix;
+    std::string text = "/";
+    bool operator==(const PathMatch&) const = default;
+};
+
+enum class Autoindex : std::uint8_t { off, html, json };
+
+/// `files = ROOT` and what belongs to it.
+struct Files {
+    std::string root;  ///< absolute
+    std::vector<std::string> index{"index.html"};
+    std::vector<std::string> try_list;  ///< `try`: paths with $path; the last may be `=404`
+    Autoindex autoindex = Autoindex::off;
+    bool symlinks = false;                ///< follow links that leave the root
+    bool dotfiles = false;                ///< serve names that begin with a dot
+    bool precompressed = true;            ///< .br, .zst, .gz siblings
+    bool strip_prefix = false;            ///< look for what follows the route's `path`, not for all of it
+    std::optional<Milliseconds> expires;  ///< `expires = 1h`: Cache-Control max-age and Expires
+    std::string cache_control;            ///< `cache_control = no-cache`: the value as written
+    bool operator==(const Files&) const = default;
+};
+
+/// `respond = 200 "text"`; the body may hold $variables.
+struct Respond {
+    std::uint16_t status = 200;
+    std::string body;
+    std::string type = "text/plain; charset=utf-8";  ///< `content_type`
+    bool operator==(const Respond&) const = default;
+};
+
+/// `redirect = 301 https://$host$uri`; the status may be left out (302).
+struct Redirect {
+    std::uint16_t status = 302;
+    std::string location;
+    bool operator==(const Redirect&) const = default;
+};
+
+enum class Health : std::uint8_t { live, ready };
+
+/// [route NAME]: exactly one of the handlers.
+struct Route {
+    enum class Handler : std::uint8_t { files, respond, redirect, health, status };
+
+    std::string name;
+    std::vector<std::string> servers;  ///< names of servers; empty: every server
+    PathMatch path;
+    std::vector<std::string> methods;  ///< upper case; empty: what the handler knows
+    Handler handler = Handler::files;
+    Files files;
+    Respond respond;
+    Redirect redirect;
+    Health health = Health::live;
+    RouteLimits limits;
+    std::vector<Header> add_header;
+    std::vector<ErrorPage> error_page;
+    bool operator==(const Route&) const = default;
+};
+
+/// A default-constructed Config is valid and is what an empty file means; `load` adds the server that is
+/// there when none is written.
+struct Config {
+    std::string path;  ///< the file it came from, absolute; empty: none
+    Reeve reeve;
+    Execution execution;
+    std::vector<Server> servers;  ///< in file order
+    std::vector<Route> routes;    ///< in file order
+    bool operator==(const Config&) const = default;
+};
+
+}  // namespace conf

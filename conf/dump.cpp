@@ -1,0 +1,47 @@
+#include <string>
+
+#include <fmt/format.h>
+
+#include "conf/load.h"
+#include "conf/settings.h"
+
+namespace conf {
+namespace {
+
+template <class Section>
+bool is_used(const Setting<Section>&, const Section&) {
+    return true;
+}
+
+/// What another handler would use is refused in this route, so it is not shown.
+bool is_used(const Setting<Route>& row, const Route& route) {
+    return row.used_by.value_or(route.handler) == route.handler;
+}
+
+/// Every setting below its comment; one without a value stays a comment.
+template <class Section>
+void write(std::string& out, std::string_view header, const Settings<Section>& rows, const Section& section) {
+    out += fmt::format("\n[{}]\n", header);
+    for (const auto& row : rows) {
+        if (!is_used(row, section)) continue;
+        out += fmt::format("; {}\n", row.comment);
+        const auto values = row.write(section);
+        if (values.empty()) out += fmt::format("; {} =\n", row.key);
+        for (const auto& value : values) out += fmt::format("{} = {}\n", row.key, value);
+    }
+}
+
+}  // namespace
+
+std::string dump(const Config& given) {
+    Config config = given;
+    complete(config);
+    std::string out = "; The effective configuration: every setting, written or not.\n";
+    write(out, "reeve", reeve_settings(), config.reeve);
+    write(out, "execution", execution_settings(), config.execution);
+    for (const auto& server : config.servers) write(out, "server " + server.name, server_settings(), server);
+    for (const auto& route : config.routes) write(out, "route " + route.name, route_settings(), route);
+    return out;
+}
+
+}  // namespace conf

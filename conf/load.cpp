@@ -1,0 +1,45 @@
+#include "conf/load.h"
+
+#include <filesystem>
+#include <thread>
+#include <utility>
+
+#include "conf/check.h"
+#include "conf/document.h"
+#include "conf/sections.h"
+#include "conf/settings.h"
+
+namespace conf {
+namespace {
+
+using Result = tl::expected<Loaded, std::vector<Error>>;
+
+Result finish(Document document, std::string path, Report& report) {
+    Loaded loaded;
+    loaded.config.path = std::move(path);
+    if (document.folders.empty()) return tl::unexpected(report.errors());  // there was no file to read
+    const auto origins = read_sections(document, loaded.config, report);
+    complete(loaded.config);
+    check(loaded.config, origins, report);
+    if (report.refused()) return tl::unexpected(report.errors());
+
+    advise(loaded.config, origins, std::thread::hardware_concurrency(), report);
+    loaded.advice = report.advice();
+    return loaded;
+}
+
+}  // namespace
+
+Result load(const std::string& path) {
+    Report report;
+    std::error_code failure;
+    auto absolute = std::filesystem::absolute(path, failure).lexically_normal().string();
+    return finish(read_document(path, report), failure ? path : std::move(absolute), report);
+}
+
+Result load_text(std::string_view text, const std::string& name) {
+    Report report;
+    return finish(read_document_text(text, name, report), {}, report);
+}
+
+}  // namespace conf

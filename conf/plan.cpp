@@ -1,0 +1,28 @@
+#include "conf/plan.h"
+
+#include <algorithm>
+
+namespace conf {
+
+std::vector<Listen> listen_plan(const Config& config) {
+    std::vector<Listen> plan;
+    for (const auto& server : config.servers) {
+        for (const auto& listen : server.listen) {
+            const auto same = [&](const Listen& other) { return other.address == listen.address; };
+            if (std::none_of(plan.begin(), plan.end(), same)) plan.push_back(listen);
+        }
+    }
+    return plan;
+}
+
+std::vector<std::string> access_log_paths(const Config& config) {
+    std::vector<std::string> paths;
+    for (const auto& server : config.servers) {
+        const auto& path = server.access_log.path;
+        if (!path.empty() && std::find(paths.begin(), paths.end(), path) == paths.end())
+            paths.push_back(path);
+    }
+    return paths;
+}
+
+}  // namespace conf

@@ -1,0 +1,18 @@
+// conf/plan.h: what a Config asks of the outside, each thing once.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "conf/config.h"
+
+namespace conf {
+
+/// The distinct addresses of all servers, in file order; index i is "address i" everywhere.
+[[nodiscard]] std::vector<Listen> listen_plan(const Config& config);
+
+/// The distinct files of all access logs, in file order; index i is "access log i" everywhere.
+/// "stdout" and "stderr" stand among them as they are.
+[[nodiscard]] std::vector<std::string> access_log_paths(const Config& config);
+
+}  // namespace conf

@@ -1,0 +1,257 @@
+#include "conf/settings.h"
+
+#include <fmt/format.h>
+
+#include "conf/address.h"
+#include "conf/http_types.h"
+#include "conf/types.h"
+
+namespace conf {
+namespace {
+
+using namespace std::chrono_literals;
+using Handler = Route::Handler;
+
+constexpr std::uint64_t kib = 1024, mib = 1024 * kib, gib = 1024 * mib;
+constexpr Milliseconds day = 24h;
+constexpr std::uint64_t many = 1'000'000'000;
+
+// Bounds that a server and its routes share.
+constexpr Size body_size{0, 1024 * gib};
+constexpr Time wait_time{1ms, day};
+constexpr Time keepalive_time{0ms, day};
+constexpr Number<std::uint64_t> keepalive_number{1, many};
+
+/// The row is used by one handler only.
+Setting<Route> used_by(Handler handler, Setting<Route> row) {
+    row.used_by = handler;
+    return row;
+}
+
+/// The row chooses the handler, and reads as a value only where it did.
+Setting<Route> choosing(Handler handler, Setting<Route> row) {
+    row.used_by = handler;
+    row.is_handler = true;
+    row.write = [handler, write = std::move(row.write)](const Route& route) {
+        return route.handler == handler ? write(route) : std::vector<std::string>();
+    };
+    return row;
+}
+
+/// Status and body of a Respond, which has its type from another row.
+struct RespondParts {
+    auto operator()(Route& route) const { return std::tie(route.respond.status, route.respond.body); }
+    auto operator()(const Route& route) const { return std::tie(route.respond.status, route.respond.body); }
+};
+
+/// A row that holds no value: `status = on`.
+struct NothingHeld {
+    auto operator()(const Route&) const { return On::Nothing{}; }
+};
+
+template <class Section>
+std::string default_of(const Setting<Section>& row, const Section& section) {
+    return fmt::format("{}", fmt::join(row.write(section), " "));
+}
+
+template <class Section>
+void describe(std::string_view kind, const Settings<Section>& rows, const Section& defaults,
+              std::vector<Described>& all) {
+    for (const auto& row : rows)
+        all.push_back(
+            {kind, row.key, row.comment, row.is_handler ? std::string() : default_of(row, defaults)});
+}
+
+Server default_server() {
+    Server server;
+    server.listen.push_back({{Address::Family::ipv4, "127.0.0.1", 8080}});
+    return server;
+}
+
+}  // namespace
+
+const Settings<Reeve>& reeve_settings() {
+    static const Settings<Reeve> rows{
+        scalar<Reeve>("user", &Reeve::user, UserName{},
+                      "whom workers run as when the master is root; www-data unless set"),
+        scalar<Reeve>("pid_file", &Reeve::pid_file, Path{true}, "holds the pid of the master that serves"),
+        scalar<Reeve>("control", &Reeve::control, Path{true, socket_path_bytes_max},
+                      "Unix socket of `reeve -s` and `reeve status`"),
+        scalar<Reeve>(
+            "error_log", &Reeve::error_log, ErrorLogType{},
+            "stderr or a path, and from which level on: trace, debug, info, warn, error, critical, off"),
+        scalar<Reeve>("error_log_format", &Reeve::error_log_format,
+                      Choice<LogFormat>{{{"text", LogFormat::text}, {"json", LogFormat::json}}},
+                      "text or json"),
+        scalar<Reeve>("daemon", &Reeve::daemon, Switch{},
+                      "on: leave the terminal once every worker is ready"),
+        scalar<Reeve>("start_timeout", &Reeve::start_timeout, Time{1ms, day}, "until every worker is ready"),
+        scalar<Reeve>("shutdown_timeout", &Reeve::shutdown_timeout, Time{1ms, day},
+                      "how long a drain may take"),
+        scalar<Reeve>("drain_delay", &Reeve::drain_delay, Time{0ms, day},
+                      "on QUIT `ready` says no for so long before connections are refused; 0: not at all"),
+        scalar<Reeve>("watchdog", &Reeve::watchdog, Time{100ms, day},
+                      "a worker silent for so long is ended and replaced"),
+        scalar<Reeve>("open_files", &Reeve::open_files, Number<std::uint64_t>{64, many, "auto"},
+                      "descriptors a worker may have; auto: as many as the system lets"),
+    };
+    return rows;
+}
+
+const Settings<Execution>& execution_settings() {
+    static const Settings<Execution> rows{
+        scalar<Execution>("model", &Execution::model, Choice<Model>{{{"event", Model::event}}},
+                          "how work is spread: event, one loop a process"),
+        scalar<Execution>("workers", &Execution::workers, Number<std::uint32_t>{1, 256, "auto"},
+                          "worker processes, 1 to 256; auto: one a CPU"),
+        scalar<Execution>("accept", &Execution::accept,
+                          Choice<Accept>{{{"reuseport", Accept::reuseport}, {"shared", Accept::shared}}},
+                          "reuseport: a socket a worker; shared: one socket for all"),
+        scalar<Execution>("open_file_cache", &Execution::open_file_cache,
+                          Number<std::uint32_t>{1, 10'000'000, "off"},
+                          "open files each worker remembers, or off"),
+        scalar<Execution>("open_file_cache_valid", &Execution::open_file_cache_valid, Time{0ms, day},
+                          "a remembered file is looked at again after this; 0: at every use"),
+        scalar<Execution>("open_file_cache_inactive", &Execution::open_file_cache_inactive, Time{1ms, day},
+                          "a file not used for so long is forgotten"),
+        scalar<Execution>("open_file_cache_memory", &Execution::open_file_cache_memory, Size{0, 1024 * gib},
+                          "contents each worker keeps in memory, at most; 0: none"),
+        scalar<Execution>("open_file_cache_small", &Execution::open_file_cache_small, Size{0, gib},
+                          "larger files are not kept in memory; 0: none is"),
+    };
+    return rows;
+}
+
+const Settings<Server>& server_settings() {
+    const auto limit = [](auto member) { return in(&Server::limits, member); };
+    static const Settings<Server> rows{
+        list<Server>("listen", &Server::listen, ListenType{},
+                     "HOST:PORT, PORT, [IPV6]:PORT or unix:PATH; options backlog=N, default"),
+        list<Server>("name", &Server::hosts, HostNames{},
+                     "host names it answers to, also *.example.org and example.*; none: any"),
+        scalar<Server>("access_log", &Server::access_log, AccessLogType{},
+                       "off, or a path (stdout, stderr) and combined, json or a text with $variables"),
+        scalar<Server>("header_max", limit(&Limits::header_max), Size{512, 16 * mib},
+                       "bytes of request line and header; beyond: 431"),
+        scalar<Server>("uri_max", limit(&Limits::uri_max), Size{64, 16 * mib},
+                       "bytes of the request target; beyond: 414"),
+        scalar<Server>("body_max", limit(&Limits::body_max), body_size,
+                       "bytes of a request body; beyond: 413; 0: no limit"),
+        scalar<Server>("header_timeout", limit(&Limits::header_timeout), wait_time,
+                       "from the first byte to the end of the header; then 408"),
+        scalar<Server>("body_timeout", limit(&Limits::body_timeout), wait_time,
+                       "between two reads of the body"),
+        scalar<Server>("send_timeout", limit(&Limits::send_timeout), wait_time,
+                       "between two writes of the response"),
+        scalar<Server>("keepalive_timeout", limit(&Limits::keepalive_timeout), keepalive_time,
+                       "how long an idle connection is kept; 0: no keep-alive"),
+        scalar<Server>("keepalive_requests", limit(&Limits::keepalive_requests), keepalive_number,
+                       "requests a connection may bring"),
+        scalar<Server>("connections_max", limit(&Limits::connections_max),
+                       Number<std::uint64_t>{1, 10'000'000},
+                       "connections a worker holds; the largest of all servers counts"),
+        list<Server>("add_header", &Server::add_header, HeaderType{},
+                     "`Name: value`, added to every response"),
+        list<Server>("error_page", &Server::error_page, ErrorPageType{},
+                     "`404 500 /page.html`: statuses 400 to 599 and the path to serve instead"),
+    };
+    return rows;
+}
+
+const Settings<Route>& route_settings() {
+    const auto files = [](auto row) { return used_by(Handler::files, std::move(row)); };
+    const auto limit = [](auto member) { return in(&Route::limits, member); };
+    static const Settings<Route> rows{
+        list<Route>("server", &Route::servers, SectionNames{}, "servers it belongs to; none: every server"),
+        scalar<Route>("path", &Route::path, PathMatchType{},
+                      "/prefix/ (the longest wins), `= /exact`, or `~ REGEX` (RE2)"),
+        list<Route>("methods", &Route::methods, Methods{}, "methods it takes; none: what the handler knows"),
+
+        choosing(Handler::files, scalar<Route>("files", in(&Route::files, &Files::root), Path{},
+                                               "handler: serves the files below this folder")),
+        files(list<Route>("index", in(&Route::files, &Files::index), IndexNames{},
+                          "files that stand for their folder, first found; off: none", "off")),
+        files(list<Route>("try", in(&Route::files, &Files::try_list), TryList{},
+                          "paths tried in turn, `$path $path.html /index.html`; the last may be =404")),
+        files(scalar<Route>("autoindex", in(&Route::files, &Files::autoindex),
+                            Choice<Autoindex>{{{"off", Autoindex::off},
+                                               {"html", Autoindex::html},
+                                               {"json", Autoindex::json},
+                                               {"on", Autoindex::html}}},
+                            "list folders without an index: off, html (or on), json")),
+        files(scalar<Route>("symlinks", in(&Route::files, &Files::symlinks), Switch{},
+                            "on: follow symbolic links that leave the folder")),
+        files(scalar<Route>("dotfiles", in(&Route::files, &Files::dotfiles), Switch{},
+                            "on: serve names that begin with a dot")),
+        files(scalar<Route>("precompressed", in(&Route::files, &Files::precompressed), Switch{},
+                            "send .br, .zst and .gz siblings to whoever takes them")),
+        files(scalar<Route>("strip_prefix", in(&Route::files, &Files::strip_prefix), Switch{},
+                            "on: look for what follows the route's path, not for all of the path")),
+        files(scalar<Route>("expires", in(&Route::files, &Files::expires), Optional<Time>{{0ms, 3650 * day}},
+                            "how long a client may keep a file: max-age and Expires; 0: not at all")),
+        files(scalar<Route>("cache_control", in(&Route::files, &Files::cache_control), FieldValue{},
+                            "the value of Cache-Control as it stands")),
+
+        choosing(Handler::respond,
+                 scalar<Route>("respond", RespondParts{}, RespondType{},
+                               "handler: answers with a status and a text, `200 \"text\"`")),
+        used_by(Handler::respond, scalar<Route>("content_type", in(&Route::respond, &Respond::type),
+                                                FieldValue{}, "the type of that text")),
+        choosing(
+            Handler::redirect,
+            scalar<Route>("redirect", &Route::redirect, RedirectType{},
+                          "handler: sends to another place, `301 https://$host$uri`; 302 without a status")),
+        choosing(Handler::health,
+                 scalar<Route>("health", &Route::health,
+                               Choice<Health>{{{"live", Health::live}, {"ready", Health::ready}}},
+                               "handler: live, or ready, which fails first when draining")),
+        choosing(Handler::status,
+                 scalar<Route>("status", NothingHeld{}, On{},
+                               "handler: on: what the server is doing, as a page and as JSON")),
+
+        scalar<Route>("body_max", limit(&RouteLimits::body_max), Optional<Size>{body_size},
+                      "as in its server unless set"),
+        scalar<Route>("body_timeout", limit(&RouteLimits::body_timeout), Optional<Time>{wait_time},
+                      "as in its server unless set"),
+        scalar<Route>("send_timeout", limit(&RouteLimits::send_timeout), Optional<Time>{wait_time},
+                      "as in its server unless set"),
+        scalar<Route>("keepalive_timeout", limit(&RouteLimits::keepalive_timeout),
+                      Optional<Time>{keepalive_time}, "as in its server unless set"),
+        scalar<Route>("keepalive_requests", limit(&RouteLimits::keepalive_requests),
+                      Optional<Number<std::uint64_t>>{keepalive_number}, "as in its server unless set"),
+        list<Route>("add_header", &Route::add_header, HeaderType{}, "`Name: value`, added to every response"),
+        list<Route>("error_page", &Route::error_page, ErrorPageType{},
+                    "`404 500 /page.html`: statuses 400 to 599 and the path to serve instead"),
+    };
+    return rows;
+}
+
+std::string_view key_of(Route::Handler handler) {
+    for (const auto& row : route_settings())
+        if (row.is_handler && row.used_by == handler) return row.key;
+    std::abort();  // every handler has its row
+}
+
+std::vector<Described> described() {
+    std::vector<Described> all;
+    describe("reeve", reeve_settings(), Reeve{}, all);
+    describe("execution", execution_settings(), Execution{}, all);
+    describe("server", server_settings(), default_server(), all);
+    describe("route", route_settings(), Route{}, all);
+    return all;
+}
+
+const std::vector<std::string_view>& section_kinds() {
+    static const std::vector<std::string_view> kinds{"reeve", "execution", "server", "route"};
+    return kinds;
+}
+
+bool is_named(std::string_view kind) { return kind == "server" || kind == "route"; }
+
+void complete(Config& config) {
+    if (config.servers.empty()) config.servers.emplace_back().name = "default";
+    for (auto& server : config.servers)
+        if (server.listen.empty()) server.listen = default_server().listen;
+}
+
+}  // namespace conf

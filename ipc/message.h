@@ -1,0 +1,93 @@
+// ipc/message.h: everything master and worker can say to each other.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <tuple>
+#include <variant>
+#include <vector>
+
+#include "ipc/result.h"
+
+namespace ipc {
+
+/// Bumped when a frame's layout changes; the first byte of every frame.
+constexpr std::uint8_t protocol_version = 1;
+/// No frame is longer; texts are cut to fit before they are encoded.
+constexpr std::size_t frame_bytes_max = 4096;
+/// A longer text loses its end when it is encoded.
+constexpr std::size_t text_bytes_max = 2048;
+
+/// Worker to master: I can serve; my listeners may listen. `Serve` is the answer.
+struct Ready {
+    static constexpr std::uint8_t kind = 1;
+    static auto fields(auto& m) { return std::tie(m.slot); }
+    std::uint32_t slot = 0;
+};
+/// Worker to master: I cannot serve, and why; the exit follows.
+struct Failed {
+    static constexpr std::uint8_t kind = 2;
+    static auto fields(auto& m) { return std::tie(m.why); }
+    std::string why;
+};
+/// Master to worker: `ready` answers 503 from now on; keep accepting.
+struct Unready {
+    static constexpr std::uint8_t kind = 3;
+    static auto fields(auto&) { return std::tie(); }
+};
+/// Master to worker: accept no more, finish what you hold, leave within `limit_ms`.
+struct Drain {
+    static constexpr std::uint8_t kind = 4;
+    static auto fields(auto& m) { return std::tie(m.limit_ms); }
+    std::uint32_t limit_ms = 0;
+};
+/// Master to worker: leave now.
+struct Stop {
+    static constexpr std::uint8_t kind = 5;
+    static auto fields(auto&) { return std::tie(); }
+};
+/// Master to worker, with the opened descriptors attached: write your logs there from now on.
+/// Descriptor i belongs to access log i of the seat; the last one is the error log.
+struct Reopen {
+    static constexpr std::uint8_t kind = 6;
+    static auto fields(auto& m) { return std::tie(m.request); }
+    std::uint32_t request = 0;  ///< repeated in the answer
+};
+/// Worker to master: done; nothing is written to the old files any more.
+struct Reopened {
+    static constexpr std::uint8_t kind = 7;
+    static auto fields(auto& m) { return std::tie(m.request); }
+    std::uint32_t request = 0;
+};
+/// Master to worker, with a listening socket attached: take what waits in this sibling's queue too.
+struct Adopt {
+    static constexpr std::uint8_t kind = 8;
+    static auto fields(auto& m) { return std::tie(m.slot, m.listener); }
+    std::uint32_t slot = 0;      ///< whose queue it is
+    std::uint32_t listener = 0;  ///< index of the address
+};
+/// Master to worker: let that slot's queues go again; its own worker is back.
+struct Release {
+    static constexpr std::uint8_t kind = 9;
+    static auto fields(auto& m) { return std::tie(m.slot); }
+    std::uint32_t slot = 0;
+};
+
+/// Master to worker, once, after Ready: your listeners listen, accept from now on. A socket that does not
+/// listen yet reads as hung up in epoll and fails accept4() with EINVAL, so wait for this.
+struct Serve {
+    static constexpr std::uint8_t kind = 10;
+    static auto fields(auto&) { return std::tie(); }
+};
+
+using Message = std::variant<Ready, Failed, Unready, Drain, Stop, Reopen, Reopened, Adopt, Release, Serve>;
+
+/// One frame: version, kind, then the fields in order, little-endian; a text is a length and its bytes.
+[[nodiscard]] std::vector<std::byte> encode(const Message& message);
+
+/// Fails on another version, an unknown kind, missing bytes, or bytes left over.
+[[nodiscard]] Result<Message> decode(std::span<const std::byte> frame);
+
+}  // namespace ipc

@@ -1,0 +1,40 @@
+// ipc/seat.h: what the master hands a worker at birth; all they share afterwards is messages.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ipc/channel.h"
+#include "ipc/scoreboard.h"
+#include "ipc/unique_fd.h"
+
+namespace ipc {
+
+/// One listening socket that a worker may accept from.
+struct SeatListener {
+    UniqueFd socket;
+    std::uint32_t address = 0;  ///< index into `conf::listen_plan`
+    /// How to accept. False: the socket is non-blocking, put it into the loop; with `reuseport` it is ours
+    /// alone, a Unix socket is every worker's (so accept until EAGAIN, or one at a time). True (`shared`):
+    /// all workers have this very socket and it blocks, so that one thread a worker waits in accept4() and
+    /// each connection wakes exactly one of them. It must never be made non-blocking: that would hold for
+    /// everyone.
+    bool blocking = false;
+};
+
+/// A worker's place: slot, generation, sockets, channel. The worker owns all of it.
+struct Seat {
+    std::uint32_t slot = 0;
+    std::uint32_t generation = 1;
+    std::uint32_t workers = 1;     ///< how many there are
+    int master_pid = 0;            ///< to notice a master that died before PDEATHSIG was set
+    std::uint64_t started_ms = 0;  ///< CLOCK_MONOTONIC when the master started
+    std::vector<SeatListener> listeners;
+    std::vector<UniqueFd> access_logs;  ///< one a distinct path, in order of `conf::access_log_paths`
+    Channel channel{UniqueFd()};
+    WorkerCell* cell = nullptr;              ///< ours; lives longer than the worker
+    const Scoreboard* scoreboard = nullptr;  ///< everyone's, to show
+};
+
+}  // namespace ipc

@@ -1,0 +1,68 @@
+// master/command_line.cpp: CLI11's options and what they mean together.
+#include "master/command_line.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+namespace master {
+namespace {
+
+constexpr const char* installed_config = "/etc/reeve/reeve.ini";
+constexpr const char* source_tree_config = "conf/reeve.ini";
+
+std::string default_config() {
+    return ::access(installed_config, F_OK) == 0 ? installed_config : source_tree_config;
+}
+
+}  // namespace
+
+std::variant<CommandLine, Leave> parse_command_line(int argc, const char* const* argv) {
+    using Action = CommandLine::Action;
+    CommandLine asked;
+    bool check = false, dump = false, version = false, build = false;
+
+    CLI::App app("reeve: a multi-process HTTP server", "reeve");
+    app.set_help_flag("-h,--help", "show this and leave");
+    app.fallthrough();
+    app.add_option("-c", asked.config, "configuration file")->type_name("FILE");
+    app.add_flag("-t", check, "check the configuration and leave");
+    app.add_flag("-T", dump, "show the effective configuration, with every default");
+    app.add_option("-s", asked.signal, "tell the running master, and wait for the outcome")
+        ->check(CLI::IsMember({"stop", "quit", "reload", "reopen", "upgrade"}))
+        ->option_text("stop|quit|reload|reopen|upgrade");
+    app.add_flag("-v", version, "show the version");
+    app.add_flag("-V", build, "show the version and what it was built with");
+    app.add_option("--control", asked.control, "control socket of the running master")->type_name("PATH");
+    auto* status = app.add_subcommand("status", "show processes and listeners");
+    status->add_flag("--json", asked.json, "as JSON");
+
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::CallForHelp&) {
+        std::fputs(app.help().c_str(), stdout);
+        return Leave{0};
+    } catch (const CLI::Error& wrong) {
+        std::fprintf(stderr, "reeve: %s\nreeve -h shows what there is\n", wrong.what());
+        return Leave{2};
+    }
+    const int actions = int{check} + int{dump} + int{version} + int{build} + int{!asked.signal.empty()} +
+                        int{status->parsed()};
+    if (actions > 1) {
+        std::fprintf(
+            stderr,
+            "reeve: one thing at a time: -t, -T, -s, -v, -V or status\nreeve -h shows what there is\n");
+        return Leave{2};
+    }
+    if (asked.config.empty()) asked.config = default_config();
+    if (status->parsed()) asked.action = Action::status;
+    if (!asked.signal.empty()) asked.action = Action::signal;
+    if (check) asked.action = Action::check;
+    if (dump) asked.action = Action::dump;
+    if (version) asked.action = Action::version;
+    if (build) asked.action = Action::build;
+    return asked;
+}
+
+}  // namespace master

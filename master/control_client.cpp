@@ -1,0 +1,55 @@
+// master/control_client.cpp: one line there, everything until end-of-file back.
+#include "master/control_client.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <string_view>
+
+#include "master/unix_socket.h"
+
+namespace master {
+namespace {
+
+/// Until the first line of the answer; the longest a command takes that is not a stop.
+constexpr int answer_ms = 60'000;
+constexpr std::string_view ok = "ok\n";
+constexpr std::string_view error = "error: ";
+
+ipc::Result<std::string> read_all(int socket) {
+    std::string answer;
+    std::array<char, 16'384> bytes{};
+    for (;;) {
+        // Once there is an answer, the end comes by itself: the master's own limits bound a stop.
+        pollfd waiting{.fd = socket, .events = POLLIN, .revents = 0};
+        const int ready = ::poll(&waiting, 1, answer.empty() ? answer_ms : -1);
+        if (ready == 0) return ipc::failure("the master does not answer");
+        const auto size = ready < 0 ? -1 : ::recv(socket, bytes.data(), bytes.size(), 0);
+        if (size < 0 && errno == EINTR) continue;
+        if (size < 0 && errno == ECONNRESET) return answer;
+        if (size < 0) return ipc::system_error("read the master's answer");
+        if (size == 0) return answer;
+        answer.append(bytes.data(), static_cast<std::size_t>(size));
+    }
+}
+
+}  // namespace
+
+ipc::Result<std::string> control(const std::string& path, const std::string& command) {
+    auto socket = connect_unix(path, false);
+    if (!socket) return tl::make_unexpected(std::move(socket.error()));
+    const std::string line = command + "\n";
+    if (::send(socket->get(), line.data(), line.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(line.size()))
+        if (errno != EPIPE) return ipc::system_error("send the command");  // a refusal is there to be read
+
+    auto answer = read_all(socket->get());
+    if (!answer) return answer;
+    const std::string_view text = *answer;
+    if (text.starts_with(ok)) return std::string(text.substr(ok.size()));
+    if (text.starts_with(error))
+        return ipc::failure(std::string(text.substr(error.size(), text.find('\n') - error.size())));
+    return ipc::failure("the master ended without an answer");
+}
+
+}  // namespace master

@@ -1,0 +1,81 @@
+// master/slot.h: one worker's place: the process in it now, and what is known of those before.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "ipc/channel.h"
+#include "ipc/event.h"
+#include "ipc/scoreboard.h"
+#include "master/backoff.h"
+#include "master/child.h"
+
+namespace master {
+
+class Slot;
+
+/// Whoever decides about slots. Calls come from the loop, never from within a call to the slot.
+class SlotOwner {
+ public:
+    virtual ~SlotOwner() = default;
+    virtual void on_message(Slot& slot, const ipc::Message& message) = 0;
+    /// The process is gone and collected; `slot` is free for the next.
+    virtual void on_end(Slot& slot, const Ending& ending) = 0;
+};
+
+/// Runs a process at a time and talks to it. Policy (who lives, when) is the owner's.
+class Slot {
+ public:
+    /// `owner` and `loop` outlive this.
+    Slot(SlotOwner& owner, event_base& loop, std::uint32_t index)
+        : owner_(owner), loop_(loop), index_(index) {}
+    Slot(const Slot&) = delete;
+    Slot& operator=(const Slot&) = delete;
+
+    /// Forks. The child keeps `keep` and its end of the channel, which `body` gets.
+    [[nodiscard]] ipc::Result<void> spawn(std::vector<int> keep,
+                                          const std::function<int(ipc::Channel)>& body);
+
+    [[nodiscard]] std::uint32_t index() const noexcept { return index_; }
+    [[nodiscard]] bool running() const noexcept { return static_cast<bool>(child_); }
+    /// Of the process that runs, or that ran last; to show, not to signal.
+    [[nodiscard]] pid_t pid() const noexcept { return pid_; }
+    /// A worker whose channel is full or broken does not listen to us any more: it is killed.
+    void tell(const ipc::Message& message, std::span<const int> descriptors = {});
+    void signal(int number) const noexcept { child_.signal(number); }
+    /// Kills a worker that breaks the rules, and says which.
+    void punish(const std::string& why);
+
+    // What the owner keeps about the slot.
+    ipc::SlotState state = ipc::SlotState::empty;
+    Backoff backoff;
+    std::uint64_t started_ms = 0;  ///< when the process was forked; monotonic, as all times here
+    std::uint64_t ready_ms = 0;    ///< when it said READY; 0: not yet
+    std::uint64_t due_ms = 0;      ///< starting: too late; backing_off: next start; stuck: KILL; 0: nothing
+    std::uint32_t restarts = 0;    ///< processes that ended unasked
+    std::uint32_t failed_starts = 0;       ///< in a row
+    std::uint32_t reopen_asked = 0;        ///< the last `Reopen` sent
+    std::uint32_t reopen_done = 0;         ///< the last `Reopened` received
+    std::optional<std::uint32_t> adopter;  ///< the slot that takes what waits in our queues
+
+ private:
+    void on_channel(short what);
+    void on_silence(short what);
+    void on_exit(short what);
+    /// True when there may be more.
+    bool hear_one();
+
+    SlotOwner& owner_;
+    event_base& loop_;
+    std::uint32_t index_;
+    Child child_;
+    pid_t pid_ = -1;
+    ipc::Channel channel_{ipc::UniqueFd()};
+    ipc::Event readable_, leaving_, ended_;
+};
+
+}  // namespace master

@@ -1,0 +1,164 @@
+// master/status.cpp: the scoreboard, the slots and /proc, in tables and in JSON.
+#include "master/status.h"
+
+#include <spdlog/fmt/fmt.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace master {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// "1d 2h", "3h 4m", "5m 6s", "7.8s".
+std::string duration(std::uint64_t ms) {
+    const std::uint64_t seconds = ms / 1000;
+    if (seconds >= 86'400) return fmt::format("{}d {}h", seconds / 86'400, seconds % 86'400 / 3600);
+    if (seconds >= 3600) return fmt::format("{}h {}m", seconds / 3600, seconds % 3600 / 60);
+    if (seconds >= 60) return fmt::format("{}m {}s", seconds / 60, seconds % 60);
+    return fmt::format("{:.1f}s", static_cast<double>(ms) / 1000);
+}
+
+std::string mebibytes(std::uint64_t bytes) {
+    return fmt::format("{:.1f}M", static_cast<double>(bytes) / (1024.0 * 1024.0));
+}
+
+std::string slots_text(const ListenerStatus& listener) {
+    if (listener.slots.empty()) return "-";
+    return fmt::format("{}", fmt::join(listener.slots, ","));
+}
+
+Json usage_json(const ProcessUsage& usage) {
+    return {{"cpu_seconds", usage.cpu_seconds}, {"rss_bytes", usage.rss_bytes}};
+}
+
+Json worker_json(const WorkerStatus& worker) {
+    Json json{{"slot", worker.slot},
+              {"pid", worker.pid},
+              {"state", worker.state},
+              {"generation", worker.generation},
+              {"age_seconds", static_cast<double>(worker.age_ms) / 1000},
+              {"restarts", worker.restarts},
+              {"connections", worker.connections},
+              {"accepted_total", worker.accepted},
+              {"requests_total", worker.requests},
+              {"bytes_in_total", worker.bytes_in},
+              {"bytes_out_total", worker.bytes_out},
+              {"refused_total", worker.refused},
+              {"accept_pauses_total", worker.accept_pauses},
+              {"log_lines_lost_total", worker.log_lines_lost},
+              {"slow_turns_total", worker.slow_turns},
+              {"in_flight", worker.in_flight}};
+    auto& statuses = json["responses_total"] = Json::object();
+    statuses["none"] = worker.statuses[0];
+    for (std::size_t hundred = 1; hundred < worker.statuses.size(); ++hundred)
+        statuses[fmt::format("{}xx", hundred)] = worker.statuses[hundred];
+    json["heartbeat_age_seconds"] =
+        worker.heartbeat_age_ms ? Json(static_cast<double>(*worker.heartbeat_age_ms) / 1000) : Json();
+    json.update(usage_json(worker.usage));
+    return json;
+}
+
+}  // namespace
+
+std::vector<WorkerStatus> worker_statuses(const Supervisor& supervisor, const ipc::Scoreboard& board,
+                                          std::uint64_t now) {
+    std::vector<WorkerStatus> all;
+    for (const auto& slot : supervisor.slots()) {
+        const auto& loop = board.worker(slot->index()).loop;
+        WorkerStatus worker;
+        worker.slot = slot->index();
+        worker.state = ipc::name(slot->state);
+        worker.generation = supervisor.generation();
+        worker.restarts = slot->restarts;
+        worker.connections = loop.connections.get();
+        worker.accepted = loop.accepted.get();
+        worker.requests = loop.requests.get();
+        for (std::size_t index = 0; index < worker.statuses.size(); ++index)
+            worker.statuses[index] = loop.statuses[index].get();
+        worker.bytes_in = loop.bytes_in.get();
+        worker.bytes_out = loop.bytes_out.get();
+        worker.refused = loop.refused.get();
+        worker.accept_pauses = loop.accept_pauses.get();
+        worker.log_lines_lost = loop.log_lines_lost.get();
+        worker.slow_turns = loop.slow_turns.get();
+        if (slot->running()) {
+            worker.pid = slot->pid();
+            worker.age_ms = now - slot->started_ms;
+            worker.in_flight = loop.in_flight.text();
+            worker.usage = process_usage(slot->pid()).value_or(ProcessUsage{});
+            if (const auto beat = loop.heartbeat_ms.get(); beat >= slot->started_ms)
+                worker.heartbeat_age_ms = now > beat ? now - beat : 0;
+        }
+        all.push_back(std::move(worker));
+    }
+    return all;
+}
+
+std::vector<ListenerStatus> listener_statuses(const Listeners& listeners) {
+    std::vector<ListenerStatus> all;
+    for (const auto& listener : listeners.all()) {
+        ListenerStatus status;
+        status.address = listener.plan().address.text();
+        status.accept = listener.per_slot() ? "reuseport" : "shared";
+        status.backlog = listener.plan().backlog;
+        status.pending = listener.pending();
+        if (listener.per_slot()) status.slots = listener.group();
+        std::sort(status.slots.begin(), status.slots.end());
+        all.push_back(std::move(status));
+    }
+    return all;
+}
+
+std::string status_text(const Status& status) {
+    const auto& master = status.master;
+    std::string out = fmt::format("reeve {}  pid {}  {}  generation {}  up {}  rss {}\n", REEVE_VERSION,
+                                  master.pid, master.state, master.generation, duration(master.age_ms),
+                                  mebibytes(master.usage.rss_bytes));
+    out += fmt::format("configuration {}\n\n", master.config.empty() ? "-" : master.config);
+    out += fmt::format(
+        "{:>6} {:>8} {:<11} {:>3} {:>9} {:>8} {:>8} {:>10} {:>12} {:>8} {:>8} {:>8} {:>9} {:>8}  {}\n",
+        "worker", "pid", "state", "gen", "age", "restarts", "conns", "accepted", "requests", "4xx", "5xx",
+        "cpu s", "rss", "beat ms", "in flight");
+    for (const auto& worker : status.workers)
+        out += fmt::format(
+            "{:>6} {:>8} {:<11} {:>3} {:>9} {:>8} {:>8} {:>10} {:>12} {:>8} {:>8} {:>8.2f} {:>9} {:>8}  {}\n",
+            worker.slot, worker.pid == 0 ? "-" : std::to_string(worker.pid), worker.state, worker.generation,
+            duration(worker.age_ms), worker.restarts, worker.connections, worker.accepted, worker.requests,
+            worker.statuses[4], worker.statuses[5], worker.usage.cpu_seconds,
+            mebibytes(worker.usage.rss_bytes),
+            worker.heartbeat_age_ms ? std::to_string(*worker.heartbeat_age_ms) : "-",
+            worker.in_flight.empty() ? "-" : worker.in_flight);
+    out +=
+        fmt::format("\n{:<40} {:<10} {:>8} {:>8}  {}\n", "listener", "accept", "backlog", "waiting", "slots");
+    for (const auto& listener : status.listeners)
+        out += fmt::format("{:<40} {:<10} {:>8} {:>8}  {}\n", listener.address, listener.accept,
+                           listener.backlog, listener.pending ? std::to_string(*listener.pending) : "-",
+                           slots_text(listener));
+    return out;
+}
+
+std::string status_json(const Status& status) {
+    Json master{{"pid", status.master.pid},
+                {"version", REEVE_VERSION},
+                {"state", status.master.state},
+                {"generation", status.master.generation},
+                {"age_seconds", static_cast<double>(status.master.age_ms) / 1000},
+                {"config", status.master.config}};
+    master.update(usage_json(status.master.usage));
+    Json workers = Json::array();
+    for (const auto& worker : status.workers) workers.push_back(worker_json(worker));
+    Json listeners = Json::array();
+    for (const auto& listener : status.listeners)
+        listeners.push_back({{"address", listener.address},
+                             {"accept", listener.accept},
+                             {"backlog", listener.backlog},
+                             {"pending", listener.pending ? Json(*listener.pending) : Json()},
+                             {"slots", listener.slots}});
+    const Json all{{"master", master}, {"workers", workers}, {"listeners", listeners}};
+    return all.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace master

@@ -1,0 +1,61 @@
+// master/status.h: what `reeve status` tells, as values and as text.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "master/listeners.h"
+#include "master/process_usage.h"
+#include "master/supervisor.h"
+
+namespace master {
+
+struct MasterStatus {
+    int pid = 0;
+    std::string state;
+    std::string config;  ///< path of the file
+    std::uint32_t generation = 1;
+    std::uint64_t age_ms = 0;
+    ProcessUsage usage;
+};
+
+struct WorkerStatus {
+    std::uint32_t slot = 0;
+    int pid = 0;  ///< 0: no process
+    std::string state;
+    std::uint32_t generation = 1;
+    std::uint64_t age_ms = 0;
+    std::uint32_t restarts = 0;
+    std::uint64_t connections = 0, accepted = 0, requests = 0;
+    std::array<std::uint64_t, 6> statuses{};  ///< [0]: closed without an answer; [n]: n00 to n99
+    std::uint64_t bytes_in = 0, bytes_out = 0;
+    std::uint64_t refused = 0, accept_pauses = 0, log_lines_lost = 0, slow_turns = 0;
+    std::optional<std::uint64_t> heartbeat_age_ms;
+    std::string in_flight;  ///< empty: none
+    ProcessUsage usage;
+};
+
+struct ListenerStatus {
+    std::string address, accept;
+    std::uint32_t backlog = 0;
+    std::optional<std::uint32_t> pending;  ///< connections that wait for an accept
+    std::vector<std::uint32_t> slots;      ///< slots that listen on a socket of their own
+};
+
+struct Status {
+    MasterStatus master;
+    std::vector<WorkerStatus> workers;
+    std::vector<ListenerStatus> listeners;
+};
+
+/// `now`: CLOCK_MONOTONIC in ms.
+[[nodiscard]] std::vector<WorkerStatus> worker_statuses(const Supervisor& supervisor,
+                                                        const ipc::Scoreboard& board, std::uint64_t now);
+[[nodiscard]] std::vector<ListenerStatus> listener_statuses(const Listeners& listeners);
+
+[[nodiscard]] std::string status_text(const Status& status);
+[[nodiscard]] std::string status_json(const Status& status);
+
+}  // namespace master

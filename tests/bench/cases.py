@@ -1,0 +1,30 @@
+"""What is measured, and where reeve means to be beside nginx."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Case:
+    """`target` is the CPU time of a request, for the idle case the memory, as a ratio to nginx."""
+
+    name: str
+    title: str
+    path: str
+    target: float
+    connections: int = 64
+    pipeline: int = 1  # requests sent at once
+    close: bool = False  # a connection for each request
+    access_log: bool = False
+    idle: bool = False
+
+
+CASES = (
+    Case("respond", "13-byte body", "/hello", 0.87),
+    Case("1k", "1 KiB file", "/1k.bin", 0.76),
+    Case("100k", "100 KiB file", "/100k.bin", 0.95, connections=16),
+    Case("10m", "10 MiB file", "/10m.bin", 1.00, connections=4),
+    Case("pipelined", "13-byte body, pipelined ×16", "/hello", 0.15, pipeline=16),
+    Case("close", "13-byte body, connection per request", "/hello", 0.95, close=True),
+    Case("log", "1 KiB file, access log on", "/1k.bin", 1.00, access_log=True),
+    Case("idle", "10,000 idle connections: memory", "/hello", 1.00, connections=10_000, idle=True),
+)

@@ -1,0 +1,111 @@
+// What `reeve -T` prints is a configuration, and the same one.
+#include <set>
+
+#include "conf/settings.h"
+#include "tests/conf/refused.h"
+
+using namespace conf;
+
+namespace {
+
+/// Loads what `text` dumps to and compares both configuration and dump.
+void check_round_trip(const std::string& text) {
+    CAPTURE(text);
+    const auto first = loaded(text);
+    const auto written = dump(first);
+    CAPTURE(written);
+    const auto second = loaded(written);
+    CHECK(second == first);
+    CHECK(dump(second) == written);
+}
+
+}  // namespace
+
+TEST_CASE("the dump of an empty file loads to the same", "[conf]") { check_round_trip(""); }
+
+TEST_CASE("the dump of nothing at all is that of an empty file", "[conf]") {
+    CHECK(dump(Config{}) == dump(loaded("")));
+}
+
+TEST_CASE("the dump of a rich configuration loads to the same", "[conf]") {
+    check_round_trip(R"(
+[reeve]
+user = www-data
+pid_file = relative/reeve.pid
+control = "/run/with space ; and more/reeve.sock"
+error_log = "/var/log/a b" warn
+error_log_format = json
+start_timeout = 1500ms
+drain_delay = 0
+open_files = 1024
+[execution]
+workers = 3
+accept = shared
+open_file_cache = off
+[server a]
+listen = 80 backlog=17 default
+listen = [::1]:80
+listen = "unix:/run/a b.sock"
+name = A.org *.a.org [::1]
+access_log = stdout "$remote_addr \"$request\" \\ ; $status"
+add_header = X-Empty: ""
+add_header = X-Quotes: "\"a\" ; b"
+add_header = X-Plain: max-age=1; includeSubDomains
+add_header = Alt-Svc: h3=":443"; ma=86400
+error_page = 404 410 "/not found.html"
+keepalive_timeout = 0
+body_max = 0
+[server b]
+listen = 81
+access_log = /var/log/b.log json
+[route f]
+server = a b
+path = "/with \"quote\" ; x/"
+methods = GET HEAD
+files = "/srv/w w"
+index = off
+try = $path "/a b" =404
+autoindex = json
+expires = 0
+cache_control = no-cache, "x ; y"
+body_max = 0
+keepalive_timeout = 1500ms
+[route g]
+path = ~ "^/a \"\\d+ ; \\.php$"
+respond = 200 "line\n\ttab \"quoted\" \\ ; é"
+content_type = text/html; charset=utf-8
+[route h]
+path = = /x
+redirect = "/;x"
+[route i]
+path = /i
+health = ready
+[route j]
+path = /j
+status = on
+add_header = X: y
+error_page = 500 /e
+)");
+}
+
+TEST_CASE("the dump shows every setting of a section, with its comment", "[conf]") {
+    const auto text = dump(loaded("[route r]\nfiles = /srv\n"));
+    for (const auto& setting : described()) {
+        const std::set<std::string_view> others{"respond", "content_type", "redirect", "health", "status"};
+        if (others.contains(setting.key)) continue;
+        CAPTURE(setting.key);
+        CHECK(text.find("; " + std::string(setting.comment) + "\n") != std::string::npos);
+        CHECK(text.find("\n" + std::string(setting.key) + " = ") +
+                  text.find("\n; " + std::string(setting.key) + " =\n") !=
+              2 * std::string::npos);
+    }
+    CHECK(text.find("start_timeout = 30s\n") != std::string::npos);
+    CHECK(text.find("listen = 127.0.0.1:8080 backlog=4096\n") != std::string::npos);
+}
+
+TEST_CASE("the longest texts still fit a line once they are quoted", "[conf]") {
+    check_round_trip("[route r]\nrespond = 200 \"" + std::string(16 * 1024, 'x') + "\"\n");
+    std::string backslashes;
+    for (int i = 0; i < 16 * 1024; ++i) backslashes += "\\\\";
+    check_round_trip("[route r]\nrespond = 200 \"" + backslashes + "\"\n");
+}

@@ -1,0 +1,178 @@
+// Mistakes that authors make: each is refused, with the right line and words that help.
+#include "tests/conf/refused.h"
+
+namespace {
+
+struct Mistake {
+    std::string text;
+    std::uint32_t line;
+    std::string message;  ///< or how it begins
+};
+
+const std::string good_route = "[route ok]\npath = /ok\nrespond = 200\n";
+
+const std::vector<Mistake> mistakes{
+    // sections and keys
+    {"[sever a]\n", 1, "unknown section `sever`; did you mean `server`?"},
+    {"[upstream a]\n", 1, "unknown section `upstream`; valid: reeve, execution, server, route"},
+    {"[execution]\nwokers = 2\n", 2, "unknown key `wokers`; did you mean `workers`?"},
+    {"[server a]\nworkers = 2\n", 2, "unknown key `workers` in [server a]; it belongs to [execution]"},
+    {"[server a]\nqwertz = 2\n", 2, "unknown key `qwertz`; `reeve -T` lists all there are"},
+    {"[server]\n", 1, "[server] needs a name: [server NAME]"},
+    {"[reeve x]\n", 1, "[reeve] has no name, and here it is \"x\""},
+    {"[server a]\nlisten = 80\n[server a]\nlisten = 81\n", 3, "[server a] stands already, at line 1"},
+    {"[reeve]\nuser = a\n[reeve]\n", 3, "[reeve] stands already, at line 1"},
+    {"[reeve]\nuser = a\nuser = b\n", 3, "user: stands already, at line 2"},
+    {"[reeve]\nuser = a\n  b\n", 3, "user: takes one value, and this indented line adds another to line 2"},
+    {"[reeve]\nuser =\n", 2, "user: has no value"},
+    {"workers = 2\n", 1, "workers: stands before any section; only `include` may"},
+    {"[server x\n", 1, "section \"[server x\" is not closed: `]` is missing"},
+    {"include = a.ini\n", 1, "include: only a file can include others"},
+    {"[server a]\ninclude = a.ini\n", 2, "include: may stand before any section or in [reeve]"},
+    // values
+    {"[execution]\nworkers = 0\n", 2, "workers: \"0\" is not a number, 1 to 256, or `auto`"},
+    {"[execution]\nworkers = 257\n", 2, "workers: \"257\" is not a number, 1 to 256, or `auto`"},
+    {"[execution]\nmodel = evnet\n", 2, "model: \"evnet\" is not one of event; did you mean `event`?"},
+    {"[execution]\naccept = share\n", 2,
+     "accept: \"share\" is not one of reuseport, shared; did you mean `shared`?"},
+    {"[reeve]\ndaemon = yes\n", 2, "daemon: \"yes\" is neither `on` nor `off`"},
+    {"[reeve]\nwatchdog = 10x\n", 2, "watchdog: \"10x\" is not a time, 100ms to 1d"},
+    {"[reeve]\nshutdown_timeout = 0\n", 2, "shutdown_timeout: \"0\" is not a time, 1ms to 1d"},
+    {"[reeve]\nstart_timeout = 99999999999999999999d\n", 2, "start_timeout: "},
+    {"[reeve]\nerror_log = stderr loud\n", 2, "error_log: \"loud\" is not one of trace, debug, info"},
+    {"[reeve]\nuser = a b\n", 2, "user: \"a b\" is not the name of a user"},
+    {"[reeve]\npid_file = \"/a\\nb\"\n", 2, "pid_file: a control character in the path"},
+    {"[reeve]\ncontrol = /" + std::string(107, 'x') + "\n", 2, "control: "},
+    {"[server a]\nheader_max = 32q\n", 2, "header_max: \"32q\" is not a size, 512 to 16m"},
+    {"[server a]\nbody_max = 99999999999g\n", 2, "body_max: "},
+    {"[server a]\nlisten = example.org:80\n", 2, "listen: \"example.org\" is not a numeric address"},
+    {"[server a]\nlisten = 127.0.0.1:http\n", 2, "listen: port \"http\" is not a number, 1 to 65535"},
+    {"[server a]\nlisten = 443 tls\n", 2, "listen: option `tls` is not supported by this version"},
+    {"[server a]\nname = a..b\n", 2, "name: \"a..b\" is not a host name"},
+    {"[server a]\naccess_log = /a.log combind\n", 2, "access_log: "},
+    {"[server a]\naccess_log = /a.log $stauts\n", 2, "access_log: "},
+    {"[server a]\nadd_header = X-A b\n", 2, "add_header: \"X-A b\" is not `Name: value`"},
+    {"[server a]\nadd_header = X A: b\n", 2, "add_header: \"X A\" is not the name of a header"},
+    {"[server a]\nadd_header = X: \"a\\r\\nSet-Cookie: b\"\n", 2,
+     "add_header: a control character in the header value"},
+    {"[server a]\nadd_header = Content-Length: 5\n", 2, "add_header: `Content-Length` frames the message"},
+    {"[server a]\nerror_page = /x.html\n", 2, "error_page: \"/x.html\" is not `STATUS... /page`"},
+    {"[server a]\nerror_page = 200 /x.html\n", 2, "error_page: status \"200\" is not a number, 400 to 599"},
+    {"[server a]\nerror_page = 404 x.html\n", 2, "error_page: \"x.html\" does not begin with `/`"},
+    {"[server a]\nerror_page = 404 /a\nerror_page = 500 404 /b\n", 3,
+     "error_page: 404 has its page already, at line 2"},
+    // routes
+    {"[route r]\npath = /x\n", 1,
+     "[route r] has no handler: one of files, respond, redirect, health, status"},
+    {"[route r]\nfiles = /a\nrespond = 200\n", 3,
+     "respond: the route has a handler already, `files` at line 2"},
+    {"[route r]\nrespond = 200\nindex = a.html\n", 3,
+     "index: belongs to `files`, and this route's handler is `respond`"},
+    {"[route r]\nfiles = /a\ncontent_type = text/css\n", 3, "content_type: belongs to `respond`"},
+    {"[route r]\nproxy = b\n", 2, "unknown key `proxy`"},
+    {"[route r]\npath = x\nfiles = /a\n", 2, "path: \"x\" does not begin with `/`"},
+    {"[route r]\npath = /a//b\nfiles = /a\n", 2, "path: \"/a//b\" can never match"},
+    {"[route r]\npath = /a/../b\nfiles = /a\n", 2, "path: \"/a/../b\" can never match"},
+    {"[route r]\npath = /a/.\nfiles = /a\n", 2, "path: \"/a/.\" can never match"},
+    {"[route r]\npath = ~ ^/(a\nfiles = /a\n", 2,
+     "path: \"^/(a\" is not a regular expression: missing ): ^/(a"},
+    {"[route r]\npath = ~\nfiles = /a\n", 2, "path: an empty regular expression"},
+    {"[route r]\npath = /a /b\nfiles = /a\n", 2, "path: one path expected, and then comes \"/b\""},
+    {"[route r]\nmethods = get\nfiles = /a\n", 2, "methods: \"get\": methods are written in upper case"},
+    {"[route r]\nmethods = GET, HEAD\nfiles = /a\n", 2, "methods: \"GET,\" is not a method"},
+    {"[route r]\nmethods = GET GET\nfiles = /a\n", 2, "methods: GET stands twice"},
+    {"[route r]\nrespond = 200 text\n", 2, "respond: the body is one text in quotes"},
+    {"[route r]\nrespond = 200 \"text\n", 2, "respond: a quote is not closed"},
+    {"[route r]\nrespond = \"text\"\n", 2, "respond: status"},
+    {"[route r]\nrespond = 199\n", 2, "respond: status \"199\" is not a number, 200 to 599"},
+    {"[route r]\nrespond = 204 \"text\"\n", 2, "respond: status 204 has no body"},
+    {"[route r]\nrespond = 200 \"\\q\"\n", 2, "respond: unknown escape \"\\q\""},
+    {"[route r]\nredirect = 300 /a\n", 2, "redirect: \"300\" is not one of 301, 302, 303, 307, 308"},
+    {"[route r]\nredirect = 301\n", 2, "redirect: a status, and no location to go to"},
+    {"[route r]\nredirect = \"/a\\r\\nb\"\n", 2, "redirect: "},
+    {"[route r]\nhealth = lively\n", 2, "health: \"lively\" is not one of live, ready; did you mean `live`?"},
+    {"[route r]\nstatus = off\n", 2, "status: \"off\" is not `on`; leave the key out instead"},
+    {"[route r]\nfiles = /a\nindex = ../x\n", 3, "index: \"../x\" is not the name of a file in a folder"},
+    {"[route r]\nfiles = /a\ntry = $path =404 /x\n", 3, "try: the status =404 may only be the last"},
+    {"[route r]\nfiles = /a\ntry = x\n", 3, "try: \"x\" is neither a path with $path nor a status"},
+    {"[route r]\nfiles = /a\nautoindex = xml\n", 3, "autoindex: \"xml\" is not one of off, html, json, on"},
+    {"[route r]\nfiles = /a\nexpires = soon\n", 3, "expires: \"soon\" is not a time"},
+    {"[route r]\nrespond = 200 \"$hots\"\n", 2, "respond: unknown variable \"$hots\""},
+    {"[route r]\nredirect = https://$hots/\n", 2, "redirect: unknown variable \"$hots\""},
+    {"[route r]\nfiles = /a\ntry = $uri\n", 3, "try: \"$uri\" is neither a path with $path nor a status"},
+    {"[route r]\nfiles = /a\npath = = /a\nstrip_prefix = on\n", 4,
+     "strip_prefix: this route's path is not a prefix"},
+    // what must fit together
+    {"[server site]\n[route r]\nserver = sit\nfiles = /a\n", 3,
+     "server: there is no [server sit]; did you mean `site`?"},
+    {"[server a]\n[route r]\nserver = a a\nfiles = /a\n", 3, "server: a stands twice"},
+    {"[server a]\nlisten = 80\n  80\n", 3, "listen: 0.0.0.0:80 stands already in this server, at line 2"},
+    {"[server a]\nlisten = 80\n[server b]\nlisten = *:80 backlog=5\nname = b\n", 4,
+     "listen: 0.0.0.0:80 has backlog=5 here and backlog=4096 at line 2"},
+    {"[server a]\nlisten = 80 default\n[server b]\nlisten = 80 default\nname = b\n", 4,
+     "listen: 0.0.0.0:80 has its `default` already, at line 2"},
+    {"[server a]\nname = x.org\n[server b]\nname = y.org\n  X.org\n", 5,
+     "name: x.org is taken on 127.0.0.1:8080 already, at line 2"},
+    {"[server a]\nlisten = 80\n[server b]\nlisten = 80\n", 3,
+     "name: none here, and none at line 1: both would take all on 0.0.0.0:80"},
+    {"[server a]\nname = x.org x.org\n", 2, "name: x.org stands twice in this server"},
+    {good_route + "[route r]\npath = /ok\nfiles = /a\n", 5,
+     "path: [route ok] at line 2 takes \"/ok\" already"},
+    {good_route + "[route r]\npath = /ok\nfiles = /a\nserver = default\nmethods = GET\n", 5,
+     "path: [route ok] at line 2 takes"},
+    {"[reeve]\ncontrol = /run/a\n[server a]\nlisten = unix:/run/a\n", 4,
+     "listen: /run/a is `control` already, at line 2"},
+    {"[reeve]\npid_file = /run/a\ncontrol = /run/x/../a\n", 3,
+     "control: /run/a is `pid_file` already, at line 2"},
+};
+
+}  // namespace
+
+TEST_CASE("every kind of mistake is refused alone, with its line and its reason", "[conf]") {
+    for (const auto& mistake : mistakes) {
+        // a server that a route names must stand; the others stand by themselves
+        const auto text = mistake.text.find("server = default") == std::string::npos
+                              ? mistake.text
+                              : mistake.text + "[server default]\n";
+        CAPTURE(text);
+        const auto all = complaints(text);
+        const auto where = "t:" + std::to_string(mistake.line) + ": ";
+        // what a section lacks is said too, when the mistake was the line that should have brought it
+        const auto related = [&](const std::string& one) {
+            return one.find("has no handler") != std::string::npos;
+        };
+        const auto found = std::find_if(all.begin(), all.end(), [&](const auto& one) {
+            return one.starts_with(where + mistake.message);
+        });
+        if (found == all.end()) {
+            FAIL_CHECK("wanted " << where << mistake.message << ", got "
+                                 << (all.empty() ? "no complaint" : all[0]));
+            continue;
+        }
+        CHECK((all.size() == 1 || std::all_of(all.begin(), all.end(), [&](const auto& one) {
+                   return one == *found || related(one);
+               })));
+    }
+}
+
+TEST_CASE("all mistakes of a file are told at once, in the order of its lines", "[conf]") {
+    const auto all = complaints(
+        "[reeve]\ndaemon = maybe\n[server a]\nlisten = x\nlsten = 80\n[route r]\nserver = b\nfiles = "
+        "/a\nindex 3\n[x\n");
+    REQUIRE(all.size() == 6);
+    CHECK(all[0].starts_with("t:2: daemon:"));
+    CHECK(all[1].starts_with("t:4: listen:"));
+    CHECK(all[2].starts_with("t:5: unknown key `lsten`; did you mean `listen`?"));
+    CHECK(all[3].starts_with("t:7: server: there is no [server b]"));
+    CHECK(all[4].starts_with("t:9: \"index 3\""));
+    CHECK(all[5].starts_with("t:10: section"));
+}
+
+TEST_CASE("routes of different servers or methods may share a path", "[conf]") {
+    CHECK(complaints("[server a]\nlisten = 80\n[server b]\nlisten = 81\n"
+                     "[route r]\nserver = a\nrespond = 200\n[route s]\nserver = b\nrespond = 200\n")
+              .empty());
+    CHECK(complaints("[route r]\nmethods = GET\nrespond = 200\n[route s]\nmethods = POST\nrespond = 200\n")
+              .empty());
+    CHECK(complaints("[route r]\npath = /a\nrespond = 200\n[route s]\npath = = /a\nrespond = 200\n").empty());
+}

@@ -1,0 +1,75 @@
+// tests/master/status_test.cpp: what a reader of the status finds in it.
+#include "master/status.h"
+
+#include <nlohmann/json.hpp>
+
+namespace {
+
+master::Status sample() {
+    master::Status status;
+    status.master = {.pid = 7,
+                     .state = "serving",
+                     .config = "/etc/reeve/reeve.ini",
+                     .generation = 1,
+                     .age_ms = 3'723'000,
+                     .usage = {.cpu_seconds = 0.5, .rss_bytes = 3 << 20}};
+    master::WorkerStatus worker;
+    worker.slot = 1;
+    worker.pid = 42;
+    worker.state = "stuck";
+    worker.age_ms = 1500;
+    worker.requests = 99;
+    worker.statuses = {1, 0, 90, 3, 4, 5};
+    worker.heartbeat_age_ms = 2600;
+    worker.in_flight = "GET /slow?\"x\"";
+    status.workers = {worker, master::WorkerStatus{}};
+    status.listeners = {
+        {.address = "127.0.0.1:80", .accept = "reuseport", .backlog = 511, .pending = 3, .slots = {0, 1}},
+        {.address = "unix:/s", .accept = "shared", .backlog = 5, .pending = {}, .slots = {}}};
+    return status;
+}
+
+}  // namespace
+
+TEST_CASE("the JSON status has every number where a program looks for it", "[master]") {
+    const auto json = nlohmann::json::parse(master::status_json(sample()));
+    CHECK(json["master"]["pid"] == 7);
+    CHECK(json["master"]["state"] == "serving");
+    CHECK(json["master"]["version"] == REEVE_VERSION);
+    CHECK(json["workers"].size() == 2);
+    const auto& worker = json["workers"][0];
+    CHECK(worker["slot"] == 1);
+    CHECK(worker["requests_total"] == 99);
+    CHECK(worker["responses_total"]["none"] == 1);
+    CHECK(worker["responses_total"]["2xx"] == 90);
+    CHECK(worker["responses_total"]["5xx"] == 5);
+    CHECK(worker["heartbeat_age_seconds"] == 2.6);
+    CHECK(worker["in_flight"] == "GET /slow?\"x\"");
+    CHECK(json["workers"][1]["heartbeat_age_seconds"].is_null());
+    CHECK(json["listeners"][0]["pending"] == 3);
+    CHECK(json["listeners"][0]["slots"] == std::vector<int>{0, 1});
+    CHECK(json["listeners"][1]["pending"].is_null());
+}
+
+TEST_CASE("the text status shows workers and listeners a line each", "[master]") {
+    const auto text = master::status_text(sample());
+    CAPTURE(text);
+    CHECK(text.find("pid 7  serving  generation 1  up 1h 2m") != std::string::npos);
+    CHECK(text.find("GET /slow") != std::string::npos);
+    CHECK(text.find("127.0.0.1:80") != std::string::npos);
+    CHECK(std::count(text.begin(), text.end(), '\n') == 10);
+}
+
+TEST_CASE("a process's usage is read whatever its name", "[master]") {
+    const std::string stat =
+        "12 (a) b (c) S 1 2 3 4 5 6 7 8 9 10 250 150 0 0 20 0 1 0 100 4096 25 18446744073709551615 1 1";
+    const auto usage = master::parse_process_stat(stat);
+    REQUIRE(usage);
+    CHECK(usage->cpu_seconds == Approx(400.0 / static_cast<double>(::sysconf(_SC_CLK_TCK))));
+    CHECK(usage->rss_bytes == 25 * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)));
+    const auto rss_end = stat.find("25 18") + 2;
+    for (std::size_t size = 0; size < rss_end - 2; ++size)
+        CHECK_FALSE(master::parse_process_stat(stat.substr(0, size)));
+    CHECK(master::process_usage(::getpid())->rss_bytes > 0);
+    CHECK_FALSE(master::process_usage(-1));
+}

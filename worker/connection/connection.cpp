@@ -1,0 +1,278 @@
+#include "worker/connection/connection.h"
+
+#include <event2/event.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "worker/connection/connections.h"
+
+namespace worker::connection {
+namespace {
+
+constexpr std::uint64_t linger_ms = 5'000;
+constexpr std::size_t turn_bytes_max = 2048 * 1024;  // sent in one turn, so that one download starves nobody
+constexpr std::uint8_t turn_rounds_max = 8;          // reads in one turn, likewise
+constexpr std::size_t produced_text_max = 32 * 1024;
+
+}  // namespace
+
+Connection::Connection(Connections& owner, ipc::UniqueFd socket, const Peer& peer, std::uint32_t address,
+                       std::uint64_t id)
+    : owner_(owner), transport_(std::move(socket)), id_(id), peer_(peer), address_(address) {
+    // One registration for life; edges, so that no request costs an epoll_ctl.
+    const short edges = EV_READ | EV_CLOSED | EV_PERSIST | EV_ET;
+    if (event_assign(&event_, &owner.loop().base(), transport_.fd(), edges, &Connection::on_event, this) != 0)
+        std::abort();
+}
+
+Connection::~Connection() {
+    event_del(&event_);
+    if (writable_event_) event_del(writable_event_.get());
+}
+
+void Connection::start(std::unique_ptr<Session> session) {
+    session_ = std::move(session);
+    advance();
+}
+
+Output& Connection::output() {
+    if (!output_) output_ = owner_.borrow_output();
+    return *output_;
+}
+
+bool Connection::has_room() const noexcept {
+    return !output_ || (output_->text_bytes() < produced_text_max && output_->only_text());
+}
+
+void Connection::wake() noexcept {
+    woken_ = true;
+    yield();
+}
+
+void Connection::drain() {
+    session_->on_drain();
+    advance();
+}
+
+void Connection::on_event(evutil_socket_t, short what, void* self) noexcept {
+    auto& connection = *static_cast<Connection*>(self);
+    connection.owner_.loop().enter();
+    if ((what & (EV_READ | EV_CLOSED)) != 0) connection.readable_ = true;
+    if ((what & EV_CLOSED) != 0) connection.ending_ = true;
+    if ((what & EV_WRITE) != 0) connection.writable_ = true;
+    connection.advance();
+}
+
+void Connection::on_deadline() noexcept {
+    late_ = true;
+    advance();
+}
+
+void Connection::advance() {
+    if (state_ == State::closed) return;
+    rounds_ = 0;
+    for (State next = step(); next != state_; next = step()) enter(next);
+    wait();
+}
+
+/// What each state does. Returning the same state means: cannot go on yet.
+Connection::State Connection::step() {
+    switch (state_) {
+        case State::receiving: return receive();
+        case State::handling:
+            if (!std::exchange(woken_, false)) return State::handling;
+            session_->on_wake();
+            return proceed();
+        case State::sending: return send();
+        case State::lingering: return discard();
+        case State::closed: return State::closed;
+    }
+    std::abort();
+}
+
+void Connection::enter(State next) {
+    state_ = next;
+    switch (next) {
+        case State::receiving: return;  // the session says how long, in wait()
+        case State::handling: return disarm();
+        case State::sending: return;  // armed when it blocks
+        case State::lingering: transport_.finish(); return owner_.loop().arm(*this, linger_ms);
+        case State::closed: return disarm();
+    }
+}
+
+/// What each state waits for.
+void Connection::wait() {
+    switch (state_) {
+        case State::receiving:
+            if (const std::uint64_t patience = session_->patience_ms(); patience > 0)
+                owner_.loop().arm(*this, patience);
+            break;
+        case State::handling:
+        case State::sending:
+        case State::lingering: break;
+        case State::closed: owner_.input().clear(); return owner_.retire(*this);
+    }
+    park();
+    watch();
+}
+
+Connection::State Connection::receive() {
+    if (std::exchange(late_, false)) {
+        session_->on_too_slow();
+        return proceed();
+    }
+    unpark();
+    Input& input = owner_.input();
+    for (;;) {
+        if (!input.empty()) {
+            input.begin += session_->on_input(input.bytes());
+            const State next = proceed();
+            if (next != State::receiving) return next;
+        }
+        if (!fill()) break;
+    }
+    if (!ended_) return State::receiving;
+    session_->on_end_of_input();
+    return proceed();
+}
+
+/// Reads what there is; false when nothing came.
+bool Connection::fill() {
+    if (!readable_ || ended_) return false;
+    if (++rounds_ > turn_rounds_max) {
+        yield();
+        return false;
+    }
+    Input& input = owner_.input();
+    if (input.empty()) {
+        input.clear();
+    } else if (input.begin > 0) {
+        std::memmove(input.memory.data(), input.memory.data() + input.begin, input.end - input.begin);
+        input.end -= input.begin;
+        input.begin = 0;
+    }
+    const std::size_t room = input.memory.size() - input.end;
+    if (room == 0) std::abort();  // the session takes or refuses before that
+    const Moved moved = transport_.receive(input.memory.data() + input.end, room);
+    switch (moved.io) {
+        case Io::blocked: readable_ = false; return false;
+        case Io::ended: ended_ = true; return false;
+        case Io::moved: break;
+    }
+    input.end += moved.bytes;
+    received_ += moved.bytes;
+    // Less than there was room for: the socket is empty, and its next byte will be an event. The end
+    // of the stream would have been told with this one.
+    if (moved.bytes < room && !ending_) readable_ = false;
+    return true;
+}
+
+Connection::State Connection::send() {
+    if (std::exchange(late_, false)) {
+        break_off();
+        return State::closed;
+    }
+    if (!writable_) return State::sending;
+    const std::uint64_t before = sent_;
+    const Sent sent = output_->send(transport_, turn_bytes_max, session_->ends_after_output(), sent_);
+    switch (sent) {
+        case Sent::all:
+            owner_.give_back(std::move(output_));
+            session_->on_sent();
+            return proceed();
+        case Sent::blocked:
+            writable_ = false;
+            watch_writable();
+            break;
+        case Sent::yielded: yield(); break;
+        case Sent::failed: break_off(); return State::closed;
+    }
+    if (sent_ != before || !armed()) owner_.loop().arm(*this, session_->send_patience_ms());
+    return State::sending;
+}
+
+Connection::State Connection::discard() {
+    if (std::exchange(late_, false) || ended_) return State::closed;
+    Input& input = owner_.input();
+    for (;;) {
+        input.clear();
+        if (!fill()) break;
+    }
+    input.clear();
+    return ended_ ? State::closed : State::lingering;
+}
+
+Connection::State Connection::proceed() {
+    if (output_) {
+        if (!output_->empty()) return State::sending;
+        owner_.give_back(std::move(output_));
+    }
+    switch (session_->wants()) {
+        case Wants::input: return State::receiving;
+        case Wants::nothing: return State::handling;
+        case Wants::close: return State::closed;
+        case Wants::linger: return ended_ ? State::closed : State::lingering;
+    }
+    std::abort();
+}
+
+void Connection::break_off() {
+    session_->on_broken();
+    if (output_) {
+        output_->clear();
+        owner_.give_back(std::move(output_));
+    }
+}
+
+void Connection::unpark() {
+    if (!parked_) return;
+    Input& input = owner_.input();
+    std::memcpy(input.memory.data(), parked_.get(), parked_size_);
+    input.begin = 0;
+    input.end = parked_size_;
+    parked_.reset();
+    parked_size_ = 0;
+}
+
+/// The loop's buffer serves the next connection: take along, in exactly the room it needs, what is left in
+/// it.
+void Connection::park() {
+    session_->on_park();
+    Input& input = owner_.input();
+    if (!input.empty() && state_ != State::lingering) {
+        const std::span<char> left = input.bytes();
+        parked_size_ = static_cast<std::uint32_t>(left.size());
+        parked_ = std::make_unique_for_overwrite<char[]>(left.size());
+        std::memcpy(parked_.get(), left.data(), left.size());
+    }
+    input.clear();
+}
+
+/// Go on in the next turn, after everyone else had theirs.
+void Connection::yield() noexcept { event_active(&event_, EV_TIMEOUT, 0); }
+
+void Connection::watch() {
+    if (std::exchange(watched_, true)) return;
+    if (event_add(&event_, nullptr) != 0) {  // no memory or no place in epoll: this client alone suffers
+        break_off();
+        state_ = State::closed;
+        disarm();
+        owner_.retire(*this);
+    }
+}
+
+/// Most connections never need it, and a watch from the start would wake each of them once for nothing.
+void Connection::watch_writable() {
+    if (writable_event_) return;
+    writable_event_ = std::make_unique<event>();
+    const short edges = EV_WRITE | EV_PERSIST | EV_ET;
+    event_base& base = owner_.loop().base();
+    if (event_assign(writable_event_.get(), &base, transport_.fd(), edges, &Connection::on_event, this) != 0)
+        std::abort();
+    event_add(writable_event_.get(), nullptr);  // should it fail, the deadline ends the connection
+}
+
+}  // namespace worker::connection

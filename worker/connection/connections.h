@@ -1,0 +1,77 @@
+// worker/connection/connections.h: all connections of one loop, and the memory they share.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "worker/connection/connection.h"
+#include "worker/execution/loop.h"
+
+namespace worker::connection {
+
+/// Gives a new connection its protocol.
+class SessionFactory {
+ public:
+    virtual ~SessionFactory() = default;
+    [[nodiscard]] virtual std::unique_ptr<Session> make(Connection& connection) = 0;
+};
+
+/// The bytes that were read and not yet taken, in the loop's one buffer; empty between turns.
+struct Input {
+    std::vector<char> memory;
+    std::size_t begin = 0, end = 0;
+
+    [[nodiscard]] std::span<char> bytes() noexcept { return std::span(memory).subspan(begin, end - begin); }
+    [[nodiscard]] bool empty() const noexcept { return begin == end; }
+    void clear() noexcept { begin = end = 0; }
+};
+
+/// Owns the connections; ends with them. Loop thread only.
+class Connections {
+ public:
+    /// `input_bytes`: the most that one connection may have read and not taken.
+    Connections(execution::Loop& loop, SessionFactory& factory, std::size_t input_bytes, std::uint64_t max);
+    Connections(const Connections&) = delete;
+    Connections& operator=(const Connections&) = delete;
+    ~Connections();
+
+    /// Serves a fresh client. Over the limit it is told 503 and closed, and counted.
+    void open(ipc::UniqueFd socket, const Peer& peer, std::uint32_t address);
+    /// Every connection finishes what it has begun and goes; idle ones stay a moment to answer what is on its
+    /// way.
+    void drain();
+    [[nodiscard]] bool draining() const noexcept { return draining_; }
+    [[nodiscard]] std::size_t size() const noexcept { return size_; }
+    /// Calls `work` when a connection has gone: on the loop, after its turn.
+    void when_closed(std::function<void()> work) { when_closed_ = std::move(work); }
+
+    // For the connections.
+
+    [[nodiscard]] execution::Loop& loop() noexcept { return loop_; }
+    [[nodiscard]] Input& input() noexcept { return input_; }
+    [[nodiscard]] std::unique_ptr<Output> borrow_output();
+    void give_back(std::unique_ptr<Output> output);
+    /// Destroys it after this turn.
+    void retire(Connection& connection);
+
+ private:
+    void refuse(const ipc::UniqueFd& socket);
+    void bury();
+
+    execution::Loop& loop_;
+    SessionFactory& factory_;
+    Input input_;
+    std::uint64_t max_;
+    std::uint64_t next_id_ = 1;
+    std::size_t size_ = 0;
+    execution::Link open_;
+    std::vector<Connection*> retired_;
+    std::vector<std::unique_ptr<Output>> outputs_;  ///< spare ones
+    std::function<void()> when_closed_;
+    bool draining_ = false;
+};
+
+}  // namespace worker::connection

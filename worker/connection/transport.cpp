@@ -1,0 +1,56 @@
+#include "worker/connection/transport.h"
+
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+
+namespace worker::connection {
+namespace {
+
+Moved outcome(ssize_t moved) noexcept {
+    if (moved >= 0) return {Io::moved, static_cast<std::size_t>(moved)};
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return {Io::blocked, 0};
+    return {Io::ended, 0};
+}
+
+/// Repeats what a signal cut short.
+template <class Call>
+ssize_t uninterrupted(Call call) noexcept {
+    ssize_t result = call();
+    while (result < 0 && errno == EINTR) result = call();
+    return result;
+}
+
+int flags(bool more) noexcept { return MSG_NOSIGNAL | (more ? MSG_MORE : 0); }
+
+}  // namespace
+
+Moved Transport::receive(char* into, std::size_t room) noexcept {
+    const ssize_t got = uninterrupted([&] { return ::recv(socket_.get(), into, room, 0); });
+    if (got == 0) return {Io::ended, 0};
+    return outcome(got);
+}
+
+Moved Transport::send(const char* bytes, std::size_t size, bool more) noexcept {
+    return outcome(uninterrupted([&] { return ::send(socket_.get(), bytes, size, flags(more)); }));
+}
+
+Moved Transport::send(std::span<const iovec> pieces, bool more) noexcept {
+    msghdr message{};
+    message.msg_iov = const_cast<iovec*>(pieces.data());
+    message.msg_iovlen = pieces.size();
+    return outcome(uninterrupted([&] { return ::sendmsg(socket_.get(), &message, flags(more)); }));
+}
+
+Moved Transport::send_file(int file, off_t offset, std::size_t size) noexcept {
+    const Moved moved =
+        outcome(uninterrupted([&] { return ::sendfile(socket_.get(), file, &offset, size); }));
+    // Nothing left where bytes were promised: the file shrank while we sent it.
+    if (moved.io == Io::moved && moved.bytes == 0) return {Io::ended, 0};
+    return moved;
+}
+
+void Transport::finish() noexcept { ::shutdown(socket_.get(), SHUT_WR); }
+
+}  // namespace worker::connection

@@ -1,0 +1,160 @@
+#include "worker/dispatch/dispatcher.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "worker/http/host.h"
+#include "worker/http/plain_page.h"
+
+namespace worker::dispatch {
+namespace {
+
+void add_line(std::string& lines, const conf::Header& header) {
+    lines.append(header.name).append(": ").append(header.value).append("\r\n");
+}
+
+/// The server's lines, but for those whose name the route sets itself, then the route's.
+std::string added_lines(const conf::Server& server, const conf::Route* route) {
+    std::string lines;
+    const auto replaced = [route](const conf::Header& header) {
+        return route != nullptr &&
+               std::any_of(route->add_header.begin(), route->add_header.end(),
+                           [&](const auto& own) { return http::equals_ignore_case(own.name, header.name); });
+    };
+    for (const conf::Header& header : server.add_header)
+        if (!replaced(header)) add_line(lines, header);
+    if (route != nullptr)
+        for (const conf::Header& header : route->add_header) add_line(lines, header);
+    return lines;
+}
+
+std::uint64_t milliseconds(conf::Milliseconds time) { return static_cast<std::uint64_t>(time.count()); }
+
+}  // namespace
+
+Dispatcher::Dispatcher(const conf::Config& config, const std::vector<conf::Listen>& plan,
+                       const Router& router, Recorder& recorder,
+                       std::vector<std::unique_ptr<http::Handler>> handlers)
+    : config_(config), router_(router), recorder_(recorder), handlers_(std::move(handlers)) {
+    for (std::uint32_t address = 0; address < plan.size(); ++address)
+        limits_.push_back(&config.servers[router.server(address, {}).index].limits);
+    for (const conf::Server& server : config.servers) {
+        std::vector<std::string>& lines = added_.emplace_back();
+        for (const conf::Route& route : config.routes) lines.push_back(added_lines(server, &route));
+        lines.push_back(added_lines(server, nullptr));
+    }
+}
+
+const conf::Limits& Dispatcher::limits(std::uint32_t address) const { return *limits_[address]; }
+
+bool Dispatcher::route(http::Exchange& exchange) {
+    http::Request& request = exchange.request;
+    const auto target = http::parse_target(request.method(), request.raw_target(), exchange.path_room);
+    if (!target) {
+        refuse(exchange, 400);
+        return false;
+    }
+    request.target = *target;
+    request.host =
+        http::host_name(target->authority.empty() ? request.value(http::Known::host) : target->authority);
+    const VirtualServer& server = choose_server(exchange);
+    if (target->asterisk) {
+        allow(exchange, "GET, HEAD, OPTIONS");
+        return false;
+    }
+    if (request.method() == "TRACE") {  // would echo what only the client should see
+        refuse(exchange, 405);
+        return false;
+    }
+    const Router::Match match = router_.match(server, target->path, request.method());
+    switch (match.kind) {
+        case Router::Match::Kind::found: choose_route(exchange, match.route); return true;
+        case Router::Match::Kind::none: refuse(exchange, 404); return false;
+        case Router::Match::Kind::method: break;
+    }
+    if (request.method() == "OPTIONS") {
+        allow(exchange, match.allow);
+    } else {
+        exchange.response.add_field("Allow", match.allow);
+        refuse(exchange, 405);
+    }
+    return false;
+}
+
+void Dispatcher::handle(http::Exchange& exchange) {
+    handlers_[static_cast<std::size_t>(exchange.route - config_.routes.data())]->handle(exchange);
+}
+
+const VirtualServer& Dispatcher::choose_server(http::Exchange& exchange) {
+    const VirtualServer& server = router_.server(exchange.address, exchange.request.host);
+    const std::uint32_t index = server.index;
+    const conf::Limits& limits = config_.servers[index].limits;
+    exchange.server = &config_.servers[index];
+    exchange.added_fields = added_[index].back();
+    exchange.body_max = limits.body_max;
+    exchange.body_timeout_ms = milliseconds(limits.body_timeout);
+    exchange.send_timeout_ms = milliseconds(limits.send_timeout);
+    exchange.keepalive_timeout_ms = milliseconds(limits.keepalive_timeout);
+    exchange.keepalive_requests = limits.keepalive_requests;
+    return server;
+}
+
+void Dispatcher::choose_route(http::Exchange& exchange, std::uint32_t route) {
+    const conf::Route& chosen = config_.routes[route];
+    exchange.route = &chosen;
+    exchange.added_fields = added_[static_cast<std::size_t>(exchange.server - config_.servers.data())][route];
+    const conf::RouteLimits& limits = chosen.limits;
+    exchange.body_max = limits.body_max.value_or(exchange.body_max);
+    exchange.keepalive_requests = limits.keepalive_requests.value_or(exchange.keepalive_requests);
+    if (limits.body_timeout) exchange.body_timeout_ms = milliseconds(*limits.body_timeout);
+    if (limits.send_timeout) exchange.send_timeout_ms = milliseconds(*limits.send_timeout);
+    if (limits.keepalive_timeout) exchange.keepalive_timeout_ms = milliseconds(*limits.keepalive_timeout);
+}
+
+/// What OPTIONS asks (RFC 9110 9.3.7).
+void Dispatcher::allow(http::Exchange& exchange, std::string_view methods) {
+    exchange.response.status = 204;
+    exchange.response.add_field("Allow", methods);
+    exchange.finish();
+}
+
+void Dispatcher::refuse(http::Exchange& exchange, http::Status status) {
+    if (exchange.server == nullptr) choose_server(exchange);
+    if (exchange.error == 0 && serve_error_page(exchange, status)) return;
+    if (exchange.error != 0) status = exchange.error;  // the page itself is missing: the first error counts
+    http::Response& response = exchange.response;
+    const http::PlainPage page = http::plain_page(status);
+    response.status = status;
+    response.fields = page.fields;
+    response.body.clear();
+    response.body_size = 0;
+    response.add_lasting(page.body);
+    exchange.finish();
+}
+
+const std::string* Dispatcher::error_page(const http::Exchange& exchange, http::Status status) const {
+    const auto find = [status](const std::vector<conf::ErrorPage>& pages) -> const std::string* {
+        for (const conf::ErrorPage& page : pages)
+            if (std::find(page.statuses.begin(), page.statuses.end(), status) != page.statuses.end())
+                return &page.target;
+        return nullptr;
+    };
+    const std::string* found = exchange.route != nullptr ? find(exchange.route->error_page) : nullptr;
+    return found != nullptr ? found : find(exchange.server->error_page);
+}
+
+/// Runs the page's own route under the error's status; `exchange.route` stays the one that was asked for.
+bool Dispatcher::serve_error_page(http::Exchange& exchange, http::Status status) {
+    const std::string* page = error_page(exchange, status);
+    if (page == nullptr) return false;
+    const auto& server = router_.server(exchange.address, exchange.request.host);
+    const Router::Match match = router_.match(server, *page, "GET");
+    if (match.kind != Router::Match::Kind::found) return false;
+    exchange.error = status;
+    exchange.request.target.path = *page;
+    exchange.request.target.query = {};
+    handlers_[match.route]->handle(exchange);
+    return true;
+}
+
+}  // namespace worker::dispatch

@@ -1,0 +1,70 @@
+#include "worker/handler/file_cache.h"
+
+#include <algorithm>
+#include <memory>
+
+namespace worker::handler {
+namespace {
+
+std::uint64_t milliseconds(conf::Milliseconds time) { return static_cast<std::uint64_t>(time.count()); }
+
+}  // namespace
+
+FileCache::FileCache(const conf::Execution& settings, execution::Loop& loop)
+    : settings_(settings),
+      loop_(loop),
+      budget_(settings.open_file_cache > 0 ? settings.open_file_cache_memory : 0),
+      sweep_(ipc::Event::timer<&FileCache::on_sweep>(this, loop.base())) {}
+
+FileCache::~FileCache() { entries_.clear(); }
+
+connection::Ref<Resource> FileCache::find(Resolver& resolver, std::uint32_t route, std::string_view path) {
+    if (settings_.open_file_cache == 0) return resolver.resolve(path, {});
+    const std::uint64_t now = loop_.clock().now_ms();
+    if (const auto found = entries_.find({route, path}); found != entries_.end()) {
+        Entry& entry = *found->second;
+        entry.used_ms = now;
+        entry.join(recent_);
+        if (now - entry.checked_ms >= milliseconds(settings_.open_file_cache_valid)) {
+            entry.resource = resolver.resolve(path, entry.resource);
+            entry.checked_ms = now;
+        }
+        return entry.resource;
+    }
+
+    connection::Ref<Resource> resource = resolver.resolve(path, {});
+    if (resource->kind == Resource::Kind::error && resource->status >= 500)
+        return resource;  // passing trouble
+    if (entries_.size() >= settings_.open_file_cache) evict(static_cast<Entry&>(*recent_.next()));
+    auto entry = std::make_unique<Entry>();
+    entry->route = route;
+    entry->path = path;
+    entry->resource = resource;
+    entry->checked_ms = entry->used_ms = now;
+    entry->join(recent_);
+    const Key key{route, entry->path};
+    entries_.emplace(key, std::move(entry));
+    if (!sweep_.armed()) sweep_.arm(settings_.open_file_cache_inactive);
+    return resource;
+}
+
+void FileCache::evict(Entry& entry) {
+    const auto place = entries_.find(Key{entry.route, entry.path});
+    entries_.erase(place);  // by place: the key goes with the entry
+}
+
+void FileCache::on_sweep(short) {
+    loop_.enter();
+    const std::uint64_t now = loop_.clock().now_ms();
+    const std::uint64_t inactive = milliseconds(settings_.open_file_cache_inactive);
+    while (recent_.linked()) {
+        auto& oldest = static_cast<Entry&>(*recent_.next());
+        if (const std::uint64_t idle = now - oldest.used_ms; idle < inactive) {
+            sweep_.arm(std::chrono::milliseconds(inactive - idle));
+            return;
+        }
+        evict(oldest);
+    }
+}
+
+}  // namespace worker::handler

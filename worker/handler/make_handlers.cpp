@@ -1,0 +1,37 @@
+#include "worker/handler/make_handlers.h"
+
+#include <cstdlib>
+
+#include "worker/handler/files.h"
+#include "worker/handler/health.h"
+#include "worker/handler/respond.h"
+
+namespace worker::handler {
+namespace {
+
+std::unique_ptr<http::Handler> make(const conf::Route& route, std::uint32_t index,
+                                    const Surroundings& around) {
+    const execution::Clock& clock = around.loop.clock();
+    const Facts& facts = around.about.facts;
+    switch (route.handler) {
+        case conf::Route::Handler::files:
+            return std::make_unique<Files>(route, index, around.files, around.config.execution, clock);
+        case conf::Route::Handler::respond: return std::make_unique<Respond>(route.respond, facts, clock);
+        case conf::Route::Handler::redirect: return std::make_unique<Redirect>(route.redirect, facts, clock);
+        case conf::Route::Handler::health: return std::make_unique<Health>(route.health, around.ready);
+        case conf::Route::Handler::status:
+            return std::make_unique<Status>(around.about, around.scoreboard, clock);
+    }
+    std::abort();
+}
+
+}  // namespace
+
+std::vector<std::unique_ptr<http::Handler>> make_handlers(const Surroundings& surroundings) {
+    std::vector<std::unique_ptr<http::Handler>> handlers;
+    for (const conf::Route& route : surroundings.config.routes)
+        handlers.push_back(make(route, static_cast<std::uint32_t>(handlers.size()), surroundings));
+    return handlers;
+}
+
+}  // namespace worker::handler

@@ -1,0 +1,27 @@
+// worker/handler/make_handlers.h: one handler a route of the configuration.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "conf/config.h"
+#include "worker/handler/file_cache.h"
+#include "worker/handler/status.h"
+#include "worker/http/exchange.h"
+
+namespace worker::handler {
+
+/// What handlers need of the loop they run on; all of it outlives them.
+struct Surroundings {
+    const conf::Config& config;
+    execution::Loop& loop;
+    FileCache& files;
+    const ipc::Scoreboard& scoreboard;
+    Status::About about;
+    const bool& ready;
+};
+
+/// In the order of `config.routes`.
+[[nodiscard]] std::vector<std::unique_ptr<http::Handler>> make_handlers(const Surroundings& surroundings);
+
+}  // namespace worker::handler

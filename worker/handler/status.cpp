@@ -1,0 +1,104 @@
+#include "worker/handler/status.h"
+
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "worker/handler/own_text.h"
+#include "worker/http/accept.h"
+
+namespace worker::handler {
+namespace {
+
+// The page asks the same address for JSON, every second while it is looked at.
+constexpr std::string_view page = R"(<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>reeve status</title>
+<meta name="viewport" content="width=device-width">
+<style>
+:root{color-scheme:light dark}
+body{font:1rem/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
+table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
+th,td{text-align:right;padding:.35rem .6rem;border-bottom:1px solid #8884}
+th:first-child,td:first-child{text-align:left}
+small{opacity:.65}
+</style>
+<h1>reeve <small id="version"></small></h1>
+<p id="summary">Loading; without scripts, ask for <code>application/json</code>.</p>
+<table><thead><tr><th>worker<th>connections<th>requests<th>per second<th>2xx<th>3xx<th>4xx<th>5xx<th>MB out</tr></thead>
+<tbody id="workers"></tbody></table>
+<script>
+let before = {};
+async function show() {
+  const s = await (await fetch(location.pathname, {headers: {Accept: 'application/json'}})).json();
+  document.getElementById('version').textContent = s.version;
+  document.getElementById('summary').textContent =
+    `master ${s.master_pid}, generation ${s.generation}, up ${s.uptime_seconds} s; answered by worker ${s.worker}`;
+  const now = performance.now();
+  document.getElementById('workers').replaceChildren(...s.workers.map(w => {
+    const old = before[w.slot] || {at: now, requests: w.requests};
+    const rate = now > old.at ? Math.round((w.requests - old.requests) * 1000 / (now - old.at)) : 0;
+    before[w.slot] = {at: now, requests: w.requests};
+    const row = document.createElement('tr');
+    for (const v of [w.slot, w.connections, w.requests, rate, w.statuses['2xx'], w.statuses['3xx'],
+                     w.statuses['4xx'], w.statuses['5xx'], (w.bytes_out / 1e6).toFixed(1)])
+      row.appendChild(document.createElement('td')).textContent = v;
+    return row;
+  }));
+}
+show();
+setInterval(() => document.hidden || show(), 1000);
+</script></html>
+)";
+
+nlohmann::json worker_json(std::uint32_t slot, const ipc::LoopCell& cell, std::uint64_t now_ms) {
+    nlohmann::json statuses;
+    constexpr std::array<const char*, 6> classes{"unanswered", "1xx", "2xx", "3xx", "4xx", "5xx"};
+    for (std::size_t i = 0; i < classes.size(); ++i) statuses[classes[i]] = cell.statuses[i].get();
+    const std::uint64_t beat = cell.heartbeat_ms.get();
+    return {
+        {"slot", slot},
+        {"connections", cell.connections.get()},
+        {"accepted", cell.accepted.get()},
+        {"requests", cell.requests.get()},
+        {"statuses", statuses},
+        {"bytes_in", cell.bytes_in.get()},
+        {"bytes_out", cell.bytes_out.get()},
+        {"refused", cell.refused.get()},
+        {"accept_pauses", cell.accept_pauses.get()},
+        {"log_lines_lost", cell.log_lines_lost.get()},
+        {"heartbeat_age_ms", now_ms > beat ? now_ms - beat : 0},
+    };
+}
+
+}  // namespace
+
+void Status::handle(http::Exchange& exchange) {
+    constexpr std::array<std::string_view, 2> offered{"application/json", "text/html"};
+    const std::string_view accept = exchange.request.joined(http::Known::accept, exchange.room);
+    http::Response& response = exchange.response;
+    if (http::best_of(accept, offered) == 1) {
+        response.fields =
+            "Content-Type: text/html; charset=utf-8\r\nVary: Accept\r\nCache-Control: no-store\r\n";
+        response.add_lasting(page);
+    } else {
+        response.fields = "Content-Type: application/json\r\nVary: Accept\r\nCache-Control: no-store\r\n";
+        add_own_text(response, json());
+    }
+    exchange.finish();
+}
+
+std::string Status::json() const {
+    nlohmann::json status{
+        {"version", REEVE_VERSION},
+        {"master_pid", about_.master_pid},
+        {"worker", about_.facts.slot},
+        {"pid", about_.facts.pid},
+        {"generation", about_.generation},
+        {"uptime_seconds", (clock_.now_ms() - about_.started_ms) / 1000},
+        {"workers", nlohmann::json::array()},
+    };
+    for (std::uint32_t slot = 0; slot < about_.workers && slot < scoreboard_.slots(); ++slot)
+        status["workers"].push_back(worker_json(slot, scoreboard_.worker(slot).loop, clock_.now_ms()));
+    return status.dump(2) + "\n";
+}
+
+}  // namespace worker::handler

@@ -1,0 +1,28 @@
+#include "worker/http/exchange.h"
+
+namespace worker::http {
+
+void Exchange::begin(Carrier& carrier, Application& application, const connection::Peer& from,
+                     std::uint64_t id) {
+    request.clear();
+    response.clear();
+    server = nullptr;
+    route = nullptr;
+    body_max = body_timeout_ms = send_timeout_ms = keepalive_timeout_ms = keepalive_requests = 0;
+    peer = from;
+    connection_id = id;
+    connection_requests = 0;
+    address = 0;
+    secure = false;
+    begun_us = 0;
+    bytes_sent = body_bytes_sent = bytes_received = 0;
+    keep_alive = finished = false;
+    error = 0;
+    added_fields = {};
+    carrier_ = &carrier;
+    application_ = &application;
+}
+
+void Exchange::refuse(Status status) { application_->refuse(*this, status); }
+
+}  // namespace worker::http

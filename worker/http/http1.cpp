@@ -1,0 +1,383 @@
+#include "worker/http/http1.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "worker/http/host.h"
+
+namespace worker::http {
+namespace {
+
+constexpr std::size_t spare_turns_max = 64;
+constexpr std::uint64_t drain_grace_ms = 1'000;  // an idle client's next request may be on its way
+constexpr std::string_view go_ahead = "HTTP/1.1 100 Continue\r\n\r\n";
+constexpr std::string_view server_and_date = "Server: reeve\r\nDate: ";
+constexpr std::size_t head_room = 256;  // status line, server, date, length, connection
+
+char* put(char* at, std::string_view text) noexcept {
+    std::memcpy(at, text.data(), text.size());
+    return at + text.size();
+}
+
+char* put_status_line(char* at, Status status) noexcept {
+    if (status == 200) return put(at, "HTTP/1.1 200 OK\r\n");
+    at = put(at, "HTTP/1.1 ");
+    at = std::to_chars(at, at + 5, status).ptr;
+    at = put(at, " ");
+    at = put(at, reason(status));
+    return put(at, "\r\n");
+}
+
+/// RFC 9110 6.4.1: these have no body, so they announce none.
+bool has_content(Status status) noexcept { return status >= 200 && status != 204 && status != 304; }
+
+}  // namespace
+
+std::unique_ptr<Turn> Service::borrow() {
+    if (spare.empty()) return std::make_unique<Turn>();
+    std::unique_ptr<Turn> turn = std::move(spare.back());
+    spare.pop_back();
+    return turn;
+}
+
+void Service::give_back(std::unique_ptr<Turn> turn) {
+    if (spare.size() < spare_turns_max) spare.push_back(std::move(turn));
+}
+
+Http1::Http1(Service& service, connection::Connection& connection)
+    : service_(service), connection_(connection), limits_(service.application.limits(connection.address())) {}
+
+Http1::~Http1() { on_broken(); }
+
+std::size_t Http1::on_input(std::span<char> input) {
+    std::size_t taken = 0;
+    while (taken < input.size()) {
+        const std::span<char> rest = input.subspan(taken);
+        switch (state_) {
+            case State::idle:
+                if (rest.size() >= 2 && rest[0] == '\r' &&
+                    rest[1] == '\n') {  // RFC 9112 2.2: clients do that
+                    taken += 2;
+                    break;
+                }
+                begin_request();
+                break;
+            case State::head: {
+                const std::size_t head = read_head(rest);
+                if (state_ == State::head) return taken;
+                taken += head;
+                break;
+            }
+            case State::body:
+            case State::rest: taken += read_body(rest); break;
+            case State::sending:
+                if (!may_go_on()) return taken;
+                end_exchange();
+                break;
+            case State::handling: return taken;
+            case State::closing:
+            case State::lingering: return input.size();
+        }
+    }
+    return taken;
+}
+
+void Http1::begin_request() {
+    turn_ = service_.borrow();
+    Exchange& exchange = turn_->exchange;
+    exchange.begin(*this, service_.application, connection_.peer(), connection_.id());
+    exchange.address = connection_.address();
+    exchange.secure = connection_.secure();
+    exchange.begun_us = service_.loop.clock().now_us();
+    turn_->parser.reset(exchange.request, limits_.header_max, limits_.uri_max);
+    body_pending_ = expects_continue_ = malformed_ = false;
+    enter(State::head);
+}
+
+/// Returns the bytes of the head once it is complete or refused, else 0.
+std::size_t Http1::read_head(std::span<char> input) {
+    Exchange& exchange = turn_->exchange;
+    switch (turn_->parser.head(input)) {
+        case Parsed::more: return 0;
+        case Parsed::refused:
+            exchange.request.head_size = static_cast<std::uint32_t>(input.size());
+            exchange.bytes_received = input.size();
+            malformed_ = true;
+            refuse(turn_->parser.refusal());
+            return input.size();
+        case Parsed::head: on_head(false); return exchange.bytes_received;
+        case Parsed::complete: on_head(true); return exchange.bytes_received;
+    }
+    std::abort();
+}
+
+void Http1::on_head(bool complete) {
+    Exchange& exchange = turn_->exchange;
+    Request& request = exchange.request;
+    exchange.bytes_received = request.head_size;
+    exchange.connection_requests = ++requests_;
+    service_.loop.cell().in_flight.begin(request.method(), request.raw_target());
+    body_pending_ = !complete;
+
+    const bool expects = request.minor >= 1 && request.has(Known::expect);
+    if (expects && !equals_ignore_case(request.value(Known::expect), "100-continue")) return refuse(417);
+    expects_continue_ = expects && body_pending_;
+
+    in_call_ = true;
+    const bool routed = service_.application.route(exchange);
+    in_call_ = false;
+    if (!routed) return respond();
+    if (complete) return handle();
+    const Parser& parser = turn_->parser;
+    if (exchange.body_max > 0 && !parser.chunked() && parser.content_length() > exchange.body_max)
+        return refuse(413);
+    if (std::exchange(expects_continue_, false)) {
+        connection_.output().append(go_ahead);
+        produced_ += go_ahead.size();
+    }
+    request.keep();
+    enter(State::body);
+}
+
+std::size_t Http1::read_body(std::span<char> input) {
+    Exchange& exchange = turn_->exchange;
+    Parser& parser = turn_->parser;
+    std::size_t taken = 0;
+    const Parsed parsed = parser.body(input, taken);
+    exchange.bytes_received += taken;
+    fresh_ = true;  // something came: the next read has its time again
+    const bool answered = state_ == State::rest;
+    const bool too_large = exchange.body_max > 0 && parser.body_bytes() > exchange.body_max;
+    if (parsed == Parsed::refused || (too_large && parsed != Parsed::complete) || (too_large && !answered)) {
+        malformed_ = true;
+        if (answered) {
+            enter(State::lingering);
+        } else {
+            refuse(parsed == Parsed::refused ? parser.refusal() : Status{413});
+        }
+        return input.size();
+    }
+    if (parsed != Parsed::complete) return taken;
+    body_pending_ = false;
+    if (answered) {
+        service_.give_back(std::move(turn_));
+        enter(State::idle);
+    } else {
+        handle();
+    }
+    return taken;
+}
+
+void Http1::handle() {
+    enter(State::handling);
+    in_call_ = true;
+    service_.application.handle(turn_->exchange);
+    in_call_ = false;
+    if (turn_->exchange.finished) respond();
+}
+
+void Http1::refuse(Status status) {
+    Exchange& exchange = turn_->exchange;
+    exchange.response.clear();
+    in_call_ = true;
+    service_.application.refuse(exchange, status);
+    in_call_ = false;
+    exchange.response.close = true;
+    respond();
+}
+
+void Http1::on_finished(Exchange&) {
+    if (!in_call_) connection_.wake();
+}
+
+void Http1::on_wake() {
+    if (state_ == State::handling && turn_->exchange.finished) respond();
+}
+
+void Http1::respond() {
+    turn_->exchange.keep_alive = keeps_alive();
+    write_response();
+    enter(State::sending);
+}
+
+bool Http1::keeps_alive() const {
+    const Exchange& exchange = turn_->exchange;
+    return !malformed_ && turn_->parser.keep_alive() && !exchange.response.close && !service_.draining &&
+           exchange.keepalive_timeout_ms > 0 && requests_ < exchange.keepalive_requests &&
+           (!body_pending_ || may_drop_body());
+}
+
+/// Whether the body of a request that is answered already is worth reading to keep the connection.
+bool Http1::may_drop_body() const {
+    const Exchange& exchange = turn_->exchange;
+    if (expects_continue_ || exchange.body_max == 0) return false;
+    return turn_->parser.chunked() || turn_->parser.content_length() <= exchange.body_max;
+}
+
+void Http1::write_response() {
+    const Exchange& exchange = turn_->exchange;
+    const Response& response = exchange.response;
+    connection::Output& output = connection_.output();
+    char* const start = output.reserve(response.fields.size() + response.more_fields.size() +
+                                       exchange.added_fields.size() + head_room);
+    char* at = put_status_line(start, response.status);
+    at = put(at, server_and_date);
+    at = put(at, service_.loop.clock().date());
+    at = put(at, "\r\n");
+    at = put(at, response.fields);
+    at = put(at, response.more_fields);
+    if (response.status < 400) at = put(at, exchange.added_fields);
+    if (has_content(response.status)) {
+        at = put(at, "Content-Length: ");
+        at = std::to_chars(at, at + 20, response.body_size).ptr;
+        at = put(at, "\r\n");
+    }
+    if (!exchange.keep_alive) {
+        at = put(at, "Connection: close\r\n");
+    } else if (exchange.request.minor == 0) {
+        at = put(at, "Connection: keep-alive\r\n");
+    }
+    at = put(at, "\r\n");
+    response_start_ = produced_;
+    response_head_ = static_cast<std::uint64_t>(at - start);
+    output.commit(static_cast<std::size_t>(response_head_));
+    produced_ += response_head_;
+    if (!has_content(response.status) || exchange.request.is_head()) return;
+    for (const connection::Chunk& chunk : response.body) output.append(chunk);
+    produced_ += response.body_size;
+}
+
+/// Whether the next request of the same read may be answered in the same write.
+bool Http1::may_go_on() const {
+    return turn_->exchange.keep_alive && !body_pending_ && connection_.has_room();
+}
+
+void Http1::on_sent() {
+    if (state_ == State::sending) end_exchange();
+}
+
+void Http1::end_exchange() {
+    Exchange& exchange = turn_->exchange;
+    exchange.bytes_sent = produced_ - response_start_;
+    exchange.body_bytes_sent = exchange.bytes_sent - response_head_;
+    service_.application.on_over(exchange);
+    service_.loop.cell().in_flight.end();
+    keepalive_ms_ = exchange.keepalive_timeout_ms;
+    if (!exchange.keep_alive) {
+        // A client that did not ask for the end may be sending still: closing now could reset our answer
+        // away.
+        const bool expected = !malformed_ && !body_pending_ && !turn_->parser.keep_alive();
+        service_.give_back(std::move(turn_));
+        return enter(expected ? State::closing : State::lingering);
+    }
+    if (body_pending_) return enter(State::rest);
+    service_.give_back(std::move(turn_));
+    enter(State::idle);
+}
+
+void Http1::on_park() {
+    if (turn_ && state_ != State::head) turn_->exchange.request.keep();
+}
+
+void Http1::on_end_of_input() {
+    switch (state_) {
+        case State::idle:
+        case State::head:
+        case State::body:
+        case State::rest: on_broken(); break;
+        case State::handling:
+        case State::sending:
+        case State::closing:
+        case State::lingering: break;
+    }
+}
+
+void Http1::on_too_slow() {
+    switch (state_) {
+        case State::head:
+            turn_->exchange.request.clear();  // its bytes are parked, and say nothing whole
+            malformed_ = true;
+            return refuse(408);
+        case State::body: malformed_ = true; return refuse(408);
+        case State::idle:
+        case State::rest: return on_broken();
+        case State::handling:
+        case State::sending:
+        case State::closing:
+        case State::lingering: return;
+    }
+}
+
+void Http1::on_drain() {
+    if (state_ == State::idle) fresh_ = true;
+}
+
+/// Says of an exchange under way how far it got. Afterwards there is none.
+void Http1::on_broken() {
+    const bool counts = state_ != State::rest && state_ != State::head;  // half a head is no request
+    if (turn_ && counts) {
+        Exchange& exchange = turn_->exchange;
+        if (state_ == State::sending) {
+            const std::uint64_t sent = connection_.bytes_sent();
+            exchange.bytes_sent = sent > response_start_ ? sent - response_start_ : 0;
+            exchange.body_bytes_sent =
+                exchange.bytes_sent > response_head_ ? exchange.bytes_sent - response_head_ : 0;
+        } else {
+            exchange.response.status = 0;
+        }
+        service_.application.on_over(exchange);
+        service_.loop.cell().in_flight.end();
+    }
+    if (turn_) service_.give_back(std::move(turn_));
+    if (state_ != State::lingering) enter(State::closing);
+}
+
+connection::Wants Http1::wants() const {
+    switch (state_) {
+        case State::idle:
+        case State::head:
+        case State::body:
+        case State::rest: return connection::Wants::input;
+        case State::handling:
+        case State::sending: return connection::Wants::nothing;
+        case State::closing: return connection::Wants::close;
+        case State::lingering: return connection::Wants::linger;
+    }
+    std::abort();
+}
+
+bool Http1::ends_after_output() const { return state_ == State::sending && !turn_->exchange.keep_alive; }
+
+std::uint64_t Http1::patience_ms() {
+    if (!std::exchange(fresh_, false)) return 0;
+    const auto count = [](conf::Milliseconds time) { return static_cast<std::uint64_t>(time.count()); };
+    switch (state_) {
+        case State::idle: {
+            const std::uint64_t patience = requests_ == 0 ? count(limits_.header_timeout) : keepalive_ms_;
+            return service_.draining ? std::min(patience, drain_grace_ms) : patience;
+        }
+        case State::head: return count(limits_.header_timeout);
+        case State::body:
+        case State::rest: return turn_->exchange.body_timeout_ms;
+        case State::handling:
+        case State::sending:
+        case State::closing:
+        case State::lingering: return 0;
+    }
+    std::abort();
+}
+
+std::uint64_t Http1::send_patience_ms() const {
+    if (turn_ && turn_->exchange.send_timeout_ms > 0) return turn_->exchange.send_timeout_ms;
+    return static_cast<std::uint64_t>(limits_.send_timeout.count());
+}
+
+void Http1::enter(State next) noexcept {
+    state_ = next;
+    fresh_ = true;
+}
+
+}  // namespace worker::http

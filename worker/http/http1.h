@@ -1,0 +1,112 @@
+// worker/http/http1.h: HTTP/1.0 and 1.1 on one connection (RFC 9112).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "worker/connection/connections.h"
+#include "worker/connection/session.h"
+#include "worker/http/exchange.h"
+#include "worker/http/parser.h"
+
+namespace worker::http {
+
+/// A request being read or answered, and its parser.
+struct Turn {
+    Exchange exchange;
+    Parser parser;
+};
+
+/// What all HTTP sessions of a loop share.
+struct Service {
+    execution::Loop& loop;
+    Application& application;
+    bool draining = false;                     ///< every response is its connection's last
+    std::vector<std::unique_ptr<Turn>> spare;  ///< exchanges that nobody uses
+
+    [[nodiscard]] std::unique_ptr<Turn> borrow();
+    void give_back(std::unique_ptr<Turn> turn);
+};
+
+/// One request after another; several that came in one read are answered in one write.
+class Http1 final : public connection::Session, private Carrier {
+ public:
+    /// `service` and `connection` must outlive it.
+    Http1(Service& service, connection::Connection& connection);
+    ~Http1() override;
+
+    [[nodiscard]] std::size_t on_input(std::span<char> input) override;
+    void on_park() override;
+    void on_end_of_input() override;
+    void on_sent() override;
+    void on_wake() override;
+    void on_too_slow() override;
+    void on_drain() override;
+    void on_broken() override;
+    [[nodiscard]] connection::Wants wants() const override;
+    [[nodiscard]] bool ends_after_output() const override;
+    [[nodiscard]] std::uint64_t patience_ms() override;
+    [[nodiscard]] std::uint64_t send_patience_ms() const override;
+
+ private:
+    // idle ──first byte──▶ head ──no body──────────▶ handling ──finish──▶ sending ──sent──▶ idle
+    //                       │ └──body──▶ body ──all─▶ │                     │ └──answered before its body──▶
+    //                       rest └──malformed, too slow──────────refuse────────▶ │ └──last──▶ closing,
+    //                       lingering
+    enum class State : std::uint8_t {
+        idle,       ///< no request begun; holds no exchange
+        head,       ///< part of a head is here
+        body,       ///< the body is being read, the handler waits
+        handling,   ///< the handler has the exchange
+        sending,    ///< the response is in the output
+        rest,       ///< answered; what is left of the body is read and dropped
+        closing,    ///< done
+        lingering,  ///< done, but the client may not know yet
+    };
+
+    [[nodiscard]] std::size_t read_head(std::span<char> input);
+    [[nodiscard]] std::size_t read_body(std::span<char> input);
+    void begin_request();
+    void on_head(bool complete);
+    void handle();
+    void refuse(Status status);
+    void on_finished(Exchange& exchange) override;
+    void respond();
+    void write_response();
+    void end_exchange();
+    void enter(State next) noexcept;
+    [[nodiscard]] bool keeps_alive() const;
+    [[nodiscard]] bool may_drop_body() const;
+    [[nodiscard]] bool may_go_on() const;
+
+    Service& service_;
+    connection::Connection& connection_;
+    const conf::Limits& limits_;  ///< until a request's own are known
+    std::unique_ptr<Turn> turn_;
+    std::uint64_t requests_ = 0;
+    std::uint64_t produced_ = 0;        ///< bytes ever given to the output
+    std::uint64_t response_start_ = 0;  ///< `produced_` before this response
+    std::uint64_t response_head_ = 0;   ///< bytes of its head
+    std::uint64_t keepalive_ms_ = 0;    ///< of the last exchange
+    State state_ = State::idle;
+    bool fresh_ = true;              ///< the patience of this state has not been told yet
+    bool body_pending_ = false;      ///< the request's body has not been read to its end
+    bool expects_continue_ = false;  ///< and the client waits for our word to send it
+    bool malformed_ = false;         ///< what follows cannot be told from this request
+    bool in_call_ = false;           ///< inside the application: `finish` need not wake the connection
+};
+
+/// HTTP/1 for every connection.
+class Http1Factory final : public connection::SessionFactory {
+ public:
+    explicit Http1Factory(Service& service) noexcept : service_(service) {}
+    [[nodiscard]] std::unique_ptr<connection::Session> make(connection::Connection& connection) override {
+        return std::make_unique<Http1>(service_, connection);
+    }
+
+ private:
+    Service& service_;
+};
+
+}  // namespace worker::http

@@ -1,0 +1,183 @@
+#include "worker/life.h"
+
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <sys/signalfd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <string>
+#include <utility>
+
+#include "worker/error_log.h"
+#include "worker/listener/thread_acceptor.h"
+
+namespace worker {
+namespace {
+
+/// TERM and QUIT, in case nobody can reach us by the channel; INT and the master's other signals reach the
+/// whole terminal group, and are the master's to act on.
+ipc::UniqueFd open_signals() {
+    for (const int ignored : {SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGPIPE})
+        ::signal(ignored, SIG_IGN);
+    sigset_t wanted;
+    ::sigemptyset(&wanted);
+    ::sigaddset(&wanted, SIGTERM);
+    ::sigaddset(&wanted, SIGQUIT);
+    ::pthread_sigmask(SIG_BLOCK, &wanted, nullptr);
+    ipc::UniqueFd signals(::signalfd(-1, &wanted, SFD_NONBLOCK | SFD_CLOEXEC));
+    if (!signals) std::abort();
+    return signals;
+}
+
+}  // namespace
+
+Life::Life(Rooms rooms, ipc::Seat& seat)
+    : rooms_(rooms),
+      seat_(seat),
+      signals_(open_signals()),
+      channel_readable_(ipc::Event::calling<&Life::on_channel>(this, rooms.loop.base(), seat.channel.fd(),
+                                                               EV_READ | EV_PERSIST)),
+      signal_came_(ipc::Event::calling<&Life::on_signal>(this, rooms.loop.base(), signals_.get(),
+                                                         EV_READ | EV_PERSIST)),
+      reopened_(ipc::Event::calling<&Life::on_reopened>(this, rooms.loop.base(), rooms.log_writer.done_fd(),
+                                                        EV_READ | EV_PERSIST)),
+      limit_(ipc::Event::timer<&Life::on_limit>(this, rooms.loop.base())) {
+    channel_readable_.arm();
+    signal_came_.arm();
+    reopened_.arm();
+    rooms_.connections.when_closed([this] { leave_if_idle(); });
+}
+
+ipc::Result<void> Life::begin() {
+    listener::prepare_interrupts();
+    return seat_.channel.send(ipc::Ready{.slot = seat_.slot});
+}
+
+void Life::serve() {
+    if (draining_) return;
+    for (ipc::SeatListener& listener : seat_.listeners) accept_from(std::move(listener), seat_.slot);
+    seat_.listeners.clear();
+    rooms_.ready = true;
+}
+
+void Life::accept_from(ipc::SeatListener listener, std::uint32_t slot) {
+    connection::Connections& connections = rooms_.connections;
+    std::unique_ptr<listener::Acceptor> acceptor;
+    if (listener.blocking) {
+        acceptor = std::make_unique<listener::ThreadAcceptor>(connections, std::move(listener.socket),
+                                                              listener.address);
+    } else {
+        acceptor = std::make_unique<listener::LoopAcceptor>(connections, std::move(listener.socket),
+                                                            listener.address);
+    }
+    acceptors_.push_back({slot, std::move(acceptor)});
+}
+
+void Life::on_channel(short) {
+    rooms_.loop.enter();
+    for (;;) {
+        ipc::Received received;
+        const auto got = seat_.channel.receive(received);
+        if (!got) {
+            spdlog::error("channel to the master broke, draining why={:?}", got.error().text());
+            channel_readable_.disarm();
+            return drain(rooms_.config.reeve.shutdown_timeout);
+        }
+        switch (*got) {
+            case ipc::Got::nothing: return;
+            case ipc::Got::message: on_message(std::move(received)); break;
+            case ipc::Got::closed:
+                if (!draining_) spdlog::warn("the master is gone, draining");
+                channel_readable_.disarm();
+                return drain(rooms_.config.reeve.shutdown_timeout);
+        }
+    }
+}
+
+void Life::on_message(ipc::Received received) {
+    struct Act {
+        Life& life;
+        std::vector<ipc::UniqueFd>& descriptors;
+
+        void operator()(const ipc::Unready&) const { life.rooms_.ready = false; }
+        void operator()(const ipc::Drain& drain) const {
+            life.drain(std::chrono::milliseconds(drain.limit_ms));
+        }
+        void operator()(const ipc::Stop&) const { life.leave(); }
+        void operator()(const ipc::Reopen& reopen) const {
+            life.reopen(reopen.request, std::move(descriptors));
+        }
+        void operator()(const ipc::Adopt& adopt) const {
+            if (descriptors.size() != 1 || life.draining_) return;
+            life.accept_from({std::move(descriptors.front()), adopt.listener, false}, adopt.slot);
+        }
+        void operator()(const ipc::Release& release) const {
+            std::erase_if(life.acceptors_, [&](const Taken& taken) {
+                return taken.slot == release.slot && taken.slot != life.seat_.slot;
+            });
+        }
+        void operator()(const ipc::Serve&) const { life.serve(); }
+        // What only a worker says.
+        void operator()(const ipc::Ready&) const {}
+        void operator()(const ipc::Failed&) const {}
+        void operator()(const ipc::Reopened&) const {}
+    };
+    std::visit(Act{*this, received.descriptors}, received.message);
+}
+
+void Life::reopen(std::uint32_t request, std::vector<ipc::UniqueFd> descriptors) {
+    if (!descriptors.empty()) {  // the last one is the error log's
+        if (const auto opened = open_error_log(rooms_.config.reeve, seat_.slot, descriptors.back().get());
+            !opened)
+            spdlog::error("could not reopen the error log why={:?}", opened.error().text());
+        descriptors.pop_back();
+    }
+    rooms_.recorder.flush();
+    reopens_.push_back(request);
+    rooms_.log_writer.reopen(std::move(descriptors));
+}
+
+void Life::on_reopened(short) {
+    rooms_.loop.enter();
+    for (std::uint64_t done = rooms_.log_writer.reopens_done(); done > 0 && !reopens_.empty(); --done) {
+        const auto told = seat_.channel.send(ipc::Reopened{.request = reopens_.front()});
+        if (!told) spdlog::error("could not confirm the reopening of logs why={:?}", told.error().text());
+        reopens_.erase(reopens_.begin());
+    }
+}
+
+void Life::on_signal(short) {
+    rooms_.loop.enter();
+    signalfd_siginfo signal{};
+    while (::read(signals_.get(), &signal, sizeof signal) == sizeof signal) {
+        if (signal.ssi_signo == SIGTERM) return leave();
+        drain(rooms_.config.reeve.shutdown_timeout);  // by hand, or because the master died
+    }
+}
+
+void Life::drain(std::chrono::milliseconds limit) {
+    if (std::exchange(draining_, true)) return;
+    spdlog::info("draining connections={} limit_ms={}", rooms_.connections.size(), limit.count());
+    rooms_.ready = false;
+    rooms_.service.draining = true;
+    for (Taken& taken : acceptors_) taken.acceptor->stop();
+    acceptors_.clear();
+    rooms_.connections.drain();
+    limit_.arm(limit);
+    leave_if_idle();
+}
+
+void Life::leave_if_idle() {
+    if (draining_ && rooms_.connections.size() == 0) leave();
+}
+
+void Life::on_limit(short) {
+    rooms_.loop.enter();
+    spdlog::warn("drain took too long, closing what is left connections={}", rooms_.connections.size());
+    leave();
+}
+
+void Life::leave() { rooms_.loop.stop(); }
+
+}  // namespace worker

@@ -1,0 +1,82 @@
+#include "worker/listener/acceptor.h"
+
+#include <sys/socket.h>
+
+#include <cerrno>
+
+namespace worker::listener {
+namespace {
+
+constexpr int burst_max = 32;       // connections a turn: those that are open want their turn too
+constexpr int farewell_max = 4096;  // connections at the end: as many as the largest usual queue holds
+
+}  // namespace
+
+bool concerns_one_connection(int error) noexcept {
+    switch (error) {
+        case EINTR:
+        case ECONNABORTED:
+        case EPERM:
+        case EPROTO:
+        case ENETDOWN:
+        case ENOPROTOOPT:
+        case EHOSTDOWN:
+        case ENONET:
+        case EHOSTUNREACH:
+        case EOPNOTSUPP:
+        case ENETUNREACH: return true;
+        default: return false;
+    }
+}
+
+LoopAcceptor::LoopAcceptor(connection::Connections& connections, ipc::UniqueFd socket, std::uint32_t address)
+    : connections_(connections),
+      socket_(std::move(socket)),
+      address_(address),
+      readable_(ipc::Event::calling<&LoopAcceptor::on_readable>(this, connections.loop().base(),
+                                                                socket_.get(), EV_READ | EV_PERSIST)),
+      pause_over_(ipc::Event::timer<&LoopAcceptor::on_pause_over>(this, connections.loop().base())) {
+    readable_.arm();
+}
+
+void LoopAcceptor::stop() {
+    readable_.disarm();
+    pause_over_.disarm();
+    for (int taken = 0; socket_ && taken < farewell_max; ++taken) {
+        const Took took = take();
+        if (took == Took::nothing_left || took == Took::no_room) break;
+    }
+    socket_.reset();
+}
+
+void LoopAcceptor::on_readable(short) {
+    connections_.loop().enter();
+    for (int taken = 0; taken < burst_max; ++taken) {
+        switch (take()) {
+            case Took::one: pause_.over(); break;
+            case Took::none: break;
+            case Took::nothing_left: return;
+            case Took::no_room:
+                connections_.loop().cell().accept_pauses.add();
+                readable_.disarm();
+                return pause_over_.arm(pause_.next());
+        }
+    }
+}
+
+void LoopAcceptor::on_pause_over(short) { readable_.arm(); }
+
+LoopAcceptor::Took LoopAcceptor::take() {
+    sockaddr_storage from{};
+    socklen_t size = sizeof from;
+    ipc::UniqueFd socket(
+        ::accept4(socket_.get(), reinterpret_cast<sockaddr*>(&from), &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (socket) {
+        connections_.open(std::move(socket), connection::Peer::from(from), address_);
+        return Took::one;
+    }
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return Took::nothing_left;
+    return concerns_one_connection(errno) ? Took::none : Took::no_room;
+}
+
+}  // namespace worker::listener

@@ -1,0 +1,98 @@
+#include "worker/process.h"
+
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "conf/plan.h"
+#include "worker/connection/connections.h"
+#include "worker/dispatch/dispatcher.h"
+#include "worker/error_log.h"
+#include "worker/handler/make_handlers.h"
+#include "worker/http/http1.h"
+#include "worker/life.h"
+#include "worker/observe/recorder.h"
+#include "worker/privileges.h"
+
+namespace worker {
+namespace {
+
+constexpr std::size_t input_bytes_min = 64 * 1024;
+
+/// The most that may wait unread in a connection: a whole head, and what came with it.
+std::size_t input_bytes(const conf::Config& config) {
+    std::uint64_t head = 0;
+    for (const conf::Server& server : config.servers) head = std::max(head, server.limits.header_max);
+    return std::max<std::size_t>(input_bytes_min, 2 * head);
+}
+
+/// The largest of the servers' limits: connections are counted before anyone knows their server.
+std::uint64_t connections_max(const conf::Config& config) {
+    std::uint64_t most = 0;
+    for (const conf::Server& server : config.servers) {
+        if (server.limits.connections_max == 0) return 0;
+        most = std::max(most, server.limits.connections_max);
+    }
+    return most;
+}
+
+ipc::Result<std::unique_ptr<observe::LogWriter>> start_log_writer(const conf::Config& config,
+                                                                  ipc::Seat& seat) {
+    const std::vector<std::string> paths = conf::access_log_paths(config);
+    std::vector<observe::LogWriter::Target> targets;
+    for (std::size_t i = 0; i < seat.access_logs.size() && i < paths.size(); ++i)
+        targets.push_back({std::move(seat.access_logs[i]), paths[i]});
+    if (targets.size() != paths.size()) return ipc::failure("the seat has too few access logs");
+    return observe::LogWriter::start(std::move(targets));
+}
+
+/// Builds the rooms, in the order of a request's way backwards, and lives in them.
+ipc::Result<void> serve(const conf::Config& config, ipc::Seat& seat) {
+    if (auto dropped = drop_privileges(config.reeve.user, seat.master_pid); !dropped) return dropped;
+    auto log_writer = start_log_writer(config, seat);
+    if (!log_writer) return tl::make_unexpected(log_writer.error());
+
+    execution::Loop loop(seat.cell->loop);
+    bool ready = false;
+    const handler::Status::About about{
+        .facts = {.slot = seat.slot, .pid = static_cast<int>(::getpid())},
+        .generation = seat.generation,
+        .workers = seat.workers,
+        .started_ms = seat.started_ms,
+        .master_pid = seat.master_pid,
+    };
+    const std::vector<conf::Listen> plan = conf::listen_plan(config);
+    const dispatch::Router router(config, plan);
+    handler::FileCache files(config.execution, loop);
+    observe::Recorder recorder(config, **log_writer, loop, seat.slot);
+    dispatch::Dispatcher dispatcher(config, plan, router, recorder,
+                                    handler::make_handlers({config, loop, files, *seat.scoreboard, about, ready}));
+    http::Service service{.loop = loop, .application = dispatcher, .draining = false, .spare = {}};
+    http::Http1Factory factory(service);
+    connection::Connections connections(loop, factory, input_bytes(config), connections_max(config));
+    Life life({config, loop, connections, service, recorder, **log_writer, ready}, seat);
+    if (auto begun = life.begin(); !begun) return begun;
+    spdlog::info("ready generation={}", seat.generation);
+    loop.run();
+    spdlog::info("leaving connections={}", connections.size());
+    return {};
+}
+
+}  // namespace
+
+int run(const conf::Config& config, ipc::Seat seat) {
+    if (auto opened = open_error_log(config.reeve, seat.slot, ipc::log_descriptor()); !opened)
+        return EXIT_FAILURE;
+    const auto served = serve(config, seat);
+    if (served) return EXIT_SUCCESS;
+    spdlog::error("worker cannot serve why={:?}", served.error().text());
+    (void)seat.channel.send(ipc::Failed{.why = served.error().text()});
+    return EXIT_FAILURE;
+}
+
+}  // namespace worker
