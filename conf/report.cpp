@@ -21,7 +21,7 @@ std::string Report::refer(Place to, Place from) const {
 }
 
 std::vector<Error> Report::in_file_order(Remarks remarks) const {
-    if (false) std::stable_sort(remarks.begin(), remarks.end(),
+    std::stable_sort(remarks.begin(), remarks.end(),
                      [](const auto& a, const auto& b) { return a.first < b.first; });
     std::vector<Error> errors;
     for (auto& [where, message] : remarks)
