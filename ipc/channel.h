@@ -23,7 +23,7 @@ enum class Got { message, nothing, closed };
 
 /// Non-blocking, close-on-exec. A full channel is an error to the sender: the peer reads too slowly.
 class Channel {
-   public:
+ public:
     static constexpr std::size_t descriptors_max = 64;
 
     /// Both ends of a new pair: first for the master, second for the worker.
@@ -38,7 +38,7 @@ class Channel {
 
     [[nodiscard]] int fd() const noexcept { return socket_.get(); }
 
-   private:
+ private:
     UniqueFd socket_;
 };
 

@@ -12,7 +12,7 @@ namespace ipc {
 /// Keep it as a member of the object it calls, so neither can outlive the other.
 /// One shot unless `interest` has EV_PERSIST: each `arm` brings at most one call. Loop thread only.
 class Event {
-   public:
+ public:
     Event() noexcept = default;
 
     /// Will call `(owner->*Method)(what)`; `what` is EV_READ, EV_WRITE or EV_TIMEOUT.
@@ -43,7 +43,7 @@ class Event {
         return event_ && event_pending(event_.get(), EV_READ | EV_WRITE | EV_TIMEOUT, nullptr) != 0;
     }
 
-   private:
+ private:
     struct Free {
         void operator()(event* registered) const noexcept { event_free(registered); }
     };

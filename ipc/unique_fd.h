@@ -9,7 +9,7 @@ namespace ipc {
 
 /// Sole owner of a descriptor: moved, never copied; -1 means "holds none".
 class UniqueFd {
-   public:
+ public:
     UniqueFd() noexcept = default;
     explicit UniqueFd(int fd) noexcept : fd_(fd) {}
     UniqueFd(const UniqueFd&) = delete;
@@ -29,7 +29,7 @@ class UniqueFd {
     [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
     void reset() noexcept { UniqueFd closing(release()); }
 
-   private:
+ private:
     int fd_ = -1;
 };
 

@@ -70,8 +70,9 @@ ipc::Result<void> serve(const conf::Config& config, ipc::Seat& seat) {
     const dispatch::Router router(config, plan);
     handler::FileCache files(config.execution, loop);
     observe::Recorder recorder(config, **log_writer, loop, seat.slot);
-    dispatch::Dispatcher dispatcher(config, plan, router, recorder,
-                                    handler::make_handlers({config, loop, files, *seat.scoreboard, about, ready}));
+    dispatch::Dispatcher dispatcher(
+        config, plan, router, recorder,
+        handler::make_handlers({config, loop, files, *seat.scoreboard, about, ready}));
     http::Service service{.loop = loop, .application = dispatcher, .draining = false, .spare = {}};
     http::Http1Factory factory(service);
     connection::Connections connections(loop, factory, input_bytes(config), connections_max(config));
