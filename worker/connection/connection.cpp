@@ -251,12 +251,21 @@ void Connection::park() {
     input.clear();
 }
 
-/// Go on in the next turn, after everyone else had theirs.
-void Connection::yield() noexcept { event_active(&event_, EV_TIMEOUT, 0); }
+/// Go on in the next turn, after everyone else had theirs. Not before the event is added: libevent does not
+/// add one that is active.
+void Connection::yield() noexcept {
+    if (watched_) {
+        event_active(&event_, EV_TIMEOUT, 0);
+    } else {
+        yields_ = true;
+    }
+}
 
 void Connection::watch() {
     if (std::exchange(watched_, true)) return;
-    if (event_add(&event_, nullptr) != 0) {  // no memory or no place in epoll: this client alone suffers
+    if (event_add(&event_, nullptr) == 0) {
+        if (std::exchange(yields_, false)) yield();
+    } else {  // no memory or no place in epoll: this client alone suffers
         break_off();
         state_ = State::closed;
         disarm();

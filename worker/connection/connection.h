@@ -98,6 +98,7 @@ class Connection final : private execution::Deadline, public Registered {
     bool ending_ = false;  ///< the peer's end of stream is behind the bytes that wait
     bool ended_ = false;   ///< and has been read
     bool woken_ = false;
+    bool yields_ = false;  ///< as soon as it is watched
     bool late_ = false;
     std::uint8_t rounds_ = 0;  ///< reads and sends of this turn
 };

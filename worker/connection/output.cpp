@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::size_t text_kept_max = 64 * 1024;
 constexpr std::size_t vectors_max = 64;
-constexpr std::size_t file_call_max = 1024 * 1024;  // bytes a sendfile call
+constexpr std::size_t file_call_max = 2048 * 1024;  // bytes a sendfile call
 
 }  // namespace
 

@@ -1,0 +1,132 @@
+#include "tests/integration/process.h"
+
+#include <dirent.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cctype>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <utility>
+
+#include "tests/integration/check.h"
+
+namespace integration {
+namespace {
+
+std::string all_of(int file) {
+    std::string text;
+    std::array<char, 16384> bytes;
+    for (off_t at = 0;;) {
+        const auto got = ::pread(file, bytes.data(), bytes.size(), at);
+        if (got <= 0) return text;
+        text.append(bytes.data(), static_cast<std::size_t>(got));
+        at += got;
+    }
+}
+
+ipc::UniqueFd memory_file() {
+    ipc::UniqueFd file(::memfd_create("output", MFD_CLOEXEC));
+    if (!file) fail("no memory file");
+    return file;
+}
+
+[[noreturn]] void become(std::vector<char*>& arguments, int output, int errors) {
+    ::setpgid(0, 0);
+    ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+    ::dup2(output, STDOUT_FILENO);
+    ::dup2(errors, STDERR_FILENO);
+    ::execvp(arguments.front(), arguments.data());
+    ::_exit(127);
+}
+
+}  // namespace
+
+Process::Process(const std::vector<std::string>& words, int output, int errors) {
+    std::vector<char*> arguments;
+    for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
+    arguments.push_back(nullptr);
+    pid_ = ::fork();
+    if (pid_ < 0) fail("no process");
+    if (pid_ == 0) become(arguments, output, errors);
+    ::setpgid(pid_, pid_);  // both sides, so that it holds for either from here on
+    pidfd_ = ipc::UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
+    if (!pidfd_) fail("no descriptor of a process");
+}
+
+Process::Process(Process&& other) noexcept
+    : pid_(std::exchange(other.pid_, -1)), pidfd_(std::move(other.pidfd_)), status_(other.status_) {}
+
+Process& Process::operator=(Process&& other) noexcept {
+    std::swap(pid_, other.pid_);
+    std::swap(pidfd_, other.pidfd_);
+    std::swap(status_, other.status_);
+    return *this;
+}
+
+Process::~Process() {
+    if (pid_ < 0 || status_) return;
+    ::kill(-pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+}
+
+bool Process::running() { return !reap(0); }
+
+void Process::signal(int number) const {
+    if (!status_) ::kill(pid_, number);
+}
+
+int Process::wait() {
+    if (!reap(milliseconds_left(Clock::now()))) fail("process " + std::to_string(pid_) + " does not end");
+    return *status_;
+}
+
+bool Process::reap(int milliseconds) {
+    if (status_) return true;
+    pollfd ended{pidfd_.get(), POLLIN, 0};
+    if (::poll(&ended, 1, milliseconds) != 1) return false;
+    int how = 0;
+    if (::waitpid(pid_, &how, 0) != pid_) fail("a child is not ours");
+    status_ = WIFEXITED(how) ? WEXITSTATUS(how) : 128 + WTERMSIG(how);
+    return true;
+}
+
+Ran run(const std::vector<std::string>& words) {
+    const auto output = memory_file(), errors = memory_file();
+    Process process(words, output.get(), errors.get());
+    const int status = process.wait();
+    return {status, all_of(output.get()), all_of(errors.get())};
+}
+
+std::string reeve() {
+    const char* named = std::getenv("REEVE");
+    if (named == nullptr) fail("REEVE does not name the program under test");
+    return named;
+}
+
+std::vector<pid_t> living(pid_t group) {
+    std::vector<pid_t> found;
+    const std::unique_ptr<DIR, int (*)(DIR*)> all(::opendir("/proc"), &::closedir);
+    if (!all) fail("no /proc");
+    while (const dirent* entry = ::readdir(all.get())) {
+        if (std::isdigit(static_cast<unsigned char>(entry->d_name[0])) == 0) continue;
+        const std::string stat = contents(std::string("/proc/") + entry->d_name + "/stat");
+        const auto name_end = stat.rfind(')');  // the name before it may hold anything
+        char state = 0;
+        int parent = 0, its_group = 0;
+        if (name_end == std::string::npos ||
+            std::sscanf(stat.c_str() + name_end + 1, " %c %d %d", &state, &parent, &its_group) != 3)
+            continue;
+        if (its_group == group && state != 'Z' && state != 'X') found.push_back(std::atoi(entry->d_name));
+    }
+    return found;
+}
+
+}  // namespace integration

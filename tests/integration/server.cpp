@@ -1,0 +1,153 @@
+#include "tests/integration/server.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "tests/integration/check.h"
+
+namespace integration {
+namespace {
+
+constexpr int starts_max = 5;
+
+std::string replaced(std::string text, const std::string& what, const std::string& with) {
+    for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + with.size()))
+        text.replace(at, what.size(), with);
+    return text;
+}
+
+/// Bound, and listening if it can; `port` 0 is any.
+ipc::UniqueFd bind_loopback(std::uint16_t port) {
+    ipc::UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const int on = 1;
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+        ::listen(socket.get(), 1) != 0)
+        socket.reset();
+    return socket;
+}
+
+bool is_ready(const std::string& log) { return contains(log, "] ready version="); }
+
+}  // namespace
+
+std::uint16_t free_port() {
+    const auto socket = bind_loopback(0);
+    sockaddr_in bound{};
+    socklen_t size = sizeof bound;
+    if (!socket || ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&bound), &size) != 0)
+        fail("no free port");
+    return ntohs(bound.sin_port);
+}
+
+bool is_free(std::uint16_t port) { return static_cast<bool>(bind_loopback(port)); }
+
+std::string write_config(const TemporaryFolder& folder, const Setup& setup, std::uint16_t port) {
+    ::chmod(folder.path("").c_str(), 0755);
+    const std::string text = "[reeve]\ncontrol = @folder@/control\npid_file = @folder@/pid\n" + setup.reeve +
+                             "[execution]\n" + setup.execution +
+                             "[server site]\nlisten = 127.0.0.1:@port@\n" + setup.server + setup.routes;
+    const std::string root = folder.path("");
+    return folder.write("reeve.ini",
+                        replaced(replaced(text, "@folder@", root.substr(0, root.find_last_not_of('/') + 1)),
+                                 "@port@", std::to_string(port)));
+}
+
+Server::Server(const TemporaryFolder& folder, const Setup& setup) : folder_(folder) {
+    for (int tried = 0; tried < starts_max; ++tried) {
+        port_ = setup.port != 0 ? setup.port : free_port();
+        config_ = write_config(folder, setup, port_);
+        if (start(config_)) return;
+        if (setup.port != 0) break;
+    }
+    fail("the server cannot start: " + log());
+}
+
+bool Server::start(const std::string& config) {
+    const ipc::UniqueFd file(
+        ::open(folder_.path("stderr").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644));
+    process_.emplace(std::vector<std::string>{reeve(), "-c", config}, file.get(), file.get());
+    master_ = process_->pid();
+    eventually("the server is ready",
+               [&] { return !process_->running() || is_ready(contents(folder_.path("stderr"))); });
+    if (process_->running()) return true;
+    if (process_->wait() == 0) {  // it is the parent of a daemon
+        master_ = std::atoi(contents(folder_.path("pid")).c_str());
+        process_.reset();
+        if (master_ <= 0) fail("a daemon without a pid file");
+        return true;
+    }
+    if (!contains(log(), "Address already in use")) fail("the server does not start: " + log());
+    return false;
+}
+
+Server::~Server() {
+    if (master_ <= 0) return;
+    if (!processes().empty()) {
+        ::kill(master_, SIGTERM);
+        const auto start = Clock::now();
+        while (!processes().empty() && Clock::now() - start < patience) ::usleep(5'000);
+    }
+    if (!processes().empty()) {
+        complain("processes are left: " + log());
+        ::kill(-master_, SIGKILL);
+    }
+    const std::string said = log();
+    if (contains(said, "Sanitizer") || contains(said, "runtime error:")) complain(said);
+}
+
+std::string Server::log() const {
+    return contents(folder_.path("stderr")) + contents(folder_.path("error.log"));
+}
+
+Response Server::ask(const std::string& request) const {
+    Client client = connect();
+    client.send(request);
+    return client.response();
+}
+
+Response Server::get(const std::string& target, const std::string& lines) const {
+    return ask(integration::get(target, lines + "Connection: close\r\n"));
+}
+
+Status Server::status() const {
+    Client control(folder_.path("control"));
+    control.send("status json\n");
+    const std::string answer = control.rest();
+    if (!answer.starts_with("ok\n")) fail("no status: " + answer);
+    return parse_status(answer.substr(3));
+}
+
+Ran Server::command(const std::vector<std::string>& words) const {
+    std::vector<std::string> all{reeve(), "-c", config_};
+    all.insert(all.end(), words.begin(), words.end());
+    return run(all);
+}
+
+void Server::signal(int number) const { ::kill(master_, number); }
+
+int Server::wait() {
+    if (daemon()) {
+        eventually("the daemon has ended", [&] { return processes().empty(); });
+        return 0;
+    }
+    return process_->wait();
+}
+
+int Server::stop() {
+    signal(SIGTERM);
+    return wait();
+}
+
+}  // namespace integration
