@@ -60,6 +60,8 @@ LDFLAGS = -pthread -pie $(LINK_$(VARIANT))
 LDLIBS = $(shell pkg-config --libs $(PACKAGES))
 CXXFLAGS := $(CXXFLAGS)
 LDLIBS := $(LDLIBS)
+# Tests run once: what they test is optimised, they are not.
+TEST_CXXFLAGS := $(filter-out -O1 -O2 -D_FORTIFY_SOURCE=2,$(CXXFLAGS)) -O0
 
 SOURCES := $(filter-out master/main.cpp,$(sort $(shell find conf ipc master worker -name '*.cpp')))
 UNIT_TESTS := $(sort $(shell find tests/conf tests/ipc tests/master tests/worker -name '*_test.cpp')) tests/main.cpp
@@ -193,11 +195,20 @@ $(OUT)/%_fuzz: $(OUT)/tests/fuzz/%_fuzz.o $(LIBRARY)
 $(OUT)/tests/pch.h.gch: tests/pch.h Makefile
 	@mkdir -p $(@D)
 	@echo "pch   $<"
-	@$(CXX) $(CXXFLAGS) -x c++-header -o $@ $<
+	@$(CXX) $(TEST_CXXFLAGS) -x c++-header -o $@ $<
 $(OUT)/tests/%_test.o: tests/%_test.cpp $(OUT)/tests/pch.h.gch Makefile
 	@mkdir -p $(@D)
 	@echo "c++   $<"
-	@$(CXX) $(CXXFLAGS) -include $(OUT)/tests/pch.h -MMD -MP -c -o $@ $<
+	@$(CXX) $(TEST_CXXFLAGS) -include $(OUT)/tests/pch.h -MMD -MP -c -o $@ $<
+
+$(OUT)/tests/integration/%.o: tests/integration/%.cpp Makefile
+	@mkdir -p $(@D)
+	@echo "c++   $<"
+	@$(CXX) $(TEST_CXXFLAGS) -MMD -MP -c -o $@ $<
+$(OUT)/tests/main.o: tests/main.cpp Makefile
+	@mkdir -p $(@D)
+	@echo "c++   $<"
+	@$(CXX) $(TEST_CXXFLAGS) -MMD -MP -c -o $@ $<
 
 $(OUT)/%.o: %.cpp Makefile
 	@mkdir -p $(@D)

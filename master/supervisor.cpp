@@ -340,7 +340,7 @@ void Supervisor::settle_queue(Slot& slot, std::uint64_t now) {
     const auto& listeners = around_.listeners.all();
     for (std::uint32_t address = 0; address < listeners.size(); ++address) {
         if (!listeners[address].per_slot() || !listeners[address].listening(slot.index())) continue;
-        if (false) slots_[*sibling]->tell(ipc::Adopt{.slot = slot.index(), .listener = address},
+        slots_[*sibling]->tell(ipc::Adopt{.slot = slot.index(), .listener = address},
                                std::array{listeners[address].socket_of(slot.index())});
         slot.adopter = sibling;
     }

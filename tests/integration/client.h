@@ -39,6 +39,7 @@ class Client {
     bool send(std::string_view bytes);
     /// Ends our direction only.
     void half_close();
+    void close() { socket_.reset(); }
 
     /// The next response, whole; also a 100.
     Response response(Body body = Body::as_announced);

@@ -214,6 +214,8 @@ TEST_CASE("workers go when the master is killed, and a new one takes over what i
         CHECK(killed.wait() == 128 + SIGKILL);
         busy.send("12345");
         CHECK(busy.response().status == 200);
+        CHECK(busy.ends());
+        busy.close();
         eventually("the workers are gone", [&] { return killed.processes().empty(); });
         CHECK(is_free(killed.port()));
         CHECK(std::filesystem::exists(folder.path("pid")));

@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <utility>
 
 namespace worker::connection {
 namespace {
 
 constexpr std::size_t text_kept_max = 64 * 1024;
 constexpr std::size_t vectors_max = 64;
+// Files from here on leave in many sendfile calls, each of which would end with a short segment.
+constexpr std::uint64_t corked_min = 512 * 1024;
 constexpr std::size_t file_call_max = 2048 * 1024;  // bytes a sendfile call
 
 }  // namespace
@@ -55,6 +58,7 @@ Sent Output::send(Transport& transport, std::size_t budget, bool last, std::uint
         const Piece& piece = pieces_[first_];
         Moved moved;
         if (piece.file >= 0) {
+            if (!corked_ && piece.size >= corked_min) transport.cork(corked_ = true);
             const auto size = std::min<std::uint64_t>({piece.size, budget - spent, file_call_max});
             moved = transport.send_file(piece.file, piece.offset, static_cast<std::size_t>(size));
         } else {
@@ -66,6 +70,7 @@ Sent Output::send(Transport& transport, std::size_t budget, bool last, std::uint
         spent += moved.bytes;
         advance(moved.bytes);
     }
+    if (std::exchange(corked_, false)) transport.cork(false);
     clear();
     return Sent::all;
 }
@@ -105,6 +110,7 @@ void Output::clear() {
     pieces_.clear();
     first_ = 0;
     text_size_ = 0;
+    corked_ = false;
     if (text_.size() > text_kept_max) {
         text_.clear();
         text_.shrink_to_fit();

@@ -71,6 +71,7 @@ class Output {
     std::size_t text_size_ = 0;
     std::vector<Piece> pieces_;
     std::size_t first_ = 0;  // pieces before it are gone
+    bool corked_ = false;
 };
 
 }  // namespace worker::connection

@@ -1,5 +1,7 @@
 #include "worker/connection/transport.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 
@@ -49,6 +51,11 @@ Moved Transport::send_file(int file, off_t offset, std::size_t size) noexcept {
     // Nothing left where bytes were promised: the file shrank while we sent it.
     if (moved.io == Io::moved && moved.bytes == 0) return {Io::ended, 0};
     return moved;
+}
+
+void Transport::cork(bool on) noexcept {
+    const int value = on ? 1 : 0;
+    ::setsockopt(socket_.get(), IPPROTO_TCP, TCP_CORK, &value, sizeof value);  // a Unix socket has none
 }
 
 void Transport::finish() noexcept { ::shutdown(socket_.get(), SHUT_WR); }

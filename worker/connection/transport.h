@@ -35,6 +35,8 @@ class Transport {
     [[nodiscard]] Moved send(const char* bytes, std::size_t size, bool more) noexcept;
     /// From the page cache, where the transport can; at most `size` bytes from `offset` on.
     [[nodiscard]] Moved send_file(int file, off_t offset, std::size_t size) noexcept;
+    /// While on, only full segments leave (TCP_CORK); what is left goes at once when it is turned off.
+    void cork(bool on) noexcept;
     /// Says that nothing more will be sent.
     void finish() noexcept;
 

@@ -84,7 +84,9 @@ void Recorder::write(Log& log, const http::Exchange& exchange) {
 void Recorder::flush() {
     bool all = true;
     for (LogFile::Appender& appender : appenders_) all = appender.flush() && all;
-    loop_.cell().log_lines_lost.set(writer_.lines_lost());
+    const std::uint64_t lost = writer_.lines_lost();
+    loop_.cell().log_lines_lost.add(lost - lost_told_);
+    lost_told_ = lost;
     if (!all && !flush_.armed()) flush_.arm(flush_every);
 }
 
