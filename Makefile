@@ -9,7 +9,7 @@
 # make tidy       clang-tidy over the sources
 # make format     clang-format over the sources; make format-check only complains
 # make check      what must pass before a push: format-check, test, asan, tsan, tidy
-# make install    into $(DESTDIR)$(PREFIX) (default /usr/local)
+# make install    into $(DESTDIR)$(PREFIX) (default /usr/local), configuration in /etc/reeve unless there is one
 # make deps       install missing Debian packages; quiet when nothing is missing
 # make clean      remove build/
 # make help       this list
@@ -163,9 +163,12 @@ check:
 
 install: program
 	install -D -m 755 build/reeve $(DESTDIR)$(PREFIX)/sbin/reeve
-	install -d $(DESTDIR)$(PREFIX)/share/reeve/site
+	install -d $(DESTDIR)$(PREFIX)/share/reeve/site $(DESTDIR)/etc/reeve $(DESTDIR)/var/log/reeve
 	install -m 644 conf/site/* $(DESTDIR)$(PREFIX)/share/reeve/site/
-	install -D -m 644 conf/reeve.ini $(DESTDIR)$(PREFIX)/share/reeve/reeve.ini
+	@[ -e $(DESTDIR)/etc/reeve/reeve.ini ] || { echo "make $(DESTDIR)/etc/reeve/reeve.ini"; \
+	  sed -e 's|\.\./build/run/access\.log|/var/log/reeve/access.log|' -e 's|\.\./build/run/|/run/|' \
+	    -e 's|= site$$|= $(PREFIX)/share/reeve/site|' -e 's|^server = $(PREFIX).*|server = site|' \
+	    -e 's|`make run` serves|reeve serves by default|' conf/reeve.ini > $(DESTDIR)/etc/reeve/reeve.ini; }
 	install -D -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/reeve/README.md
 
 clean:
@@ -196,19 +199,19 @@ $(OUT)/tests/pch.h.gch: tests/pch.h Makefile
 	@mkdir -p $(@D)
 	@echo "pch   $<"
 	@$(CXX) $(TEST_CXXFLAGS) -x c++-header -o $@ $<
-$(OUT)/tests/%_test.o: tests/%_test.cpp $(OUT)/tests/pch.h.gch Makefile
+$(OUT)/tests/%.o: tests/%.cpp $(OUT)/tests/pch.h.gch Makefile
 	@mkdir -p $(@D)
 	@echo "c++   $<"
 	@$(CXX) $(TEST_CXXFLAGS) -include $(OUT)/tests/pch.h -MMD -MP -c -o $@ $<
-
-$(OUT)/tests/integration/%.o: tests/integration/%.cpp Makefile
-	@mkdir -p $(@D)
-	@echo "c++   $<"
-	@$(CXX) $(TEST_CXXFLAGS) -MMD -MP -c -o $@ $<
+# but for these, which have no Catch2 in them, or make its main
 $(OUT)/tests/main.o: tests/main.cpp Makefile
 	@mkdir -p $(@D)
 	@echo "c++   $<"
 	@$(CXX) $(TEST_CXXFLAGS) -MMD -MP -c -o $@ $<
+$(OUT)/tests/fuzz/%.o: tests/fuzz/%.cpp Makefile
+	@mkdir -p $(@D)
+	@echo "c++   $<"
+	@$(CXX) $(CXXFLAGS) -MMD -MP -c -o $@ $<
 
 $(OUT)/%.o: %.cpp Makefile
 	@mkdir -p $(@D)

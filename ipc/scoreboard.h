@@ -60,7 +60,7 @@ struct alignas(128) LoopCell {
     Counter refused;         ///< connections over `connections_max`
     Counter accept_pauses;   ///< times accepting stopped for want of descriptors
     Counter log_lines_lost;  ///< access log lines dropped: disk full or slow
-    Counter slow_turns;      ///< turns of the loop longer than the limit
+    Counter slow_turns;      ///< turns of the loop longer than 200 ms
     InFlight in_flight;
 };
 

@@ -38,6 +38,34 @@ ipc::UniqueFd memory_file() {
     return file;
 }
 
+/// The folders of processes or threads that are there.
+std::vector<pid_t> numbers_in(const std::string& folder) {
+    std::vector<pid_t> found;
+    const std::unique_ptr<DIR, int (*)(DIR*)> all(::opendir(folder.c_str()), &::closedir);
+    if (!all) fail("no " + folder);
+    while (const dirent* entry = ::readdir(all.get()))
+        if (std::isdigit(static_cast<unsigned char>(entry->d_name[0])) != 0)
+            found.push_back(std::atoi(entry->d_name));
+    return found;
+}
+
+struct Stat {
+    char state = 'X';
+    int parent = 0;
+    pid_t group = 0;
+};
+
+/// What the kernel says in `stat`; of one that is gone: dead.
+Stat stat_of(const std::string& folder) {
+    const std::string line = contents(folder + "/stat");
+    const auto name_end = line.rfind(')');  // the name before it may hold anything
+    Stat stat;
+    if (name_end == std::string::npos ||
+        std::sscanf(line.c_str() + name_end + 1, " %c %d %d", &stat.state, &stat.parent, &stat.group) != 3)
+        return {};
+    return stat;
+}
+
 [[noreturn]] void become(std::vector<char*>& arguments, int output, int errors) {
     ::setpgid(0, 0);
     ::prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -113,20 +141,21 @@ std::string reeve() {
 
 std::vector<pid_t> living(pid_t group) {
     std::vector<pid_t> found;
-    const std::unique_ptr<DIR, int (*)(DIR*)> all(::opendir("/proc"), &::closedir);
-    if (!all) fail("no /proc");
-    while (const dirent* entry = ::readdir(all.get())) {
-        if (std::isdigit(static_cast<unsigned char>(entry->d_name[0])) == 0) continue;
-        const std::string stat = contents(std::string("/proc/") + entry->d_name + "/stat");
-        const auto name_end = stat.rfind(')');  // the name before it may hold anything
-        char state = 0;
-        int parent = 0, its_group = 0;
-        if (name_end == std::string::npos ||
-            std::sscanf(stat.c_str() + name_end + 1, " %c %d %d", &state, &parent, &its_group) != 3)
-            continue;
-        if (its_group == group && state != 'Z' && state != 'X') found.push_back(std::atoi(entry->d_name));
+    for (const pid_t pid : numbers_in("/proc")) {
+        const Stat stat = stat_of("/proc/" + std::to_string(pid));
+        if (stat.group == group && stat.state != 'Z' && stat.state != 'X') found.push_back(pid);
     }
     return found;
+}
+
+void freeze(pid_t pid) {
+    ::kill(pid, SIGSTOP);
+    const std::string threads = "/proc/" + std::to_string(pid) + "/task";
+    eventually("process " + std::to_string(pid) + " stands still", [&] {
+        for (const pid_t thread : numbers_in(threads))
+            if (stat_of(threads + "/" + std::to_string(thread)).state != 'T') return false;
+        return true;
+    });
 }
 
 }  // namespace integration

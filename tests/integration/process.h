@@ -48,4 +48,7 @@ struct Ran {
 /// Those of the process group that live; the dead that nobody has reaped do not count.
 [[nodiscard]] std::vector<pid_t> living(pid_t group);
 
+/// Stops the process, and returns when each of its threads stands still.
+void freeze(pid_t pid);
+
 }  // namespace integration

@@ -105,7 +105,7 @@ TEST_CASE("connections that wait for a worker that dies are answered", "[integra
     const Server server(folder,
                         {.execution = "workers = 2\n" + GENERATE(from_range(accept_modes)), .routes = who});
     const Status before = server.status();
-    ::kill(before.workers[0].pid, SIGSTOP);  // its clients wait in the queue
+    freeze(before.workers[0].pid);  // its clients wait in the queue
     std::vector<Client> waiting;
     for (int i = 0; i < 20; ++i) {
         waiting.push_back(server.connect());
@@ -277,8 +277,9 @@ TEST_CASE("no line of the access log is lost or doubled by reopening", "[integra
     Server server(folder, {.execution = "workers = 2\n" + GENERATE(from_range(accept_modes)),
                            .server = "access_log = @folder@/access.log\n",
                            .routes = who});
-    std::atomic<bool> over = false;
     std::size_t asked = 0;
+    for (; asked < 20; ++asked) CHECK(server.get("/before").status == 200);
+    std::atomic<bool> over = false;
     std::thread load([&, port = server.port()] {
         while (!over.load()) {
             Client client(port);
@@ -292,6 +293,7 @@ TEST_CASE("no line of the access log is lost or doubled by reopening", "[integra
     std::filesystem::rename(folder.path("access.log"), folder.path("access.log.1"));
     CHECK(server.command({"-s", "reopen"}).status == 0);
     const auto first = lines("access.log.1");
+    CHECK(count(contents(folder.path("access.log.1")), "GET /before ") == 20);
     eventually("lines come to the new file", [&] { return lines("access.log") > 0; });
 
     std::filesystem::rename(folder.path("access.log"), folder.path("access.log.2"));
@@ -327,7 +329,7 @@ TEST_CASE("a worker that stands still gets no new clients until it moves", "[int
                                  .execution = "workers = 2\n" + GENERATE(from_range(accept_modes)),
                                  .routes = who});
     const pid_t still = server.status().workers[0].pid;
-    ::kill(still, SIGSTOP);
+    freeze(still);
     eventually("the master notices", [&] { return has_slot(server.status(), 0, "stuck"); });
     int served = 0;
     for (int i = 0; i < 30; ++i) served += answering(server) == "1" ? 1 : 0;
@@ -341,7 +343,7 @@ TEST_CASE("a worker that never moves again is replaced", "[integration][process]
     const TemporaryFolder folder;
     const Server server(folder, {.reeve = "watchdog = 2s\n", .routes = who});
     const pid_t still = server.status().workers[0].pid;
-    ::kill(still, SIGSTOP);
+    freeze(still);
     eventually("another is there", [&] {
         const Status status = server.status();
         return has_slot(status, 0, "ready") && status.workers[0].pid != still;

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::uint64_t linger_ms = 5'000;
 constexpr std::size_t turn_bytes_max = 2048 * 1024;  // sent in one turn, so that one download starves nobody
-constexpr std::uint8_t turn_rounds_max = 8;          // reads in one turn, likewise
+constexpr std::uint8_t turn_rounds_max = 16;         // reads and sends in one turn, likewise
 constexpr std::size_t produced_text_max = 32 * 1024;
 
 }  // namespace
@@ -176,6 +176,10 @@ Connection::State Connection::send() {
         return State::closed;
     }
     if (!writable_) return State::sending;
+    if (++rounds_ > turn_rounds_max) {
+        yield();
+        return State::sending;
+    }
     const std::uint64_t before = sent_;
     const Sent sent = output_->send(transport_, turn_bytes_max, session_->ends_after_output(), sent_);
     switch (sent) {

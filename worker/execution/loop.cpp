@@ -1,9 +1,14 @@
 #include "worker/execution/loop.h"
 
 #include <cstdlib>
+#include <utility>
+
+#include "ipc/clock.h"
 
 namespace worker::execution {
 namespace {
+
+constexpr std::uint64_t slow_turn_ms = 200;  // all clients of the loop waited that long
 
 // No locks: a base belongs to one thread. No signal or time tricks we do not use.
 ipc::EventBase make_base() {
@@ -37,7 +42,8 @@ void Loop::run() {
             for (auto& work : working_off_) work();
             working_off_.clear();
         }
-        in_turn_ = false;
+        if (std::exchange(in_turn_, false) && ipc::monotonic_ms() - clock_.now_ms() > slow_turn_ms)
+            cell_.slow_turns.add();
     }
 }
 

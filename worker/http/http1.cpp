@@ -18,6 +18,7 @@ constexpr std::string_view server_and_date = "Server: reeve\r\nDate: ";
 constexpr std::size_t head_room = 256;  // status line, server, date, length, connection
 
 char* put(char* at, std::string_view text) noexcept {
+    if (text.empty()) return at;  // its data may be null, and memcpy wants none of that
     std::memcpy(at, text.data(), text.size());
     return at + text.size();
 }

@@ -27,6 +27,12 @@ bool is_token(std::string_view text) noexcept {
                                         [](char c) { return token_bytes[static_cast<unsigned char>(c)]; });
 }
 
+/// Empty lines may stand before a request (RFC 9112 2.2).
+std::string_view after_empty_lines(std::string_view head) noexcept {
+    while (head.starts_with("\r\n")) head.remove_prefix(2);
+    return head;
+}
+
 /// method SP target SP version CR LF, with just these spaces (RFC 9112 3).
 bool request_line_is_clean(const Request& request) noexcept {
     const std::string_view head(request.head, request.head_size);
@@ -157,6 +163,10 @@ Parsed Parser::head(std::span<const char> bytes) noexcept {
         seen_ = bytes.size();
         return over_limit(bytes.size());
     }
+    if (error == HPE_INVALID_METHOD && is_token(after_empty_lines({bytes.data(), bytes.size()}))) {
+        seen_ = bytes.size();  // no method we know; what it is, a method or none, its end will say
+        return over_limit(bytes.size());
+    }
     const bool stopped = error == HPE_PAUSED || error == HPE_PAUSED_UPGRADE;
     if (!stopped || in_head_) return refuse(explain(error, bytes));
     return finish_head(static_cast<std::size_t>(llhttp_get_error_pos(&machine_) - base_), !has_body_);
@@ -183,8 +193,7 @@ Parsed Parser::finish_head(std::size_t size, bool complete) noexcept {
 Status Parser::check_head() const noexcept {
     const Request& request = *request_;
     if (machine_.http_major != 1 || machine_.http_minor > 1) return 505;
-    std::string_view head(request.head, request.head_size);
-    while (head.starts_with("\r\n")) head.remove_prefix(2);  // empty lines before a request (RFC 9112 2.2)
+    const std::string_view head = after_empty_lines({request.head, request.head_size});
     if (folded_ || !lines_are_clean(head) || !request_line_is_clean(request)) return 400;
     for (const Field& field : request.fields)
         if (!is_token(request.view(field.name))) return 400;
@@ -202,8 +211,7 @@ Status Parser::explain(llhttp_errno error, std::span<const char> bytes) const no
     if (too_many_) return 431;
     if (error == HPE_INVALID_VERSION || error == HPE_PAUSED_H2_UPGRADE) return 505;
     if (error == HPE_INVALID_METHOD) {
-        std::string_view line(bytes.data(), bytes.size());
-        while (line.starts_with("\r\n")) line.remove_prefix(2);
+        const std::string_view line = after_empty_lines({bytes.data(), bytes.size()});
         const std::string_view method = line.substr(0, line.find(' '));
         // Whole and well-formed, but nothing we know: RFC 9110 9.1.
         if (method.size() < line.size() && is_token(method)) return 501;

@@ -54,6 +54,7 @@ void ThreadAcceptor::run() {
             pauses.over();
         } else if (!concerns_one_connection(error) && error != EAGAIN) {
             pauses_.fetch_add(1, std::memory_order_relaxed);
+            ::eventfd_write(wake_.get(), 1);  // the loop counts it now, not with the next connection
             pause(pauses.next());
         }
     }
