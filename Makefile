@@ -54,8 +54,10 @@ WARN += $(if $(filter asan tsan,$(VARIANT)),-Wno-maybe-uninitialized)
 LLHTTP := /usr/share/llhttp
 LLHTTP_INCLUDE := /usr/share/include/llhttp
 SYSTEM_INCLUDE = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PACKAGES))) -isystem $(LLHTTP_INCLUDE)
-CXXFLAGS = -std=c++20 -pipe -fPIE -pthread $(OPTIMISE) $(WARN) -I. $(SYSTEM_INCLUDE) -DREEVE_VERSION='"$(VERSION)"'
-CFLAGS = -std=c11 -pipe -fPIE $(OPTIMISE) -w -I$(LLHTTP_INCLUDE)
+CXXFLAGS = -std=c++20 -pipe -fPIE -pthread $(OPTIMISE) $(WARN) -I. $(SYSTEM_INCLUDE) $(STRICT) -DREEVE_VERSION='"$(VERSION)"'
+# llhttp is loose about line ends unless it is told not to be, here and where its header is read
+STRICT := -DLLHTTP_STRICT_MODE=1
+CFLAGS = -std=c11 -pipe -fPIE $(OPTIMISE) $(STRICT) -w -I$(LLHTTP_INCLUDE)
 LDFLAGS = -pthread -pie $(LINK_$(VARIANT))
 LDLIBS = $(shell pkg-config --libs $(PACKAGES))
 CXXFLAGS := $(CXXFLAGS)

@@ -80,6 +80,9 @@ TEST_CASE("framing that two readers could take for two things is refused with 40
         " Content-Length: 1\r\n",
         "X: a\r\n b\r\n",
         "X: a\r\n\tb\r\n",
+        "X:\r\n b\r\n",
+        "Content-Length:\r\n 5\r\n",
+        "Transfer-Encoding:\r\n chunked\r\n",
         "X: a\rb\r\n",
         "X: a\nY: b\r\n",
         "X: a\n",
@@ -146,6 +149,34 @@ TEST_CASE("bad chunks are refused", "[http]") {
     }
     const std::string endless_extension = head + "1;" + std::string(100'000, 'e');
     CHECK(refusal_of(endless_extension) == 400);
+}
+
+TEST_CASE("the lines between chunks end with CR LF and nothing else", "[http]") {
+    const std::string head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    const std::string next = "GET /next HTTP/1.1\r\nHost: a\r\n\r\n";
+    for (const std::string body :
+         {"5\r\nhelloXX0\r\n\r\n", "5\r\nhello\nX0\r\n\r\n", "5\r\nhello\r\n0\r\n\rX",
+          "5\r\nhello\r\n0\r\n\n", "5\r\nhello\r\n0\r\n\nX", "5\r\nhello\r\n0\r\nA: b\r\n c\r\n\r\n",
+          "5\r\nhello\r\n0\n\r\n", "5\r\nhello\r\n0\r\nA: b\n\r\n", "5;x\n\r\nhello\r\n0\r\n\r\n"}) {
+        CAPTURE(body);
+        const std::string bytes = head + body + next;
+        for (const std::size_t step : {std::size_t{1}, std::size_t{5}, bytes.size()}) {
+            const fuzz::Heard heard = fuzz::listen(bytes, step);
+            CHECK(heard.refusal == 400);
+            CHECK(heard.requests.empty());
+        }
+    }
+    CHECK(fuzz::listen(head + "5;e=\"x\"\r\nhello\r\n0\r\nA: b\r\n\r\n" + next, 3).requests.size() == 2);
+}
+
+TEST_CASE("a tunnel is refused whole, so that its bytes are no requests", "[http]") {
+    const std::string inner = "GET /inner HTTP/1.1\r\nHost: b\r\n\r\n";
+    const fuzz::Heard heard =
+        fuzz::listen("CONNECT a:80 HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(inner.size()) +
+                         "\r\n\r\n" + inner,
+                     1000);
+    CHECK(heard.refusal == 501);
+    CHECK(heard.requests.empty());
 }
 
 TEST_CASE("pipelined requests are told apart to the byte", "[http]") {

@@ -97,7 +97,7 @@ void Connection::enter(State next) {
     switch (next) {
         case State::receiving: return;  // the session says how long, in wait()
         case State::handling: return disarm();
-        case State::sending: return;  // armed when it blocks
+        case State::sending: return owner_.loop().arm(*this, session_->send_patience_ms());
         case State::lingering: transport_.finish(); return owner_.loop().arm(*this, linger_ms);
         case State::closed: return disarm();
     }
@@ -131,6 +131,8 @@ Connection::State Connection::receive() {
             input.begin += session_->on_input(input.bytes());
             const State next = proceed();
             if (next != State::receiving) return next;
+            readable_ =
+                true;  // it is waiting for more: ask, for a reset behind these bytes is told only once
         }
         if (!fill()) break;
     }
@@ -194,7 +196,7 @@ Connection::State Connection::send() {
         case Sent::yielded: yield(); break;
         case Sent::failed: break_off(); return State::closed;
     }
-    if (sent_ != before || !armed()) owner_.loop().arm(*this, session_->send_patience_ms());
+    if (sent_ != before) owner_.loop().arm(*this, session_->send_patience_ms());
     return State::sending;
 }
 
@@ -204,6 +206,7 @@ Connection::State Connection::discard() {
     for (;;) {
         input.clear();
         if (!fill()) break;
+        readable_ = true;
     }
     input.clear();
     return ended_ ? State::closed : State::lingering;
@@ -217,7 +220,8 @@ Connection::State Connection::proceed() {
     switch (session_->wants()) {
         case Wants::input: return State::receiving;
         case Wants::nothing: return State::handling;
-        case Wants::close: return State::closed;
+        // Closing with unread input would reset what we just sent (RFC 9112 9.6).
+        case Wants::close: return readable_ && !ended_ ? State::lingering : State::closed;
         case Wants::linger: return ended_ ? State::closed : State::lingering;
     }
     std::abort();

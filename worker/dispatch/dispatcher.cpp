@@ -63,6 +63,7 @@ bool Dispatcher::route(http::Exchange& exchange) {
         return false;
     }
     if (request.method() == "TRACE") {  // would echo what only the client should see
+        exchange.response.add_field("Allow", "GET, HEAD, OPTIONS");
         refuse(exchange, 405);
         return false;
     }

@@ -22,6 +22,7 @@ void Files::handle(http::Exchange& exchange) {
         return exchange.refuse(405);
     }
     const connection::Ref<Resource> resource = cache_.find(resolver_, index_, path_under_root(exchange));
+    exchange.response.keeper = resource;  // nobody else may hold it: the cache may be off
     switch (resource->kind) {
         case Resource::Kind::file: return response_.answer(exchange, *resource);
         case Resource::Kind::folder: return redirect_to_folder(exchange);

@@ -45,7 +45,9 @@ http::Status status_of(int error) noexcept {
         case EXDEV:
             return 404;  // EXDEV: it leads out of the root; whether there is anything is no one's business
         case EACCES:
-        case EPERM: return 403;
+        case EPERM:
+        case ENXIO:  // a socket
+        case ENODEV: return 403;
         case EMFILE:
         case ENFILE:
         case ENOMEM:

@@ -31,6 +31,7 @@ class Exchange {
                std::uint64_t connection_id);
     void finish() {
         finished = true;
+        if (error != 0) response.status = error;  // whatever the page's own route would say
         carrier_->on_finished(*this);
     }
     /// Answers with an error instead: its `error_page`, or a plain one. `response` keeps only `more_fields`.

@@ -49,6 +49,7 @@ bool lines_are_clean(std::string_view head) noexcept {
     while (!head.empty()) {
         const std::size_t end = head.find('\n');
         if (end == std::string_view::npos || end == 0 || head.find('\r') != end - 1) return false;
+        if (head[0] == ' ' || head[0] == '\t') return false;  // a folded line (RFC 9112 5.2)
         head.remove_prefix(end + 1);
     }
     return true;
@@ -120,8 +121,12 @@ struct Callbacks {
         return parser.has_body_ ? HPE_PAUSED : go_on;
     }
     static int on_message_complete(llhttp_t*) { return HPE_PAUSED; }
-    static int on_body(llhttp_t* machine, const char*, std::size_t size) {
-        self(machine).body_bytes_ += size;
+    static int on_body(llhttp_t* machine, const char* at, std::size_t size) {
+        Parser& parser = self(machine);
+        parser.body_bytes_ += size;
+        parser.check_framing(at);
+        parser.framing_at_ = at + size;
+        parser.framing_last_ = 0;
         return go_on;
     }
 
@@ -192,6 +197,7 @@ Parsed Parser::finish_head(std::size_t size, bool complete) noexcept {
 /// What llhttp lets pass and we do not; 0: nothing.
 Status Parser::check_head() const noexcept {
     const Request& request = *request_;
+    if (machine_.method == HTTP_CONNECT) return 501;  // whatever follows is not for us to take apart
     if (machine_.http_major != 1 || machine_.http_minor > 1) return 505;
     const std::string_view head = after_empty_lines({request.head, request.head_size});
     if (folded_ || !lines_are_clean(head) || !request_line_is_clean(request)) return 400;
@@ -219,15 +225,30 @@ Status Parser::explain(llhttp_errno error, std::span<const char> bytes) const no
     return 400;
 }
 
+/// What stands between the payload of a chunked body, up to `end`: whole lines like those of a head.
+void Parser::check_framing(const char* end) noexcept {
+    if (!chunked_) return;
+    for (; framing_at_ < end; ++framing_at_) {
+        const char c = *framing_at_;
+        const bool line_ends = framing_last_ == '\r';
+        const bool folded = framing_last_ == '\n' && (c == ' ' || c == '\t');
+        if (line_ends != (c == '\n') || folded) loose_framing_ = true;
+        framing_last_ = c;
+    }
+}
+
 Parsed Parser::body(std::span<const char> bytes, std::size_t& taken) noexcept {
     if (bytes.empty()) return Parsed::more;
     if (llhttp_get_errno(&machine_) == HPE_PAUSED) llhttp_resume(&machine_);
     const std::uint64_t payload_before = body_bytes_;
+    framing_at_ = bytes.data();
     const llhttp_errno error = llhttp_execute(&machine_, bytes.data(), bytes.size());
     const bool complete = error == HPE_PAUSED || error == HPE_PAUSED_UPGRADE;
     if (error != HPE_OK && !complete) return refuse(400);
     const std::size_t used =
         complete ? static_cast<std::size_t>(llhttp_get_error_pos(&machine_) - bytes.data()) : bytes.size();
+    check_framing(bytes.data() + used);
+    if (loose_framing_) return refuse(400);
     taken += used;
     framing_bytes_ += used - (body_bytes_ - payload_before);
     if (framing_bytes_ > framing_bytes_max + 8 * body_bytes_) return refuse(400);

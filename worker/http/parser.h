@@ -52,6 +52,7 @@ class Parser {
         refusal_ = status;
         return Parsed::refused;
     }
+    void check_framing(const char* end) noexcept;
     [[nodiscard]] Parsed over_limit(std::size_t size) noexcept;
     [[nodiscard]] Parsed finish_head(std::size_t size, bool complete) noexcept;
     [[nodiscard]] Status check_head() const noexcept;
@@ -65,6 +66,9 @@ class Parser {
     std::uint64_t content_length_ = 0, body_bytes_ = 0, framing_bytes_ = 0;
     std::size_t seen_ = 0;
     Status refusal_ = 400;
+    const char* framing_at_ = nullptr;  // of this call's bytes: not yet checked
+    char framing_last_ = 0;             // 0: payload, or nothing yet
+    bool loose_framing_ = false;
     bool in_head_ = true;
     bool has_body_ = false;
     bool in_value_ = false;

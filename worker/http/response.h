@@ -15,8 +15,9 @@ namespace worker::http {
 /// (Content-Length, Transfer-Encoding, Connection), Date or Server: those are the protocol's.
 struct Response {
     Status status = 200;
-    std::string_view fields;  ///< prepared lines; must stay put until `Exchange::finish`
-    std::string more_fields;  ///< lines made for this response
+    std::string_view fields;  ///< prepared lines; must stay put until the response is written
+    connection::Ref<connection::Shared> keeper;  ///< whose lines these are, when they may go before that
+    std::string more_fields;                     ///< lines made for this response
     std::vector<connection::Chunk> body;
     std::uint64_t body_size = 0;  ///< the sum of the chunks; what HEAD announces
     bool close = false;           ///< the connection goes after this
@@ -24,6 +25,7 @@ struct Response {
     void clear() {
         status = 200;
         fields = {};
+        keeper = {};
         more_fields.clear();
         body.clear();
         body_size = 0;
