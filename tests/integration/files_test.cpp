@@ -188,7 +188,7 @@ TEST_CASE("names are decoded once", "[integration][files]") {
     CHECK(server.get("/100%2525.txt").body == "b");
     CHECK(server.get("/100%25.txt").status == 404);
     CHECK(server.get("/%c3%a4.txt").body == "c");
-    CHECK(server.get("/\xc3\xa4.txt").body == "c");
+    CHECK(server.get("/\xc3\xa4.txt").status == 400);  // RFC 3986 knows no such bytes in a URI
     CHECK(server.get("/q%3fmark.txt?query").body == "d");
     CHECK(server.get("/" + std::string(300, 'n')).status == 404);
 }

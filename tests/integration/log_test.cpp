@@ -70,9 +70,8 @@ TEST_CASE("each answer has one line, with its status and size", "[integration][l
 TEST_CASE("a line in the json format is one object", "[integration][log]") {
     const TemporaryFolder folder;
     Server server(folder, logging(" json"));
-    CHECK(
-        server.get("/x\"y\\z\xff?\xc3\xa4", "User-Agent: \"quoted\" \\ \xc3\x28 end\r\nRange: bytes=0-1\r\n")
-            .status >= 200);
+    CHECK(server.get("/x\"yz?q=\"\"", "User-Agent: \"quoted\" \\ \xc3\x28 end\r\nRange: bytes=0-1\r\n")
+              .status >= 200);
     CHECK(server.get("/plain").status == 200);
     const std::string log = logged(server, folder);
     CHECK(count(log, "\n") == 2);

@@ -16,9 +16,9 @@ constexpr int go_on = 0;
 /// RFC 9110 5.6.2: which bytes may stand in a token.
 constexpr std::array<bool, 256> token_bytes = [] {
     std::array<bool, 256> all{};
-    for (const unsigned char c : std::string_view("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+    for (const char c : std::string_view("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
                                                   "ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
-        all[c] = true;
+        all[static_cast<unsigned char>(c)] = true;
     return all;
 }();
 
