@@ -33,8 +33,8 @@ Result finish(Document document, std::string path, Report& report) {
 Result load(const std::string& path) {
     Report report;
     std::error_code failure;
-    auto absolute = std::filesystem::absolute(path, failure).lexically_normal().string();
-    return finish(read_document(path, report), failure ? path : std::move(absolute), report);
+    const auto absolute = std::filesystem::absolute(path, failure).lexically_normal().string();
+    return finish(read_document(path, report), failure ? path : absolute, report);
 }
 
 Result load_text(std::string_view text, const std::string& name) {

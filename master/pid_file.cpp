@@ -37,9 +37,9 @@ ipc::Result<PidFile> PidFile::lock(const std::string& path) {
         if (::flock(file.get(), LOCK_EX | LOCK_NB) < 0) {
             if (errno != EWOULDBLOCK) return ipc::system_error("lock pid file " + path);
             const auto holder = number_in(file.get());
-            return ipc::failure("already running" +
-                                (holder.empty() ? " (still starting)" : " as pid " + holder) + ": pid file " +
-                                path + " is locked");
+            std::string refusal = "already running";
+            refusal.append(holder.empty() ? " (still starting)" : " as pid ").append(holder);
+            return ipc::failure(refusal.append(": pid file ").append(path).append(" is locked"));
         }
         if (!still_named(file.get(), path)) continue;  // the last holder removed it meanwhile
         if (::ftruncate(file.get(), 0) < 0) return ipc::system_error("empty pid file " + path);
