@@ -171,7 +171,7 @@ install: program
 	install -m 644 conf/site/* $(DESTDIR)$(PREFIX)/share/reeve/site/
 	@[ -e $(DESTDIR)/etc/reeve/reeve.ini ] || { echo "make $(DESTDIR)/etc/reeve/reeve.ini"; \
 	  sed -e 's|\.\./build/run/access\.log|/var/log/reeve/access.log|' -e 's|\.\./build/run/|/run/|' \
-	    -e 's|= site$$|= $(PREFIX)/share/reeve/site|' -e 's|^server = $(PREFIX).*|server = site|' \
+	    -e 's|^files = site$$|files = $(PREFIX)/share/reeve/site|' \
 	    -e 's|`make run` serves|reeve serves by default|' conf/reeve.ini > $(DESTDIR)/etc/reeve/reeve.ini; }
 	install -D -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/reeve/README.md
 
