@@ -224,7 +224,7 @@ $(OUT)/%.o: %.cpp Makefile
 $(OUT)/llhttp/%.o: $(LLHTTP)/%.c Makefile
 	@mkdir -p $(@D)
 	@echo "cc    $<"
-	@$(CC) $(CFLAGS) -c -o $@ $<
+	@$(CC) $(CFLAGS) $(if $(filter release,$(VARIANT)),-O3) -c -o $@ $<
 .SECONDARY:
 
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)

@@ -12,7 +12,7 @@ namespace worker::connection {
 namespace {
 
 constexpr std::uint64_t linger_ms = 5'000;
-constexpr std::size_t turn_bytes_max = 2048 * 1024;  // sent in one turn, so that one download starves nobody
+constexpr std::size_t turn_bytes_max = 8192 * 1024;  // sent in one turn, so that one download starves nobody
 constexpr std::uint8_t turn_rounds_max = 16;         // reads and sends in one turn, likewise
 constexpr std::size_t produced_text_max = 32 * 1024;
 

@@ -12,7 +12,6 @@ constexpr std::size_t text_kept_max = 64 * 1024;
 constexpr std::size_t vectors_max = 64;
 // Files from here on leave in many sendfile calls, each of which would end with a short segment.
 constexpr std::uint64_t corked_min = 512 * 1024;
-constexpr std::size_t file_call_max = 2048 * 1024;  // bytes a sendfile call
 
 }  // namespace
 
@@ -59,7 +58,7 @@ Sent Output::send(Transport& transport, std::size_t budget, bool last, std::uint
         Moved moved;
         if (piece.file >= 0) {
             if (!corked_ && piece.size >= corked_min) transport.cork(corked_ = true);
-            const auto size = std::min<std::uint64_t>({piece.size, budget - spent, file_call_max});
+            const auto size = std::min<std::uint64_t>(piece.size, budget - spent);
             moved = transport.send_file(piece.file, piece.offset, static_cast<std::size_t>(size));
         } else {
             moved = send_memory(transport, last);

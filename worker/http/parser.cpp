@@ -17,7 +17,7 @@ constexpr int go_on = 0;
 constexpr std::array<bool, 256> token_bytes = [] {
     std::array<bool, 256> all{};
     for (const char c : std::string_view("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
-                                                  "ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+                                         "ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
         all[static_cast<unsigned char>(c)] = true;
     return all;
 }();
@@ -149,12 +149,18 @@ struct Callbacks {
 };
 
 void Parser::reset(Request& request, std::uint64_t head_max, std::uint64_t uri_max) noexcept {
-    *this = Parser();
     llhttp_init(&machine_, HTTP_REQUEST, &Callbacks::settings());
     machine_.data = this;
     request_ = &request;
     head_max_ = head_max;
     uri_max_ = uri_max;
+    seen_ = 0;
+    field_ = {};
+    content_length_ = body_bytes_ = framing_bytes_ = 0;
+    framing_last_ = 0;
+    refusal_ = 400;
+    in_head_ = true;
+    has_body_ = in_value_ = folded_ = keep_alive_ = chunked_ = too_many_ = loose_framing_ = false;
 }
 
 Parsed Parser::head(std::span<const char> bytes) noexcept {
