@@ -138,7 +138,8 @@ std::string log_line(const LogPlan& plan, std::string_view role, int pid, std::i
 Result<UniqueFd> open_log_file(const std::string& path) {
     if (path == "stderr") return UniqueFd();
     // Non-blocking: opening a FIFO that nobody reads is an error then, not a wait without end.
-    UniqueFd file(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644));
+    UniqueFd file(
+        ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644));
     if (!file) return system_error("open " + path);
     return file;
 }

@@ -42,7 +42,7 @@ class Recorder final : public dispatch::Recorder {
     LogClock clock_;
     std::deque<LogFile::Appender> appenders_;  ///< one a file
     std::vector<std::optional<Log>> logs_;     ///< by server; none: off
-    std::uint64_t lost_told_ = 0;  ///< lost lines that the cell knows of
+    std::uint64_t lost_told_ = 0;              ///< lost lines that the cell knows of
     ipc::Event flush_;
 };
 
