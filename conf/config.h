@@ -18,6 +18,7 @@ enum class LogLevel : std::uint8_t { trace, debug, info, warn, error, critical, 
 enum class LogFormat : std::uint8_t { text, json };
 enum class Accept : std::uint8_t { reuseport, shared };
 enum class Model : std::uint8_t { event };
+enum class Upgrade : std::uint8_t { unattended, manual };
 
 /// `error_log = stderr info`: where, and from which level on.
 struct ErrorLog {
@@ -38,7 +39,12 @@ struct Reeve {
     Milliseconds shutdown_timeout{30'000};  ///< how long a drain may take
     Milliseconds drain_delay{0};            ///< on QUIT: `ready` says no, connections are still accepted
     Milliseconds watchdog{10'000};          ///< a silent loop is steered around after a quarter of it
+    Milliseconds slow_loop{200};            ///< a turn of a loop that lasts longer is logged
+    std::uint32_t generations_max = 4;      ///< old generations that may drain at once
+    Upgrade upgrade = Upgrade::unattended;   ///< whether the old master ends by itself
     std::uint64_t open_files = 0;           ///< RLIMIT_NOFILE of a worker; 0: as high as the system lets
+    std::optional<std::uint64_t> core_max;  ///< RLIMIT_CORE of a worker in bytes; none: as inherited
+    bool sandbox = true;                    ///< workers may use only the system calls they need
     bool operator==(const Reeve&) const = default;
 };
 
@@ -47,6 +53,9 @@ struct Execution {
     Model model = Model::event;
     std::uint32_t workers = automatic;  ///< 0: one a CPU
     Accept accept = Accept::reuseport;
+    bool cpu_affinity = false;       ///< each worker stays on a CPU of its own
+    std::uint64_t max_requests = 0;  ///< a worker is replaced after about so many; 0: never
+    std::uint64_t max_memory = 0;    ///< a worker is replaced when its resident bytes pass this; 0: never
     /// The open-file cache of each loop.
     std::uint32_t open_file_cache = 1000;                ///< entries; 0: no cache
     Milliseconds open_file_cache_valid{1000};            ///< looked at again after this

@@ -1,62 +1,79 @@
-// ipc/scoreboard.cpp: the shared mapping, and reading what another process is writing.
+// ipc/scoreboard.cpp: the shared mapping and who may use which row of it.
 #include "ipc/scoreboard.h"
 
+#include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <bit>
+#include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <new>
-#include <utility>
 
 namespace ipc {
+
+/// The head never moves: its first two fields are how versions know each other.
+struct Scoreboard::Memory {
+    static constexpr std::uint64_t wanted_magic = 0x6472616f62766572;  // "revboard"
+
+    std::atomic<std::uint64_t> magic{wanted_magic};
+    std::atomic<std::uint32_t> layout{scoreboard_layout};
+    std::atomic<std::uint32_t> rows_used{0};
+    std::atomic<std::uint32_t> routes_used{1};
+    MasterCell masters;
+    std::array<ListenerCell, listener_cells> listeners;
+    std::array<SharedText<64>, routes_max> route_names;
+    std::array<WorkerCell, rows_max> rows;
+};
+
 namespace {
 
-std::size_t bytes_for(std::uint32_t slots) { return std::size_t{slots} * sizeof(WorkerCell); }
+bool is_alive(std::uint64_t pid) {
+    return ::kill(static_cast<pid_t>(pid), 0) == 0 || errno != ESRCH;  // signal 0 reaches nobody
+}
 
-constexpr int read_tries_max = 4;
+using Base = std::array<std::uint64_t, sizeof(Totals) / sizeof(std::uint64_t)>;
+static_assert(std::tuple_size_v<Base> <= std::tuple_size_v<decltype(Tenant::base)>);
 
 }  // namespace
 
-// Each word is stored with release and loaded with acquire: whoever sees a new word also sees the odd
-// sequence. On x86 these are plain moves.
-void InFlight::begin(std::string_view method, std::string_view target) noexcept {
-    std::array<char, text_max> text;
-    std::size_t length = 0;
-    for (const std::string_view part : {method, std::string_view(" "), target}) {
-        const auto size = std::min(part.size(), text.size() - length);
-        std::memcpy(text.data() + length, part.data(), size);
-        length += size;
-    }
-
-    const auto sequence = sequence_.load(std::memory_order_relaxed);
-    sequence_.store(sequence + 1, std::memory_order_relaxed);
-    for (std::size_t word = 0; word * sizeof(std::uint64_t) < length; ++word) {
-        std::uint64_t value = 0;
-        std::memcpy(&value, text.data() + word * sizeof value,
-                    std::min(sizeof value, length - word * sizeof value));
-        words_[word].store(value, std::memory_order_release);
-    }
-    length_.store(static_cast<std::uint32_t>(length), std::memory_order_release);
-    sequence_.store(sequence + 2, std::memory_order_release);
+Totals& Totals::operator+=(const Totals& other) noexcept {
+    auto mine = std::bit_cast<Base>(*this);
+    const auto theirs = std::bit_cast<Base>(other);
+    for (std::size_t index = 0; index < mine.size(); ++index) mine[index] += theirs[index];
+    return *this = std::bit_cast<Totals>(mine);
 }
 
-std::string InFlight::text() const {
-    Words words{};
-    std::size_t length = 0;
-    for (int tries = 0; tries < read_tries_max; ++tries) {
-        const auto before = sequence_.load(std::memory_order_acquire);
-        length = std::min<std::size_t>(length_.load(std::memory_order_acquire), text_max);
-        for (std::size_t word = 0; word < words.size(); ++word)
-            words[word] = words_[word].load(std::memory_order_acquire);
-        if (before % 2 == 0 && sequence_.load(std::memory_order_relaxed) == before) break;
-    }
-    // A writer that died half-way, or never rests, leaves a mixture: still worth showing.
-    std::string text(length, '\0');
-    std::memcpy(text.data(), words.data(), length);
-    std::replace_if(
-        text.begin(), text.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
-    return text;
+Totals& Totals::operator-=(const Totals& other) noexcept {
+    auto mine = std::bit_cast<Base>(*this);
+    const auto theirs = std::bit_cast<Base>(other);
+    for (std::size_t index = 0; index < mine.size(); ++index) mine[index] -= theirs[index];
+    return *this = std::bit_cast<Totals>(mine);
+}
+
+Totals WorkerCell::totals() const noexcept {
+    Totals sum;
+    sum.accepted = loop.accepted.get();
+    sum.requests = loop.requests.get();
+    for (std::size_t index = 0; index < sum.statuses.size(); ++index)
+        sum.statuses[index] = loop.statuses[index].get();
+    sum.bytes_in = loop.bytes_in.get();
+    sum.bytes_out = loop.bytes_out.get();
+    sum.refused = loop.refused.get();
+    sum.accept_pauses = loop.accept_pauses.get();
+    sum.log_lines_lost = loop.log_lines_lost.get();
+    sum.slow_turns = loop.slow_turns.get();
+    return sum;
+}
+
+Totals WorkerCell::since_taken() const noexcept {
+    Base base;
+    for (std::size_t index = 0; index < base.size(); ++index) base[index] = tenant.base[index].get();
+    Totals grown = totals();
+    return grown -= std::bit_cast<Totals>(base);
 }
 
 std::string_view name(SlotState state) {
@@ -71,37 +88,141 @@ std::string_view name(SlotState state) {
     std::abort();
 }
 
-Result<Scoreboard> Scoreboard::make(std::uint32_t slots) {
-    if (slots == 0) return failure("make scoreboard: no slots");
+std::string_view name(RestartCause cause) {
+    switch (cause) {
+        case RestartCause::signal: return "signal";
+        case RestartCause::exit: return "exit";
+        case RestartCause::stuck: return "stuck";
+        case RestartCause::not_ready: return "not_ready";
+        case RestartCause::protocol: return "protocol";
+        case RestartCause::max_requests: return "max_requests";
+        case RestartCause::max_memory: return "max_memory";
+        case RestartCause::asked: return "asked";
+    }
+    std::abort();
+}
+
+Result<Scoreboard> Scoreboard::make() {
+    UniqueFd file(::memfd_create("reeve-scoreboard", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    if (!file) return system_error("make scoreboard");
+    // Sealed: nobody can take away memory that another one maps.
+    if (::ftruncate(file.get(), sizeof(Memory)) < 0 ||
+        ::fcntl(file.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+        return system_error("size scoreboard");
     void* memory =
-        ::mmap(nullptr, bytes_for(slots), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        ::mmap(nullptr, sizeof(Memory), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file.get(), 0);
     if (memory == MAP_FAILED) return system_error("map scoreboard");
-    for (std::uint32_t slot = 0; slot < slots; ++slot)
-        new (static_cast<WorkerCell*>(memory) + slot) WorkerCell;
-    return Scoreboard(memory, slots);
+    // Zero is what every cell begins with, and pages nobody writes to take no room: only the head is made.
+    auto* made = static_cast<Memory*>(memory);
+    made->magic.store(Memory::wanted_magic);
+    made->layout.store(scoreboard_layout);
+    made->routes_used.store(1);
+    return Scoreboard(std::move(file), made);
+}
+
+Result<Scoreboard> Scoreboard::adopt(UniqueFd file) {
+    struct stat size {};
+    if (::fstat(file.get(), &size) < 0) return system_error("look at scoreboard");
+    if (static_cast<std::uint64_t>(size.st_size) != sizeof(Memory))
+        return failure("adopt scoreboard: another layout");
+    void* memory =
+        ::mmap(nullptr, sizeof(Memory), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file.get(), 0);
+    if (memory == MAP_FAILED) return system_error("map scoreboard");
+    Scoreboard adopted(std::move(file), static_cast<Memory*>(memory));
+    if (adopted.memory_->magic.load() != Memory::wanted_magic ||
+        adopted.memory_->layout.load() != scoreboard_layout)
+        return failure("adopt scoreboard: another layout");
+    return adopted;
 }
 
 Scoreboard::Scoreboard(Scoreboard&& other) noexcept
-    : memory_(std::exchange(other.memory_, nullptr)), slots_(std::exchange(other.slots_, 0)) {}
+    : file_(std::move(other.file_)), memory_(std::exchange(other.memory_, nullptr)) {}
 
 Scoreboard& Scoreboard::operator=(Scoreboard&& other) noexcept {
+    std::swap(file_, other.file_);
     std::swap(memory_, other.memory_);
-    std::swap(slots_, other.slots_);
     return *this;
 }
 
 Scoreboard::~Scoreboard() {
-    if (memory_ != nullptr) ::munmap(memory_, bytes_for(slots_));
+    if (memory_ != nullptr) ::munmap(memory_, sizeof(Memory));
 }
 
-WorkerCell& Scoreboard::worker(std::uint32_t slot) noexcept {
-    if (slot >= slots_) std::abort();
-    return static_cast<WorkerCell*>(memory_)[slot];
+WorkerCell& Scoreboard::row(std::uint32_t index) noexcept {
+    if (index >= rows_max) std::abort();
+    return memory_->rows[index];
 }
 
-const WorkerCell& Scoreboard::worker(std::uint32_t slot) const noexcept {
-    if (slot >= slots_) std::abort();
-    return static_cast<const WorkerCell*>(memory_)[slot];
+const WorkerCell& Scoreboard::row(std::uint32_t index) const noexcept {
+    if (index >= rows_max) std::abort();
+    return memory_->rows[index];
+}
+
+std::uint32_t Scoreboard::rows_used() const noexcept { return std::min(memory_->rows_used.load(), rows_max); }
+MasterCell& Scoreboard::masters() noexcept { return memory_->masters; }
+const MasterCell& Scoreboard::masters() const noexcept { return memory_->masters; }
+ListenerCell& Scoreboard::listener(std::size_t index) noexcept { return memory_->listeners.at(index); }
+const ListenerCell& Scoreboard::listener(std::size_t index) const noexcept {
+    return memory_->listeners.at(index);
+}
+
+std::optional<std::uint32_t> Scoreboard::take(std::uint32_t owner) noexcept {
+    for (std::uint32_t index = 0; index < rows_max; ++index) {
+        auto& cell = memory_->rows[index];
+        std::uint64_t holder = cell.owner.load();
+        if (holder != 0 && (holder == owner || is_alive(holder))) continue;
+        if (!cell.owner.compare_exchange_strong(holder, owner)) continue;
+        auto used = memory_->rows_used.load();
+        while (used <= index && !memory_->rows_used.compare_exchange_weak(used, index + 1)) continue;
+        const auto base = std::bit_cast<Base>(cell.totals());
+        for (std::size_t field = 0; field < base.size(); ++field) cell.tenant.base[field].set(base[field]);
+        cell.loop.connections.set(0);
+        cell.loop.in_flight.end();
+        cell.crash.clear();
+        cell.tenant.pid.set(0);
+        cell.tenant.restarts.set(0);
+        return index;
+    }
+    return std::nullopt;
+}
+
+void Scoreboard::give_back(std::uint32_t index) noexcept {
+    auto& cell = row(index);
+    cell.loop.connections.set(0);
+    cell.loop.in_flight.end();
+    cell.tenant.pid.set(0);
+    cell.tenant.state.set(static_cast<std::uint64_t>(SlotState::empty));
+    cell.owner.store(0);
+}
+
+std::uint32_t Scoreboard::add_route(std::string_view name) {
+    if (const auto known = route(name); known != 0) return known;
+    const auto index = memory_->routes_used.load();
+    if (index >= routes_max) return 0;
+    memory_->route_names[index].set({name});
+    memory_->routes_used.store(index + 1);
+    return index;
+}
+
+std::uint32_t Scoreboard::route(std::string_view name) const {
+    const auto wanted = name.substr(0, SharedText<64>::text_max);
+    for (std::uint32_t index = 1; index < routes_used(); ++index)
+        if (memory_->route_names[index].get() == wanted) return index;
+    return 0;
+}
+
+std::uint32_t Scoreboard::routes_used() const noexcept {
+    return std::min<std::uint32_t>(memory_->routes_used.load(), routes_max);
+}
+
+std::string Scoreboard::route_name(std::uint32_t index) const {
+    return index == 0 || index >= routes_max ? std::string() : memory_->route_names[index].get();
+}
+
+Totals Scoreboard::totals() const noexcept {
+    Totals sum;
+    for (std::uint32_t index = 0; index < rows_used(); ++index) sum += memory_->rows[index].totals();
+    return sum;
 }
 
 }  // namespace ipc

@@ -1,52 +1,44 @@
-// ipc/scoreboard.h: counters, heartbeats and requests in flight, in memory that master and workers share.
+// ipc/scoreboard.h: counters, heartbeats and requests in flight, in memory that all processes share.
 #pragma once
 
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
+#include "ipc/counter.h"
+#include "ipc/crash_note.h"
+#include "ipc/histogram.h"
 #include "ipc/result.h"
+#include "ipc/shared_text.h"
+#include "ipc/unique_fd.h"
 
 namespace ipc {
 
-/// One writer each, any reader: relaxed atomics, no lock that a dying process could hold.
-class Counter {
- public:
-    /// Only the owner of the cell calls this: a load and a store, no locked instruction.
-    void add(std::uint64_t amount = 1) noexcept {
-        value_.store(value_.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
-    }
-    void subtract(std::uint64_t amount = 1) noexcept { add(0 - amount); }
-    void set(std::uint64_t value) noexcept { value_.store(value, std::memory_order_relaxed); }
-    [[nodiscard]] std::uint64_t get() const noexcept { return value_.load(std::memory_order_relaxed); }
-
- private:
-    std::atomic<std::uint64_t> value_{0};
-};
+/// Bumped when the layout changes: memory of another version is not read (an upgrade starts its counters
+/// anew).
+constexpr std::uint32_t scoreboard_layout = 1;
 
 /// What a loop is doing for whom, so that a crash can be pinned on a request.
-/// A seqlock of one writer: the sequence is odd while the text changes.
 class InFlight {
  public:
     static constexpr std::size_t text_max = 192;
 
     /// Loop thread. Begins a request: "GET /path" cut at `text_max`.
-    void begin(std::string_view method, std::string_view target) noexcept;
+    void begin(std::string_view method, std::string_view target) noexcept {
+        text_.set({method, " ", target});
+    }
     /// Loop thread. The loop went on to something else.
-    void end() noexcept { length_.store(0, std::memory_order_relaxed); }
-    /// Any process, also after the writer's death. Empty: no request was running.
-    /// Printable ASCII only: what else a client sent, or what a crash left half written, reads as '?'.
-    [[nodiscard]] std::string text() const;
+    void end() noexcept { text_.clear(); }
+    /// Any process. Empty: no request was running.
+    [[nodiscard]] std::string text() const { return text_.get(); }
 
  private:
-    using Words = std::array<std::uint64_t, text_max / sizeof(std::uint64_t)>;
-
-    std::atomic<std::uint32_t> sequence_{0};
-    std::atomic<std::uint32_t> length_{0};
-    std::array<std::atomic<std::uint64_t>, std::tuple_size_v<Words>> words_{};  ///< eight characters each
+    SharedText<text_max> text_;
 };
 
 /// One event loop's cell; `alignas` keeps neighbours from sharing a cache line.
@@ -60,23 +52,100 @@ struct alignas(128) LoopCell {
     Counter refused;         ///< connections over `connections_max`
     Counter accept_pauses;   ///< times accepting stopped for want of descriptors
     Counter log_lines_lost;  ///< access log lines dropped: disk full or slow
-    Counter slow_turns;      ///< turns of the loop longer than 200 ms
+    Counter slow_turns;      ///< turns of the loop longer than `slow_loop`
+    Histogram turns;         ///< how long turns of the loop took, waiting apart
     InFlight in_flight;
 };
 
-/// A slot's state as the master sees it.
+/// What was asked of one route.
+struct alignas(64) RouteCell {
+    std::array<Counter, 6> statuses;  ///< as in LoopCell
+    Histogram latency;                ///< from the first byte of the request to the last of the response
+};
+
+/// A worker's state as its master sees it.
 enum class SlotState : std::uint8_t { empty, starting, ready, stuck, draining, backing_off };
 [[nodiscard]] std::string_view name(SlotState state);
 
-/// One worker's cell. Counters go on over the deaths of the worker in it.
-struct WorkerCell {
-    LoopCell loop;
+/// What one worker's counters stood at, or have grown by.
+struct Totals {
+    std::uint64_t accepted = 0, requests = 0;
+    std::array<std::uint64_t, 6> statuses{};
+    std::uint64_t bytes_in = 0, bytes_out = 0;
+    std::uint64_t refused = 0, accept_pauses = 0, log_lines_lost = 0, slow_turns = 0;
+
+    Totals& operator+=(const Totals& other) noexcept;
+    Totals& operator-=(const Totals& other) noexcept;
 };
 
-/// Cells for `slots` workers in one anonymous shared mapping, inherited by fork; it is zero at first.
+/// Who sits in a row. The owner writes it, everybody may read.
+struct Tenant {
+    Counter pid;  ///< 0: no process
+    Counter generation, slot;
+    Counter state;                 ///< a SlotState
+    Counter started_ms;            ///< CLOCK_MONOTONIC, of the process
+    Counter generation_ms;         ///< CLOCK_MONOTONIC, of its generation
+    Counter restarts;              ///< processes that ended unasked
+    std::array<Counter, 16> base;  ///< `Totals` at the time the row was taken
+};
+
+constexpr std::size_t routes_max = 256;  ///< distinct names of routes that are counted apart
+
+/// One worker's row. Counters only ever grow, over deaths and over changes of the tenant: so the sum over
+/// all rows is what the server has done since it started.
+struct WorkerCell {
+    std::atomic<std::uint64_t> owner{0};  ///< pid of the master that holds the row; 0: free
+    Tenant tenant;
+    LoopCell loop;
+    CrashNote crash;
+    std::array<RouteCell, routes_max> routes;  ///< by `Scoreboard::route`
+
+    [[nodiscard]] Totals totals() const noexcept;
+    /// Since the row was taken.
+    [[nodiscard]] Totals since_taken() const noexcept;
+};
+
+/// Why a worker was replaced.
+enum class RestartCause : std::uint8_t {
+    signal,
+    exit,
+    stuck,
+    not_ready,
+    protocol,
+    max_requests,
+    max_memory,
+    asked
+};
+constexpr std::size_t restart_causes = 8;
+[[nodiscard]] std::string_view name(RestartCause cause);
+
+/// What masters count: rare, and by more than one during an upgrade, hence `add_shared`.
+struct MasterCell {
+    std::array<Counter, restart_causes> restarts;
+    Counter reloads, reload_failures;
+    Counter upgrades, upgrade_failures;
+    Counter poison_requests;   ///< requests that were in flight in more than one crash
+    Counter last_reload_unix;  ///< seconds since the epoch, of the configuration that serves
+    Counter generation;        ///< the one that serves
+    Counter started_ms;        ///< CLOCK_MONOTONIC, of the first master
+};
+
+/// A listening address, and how many connections wait there for an accept.
+struct ListenerCell {
+    SharedText<128> address;
+    Counter pending;
+};
+constexpr std::size_t listener_cells = 64;
+
+/// One mapping of a memfd, inherited by fork and handed to the next binary; zero at first.
 class Scoreboard {
  public:
-    [[nodiscard]] static Result<Scoreboard> make(std::uint32_t slots);
+    static constexpr std::uint32_t rows_max =
+        1024;  ///< workers of all generations; untouched rows cost nothing
+
+    [[nodiscard]] static Result<Scoreboard> make();
+    /// Memory that another master made. Fails when it has another layout.
+    [[nodiscard]] static Result<Scoreboard> adopt(UniqueFd memory);
 
     Scoreboard(const Scoreboard&) = delete;
     Scoreboard& operator=(const Scoreboard&) = delete;
@@ -84,15 +153,41 @@ class Scoreboard {
     Scoreboard& operator=(Scoreboard&& other) noexcept;
     ~Scoreboard();
 
-    [[nodiscard]] std::uint32_t slots() const noexcept { return slots_; }
-    [[nodiscard]] WorkerCell& worker(std::uint32_t slot) noexcept;
-    [[nodiscard]] const WorkerCell& worker(std::uint32_t slot) const noexcept;
+    /// To hand on.
+    [[nodiscard]] int fd() const noexcept { return file_.get(); }
+
+    [[nodiscard]] WorkerCell& row(std::uint32_t index) noexcept;
+    [[nodiscard]] const WorkerCell& row(std::uint32_t index) const noexcept;
+    /// Rows from this one on have never been used.
+    [[nodiscard]] std::uint32_t rows_used() const noexcept;
+    [[nodiscard]] MasterCell& masters() noexcept;
+    [[nodiscard]] const MasterCell& masters() const noexcept;
+    [[nodiscard]] ListenerCell& listener(std::size_t index) noexcept;
+    [[nodiscard]] const ListenerCell& listener(std::size_t index) const noexcept;
+
+    /// A free row, now held by master `owner`; none when all are taken. Rows whose owner is no more are free.
+    [[nodiscard]] std::optional<std::uint32_t> take(std::uint32_t owner) noexcept;
+    /// Its counters stay.
+    void give_back(std::uint32_t row) noexcept;
+
+    /// The index that requests of this route are counted under; a master calls it before it forks. 0 is for
+    /// requests of no route, and for names beyond `routes_max`.
+    std::uint32_t add_route(std::string_view name);
+    /// As `add_route`, but 0 for a name that is not there.
+    [[nodiscard]] std::uint32_t route(std::string_view name) const;
+    [[nodiscard]] std::uint32_t routes_used() const noexcept;
+    [[nodiscard]] std::string route_name(std::uint32_t index) const;
+
+    /// Over all rows ever used.
+    [[nodiscard]] Totals totals() const noexcept;
 
  private:
-    Scoreboard(void* memory, std::uint32_t slots) noexcept : memory_(memory), slots_(slots) {}
+    struct Memory;
 
-    void* memory_ = nullptr;
-    std::uint32_t slots_ = 0;
+    Scoreboard(UniqueFd file, Memory* memory) noexcept : file_(std::move(file)), memory_(memory) {}
+
+    UniqueFd file_;
+    Memory* memory_ = nullptr;
 };
 
 }  // namespace ipc

@@ -33,7 +33,7 @@ ipc::Result<Holdings> take_hold(const conf::Config& config, std::uint32_t worker
         if (!bound) return tl::make_unexpected(std::move(bound.error()));
         control.emplace(std::move(*bound));
     }
-    auto board = ipc::Scoreboard::make(workers);
+    auto board = ipc::Scoreboard::make();
     if (!board) return tl::make_unexpected(std::move(board.error()));
     auto signals = block_master_signals();
     if (!signals) return tl::make_unexpected(std::move(signals.error()));

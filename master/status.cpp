@@ -67,7 +67,7 @@ std::vector<WorkerStatus> worker_statuses(const Supervisor& supervisor, const ip
                                           std::uint64_t now) {
     std::vector<WorkerStatus> all;
     for (const auto& slot : supervisor.slots()) {
-        const auto& loop = board.worker(slot->index()).loop;
+        const auto& loop = board.row(slot->index()).loop;
         WorkerStatus worker;
         worker.slot = slot->index();
         worker.state = ipc::name(slot->state);

@@ -137,7 +137,7 @@ int Supervisor::serve(Slot& slot, ipc::Channel channel) {
     seat.listeners = around_.listeners.for_seat(slot.index());
     for (const auto& file : around_.logs.access_logs()) seat.access_logs.emplace_back(file.get());
     seat.channel = std::move(channel);
-    seat.cell = &around_.board.worker(slot.index());
+    seat.cell = &around_.board.row(slot.index());
     seat.scoreboard = &around_.board;
     return around_.run(std::move(seat));
 }
@@ -191,7 +191,7 @@ void Supervisor::on_failed(Slot& slot, const std::string& why) {
 
 void Supervisor::on_end(Slot& slot, const Ending& ending) {
     report_death(slot, ending);
-    auto& cell = around_.board.worker(slot.index()).loop;
+    auto& cell = around_.board.row(slot.index()).loop;
     cell.connections.set(0);
     cell.in_flight.end();
     slot.due_ms = 0;
@@ -205,7 +205,7 @@ void Supervisor::on_end(Slot& slot, const Ending& ending) {
 
 void Supervisor::report_death(const Slot& slot, const Ending& ending) {
     const auto age_ms = ipc::monotonic_ms() - slot.started_ms;
-    const auto request = around_.board.worker(slot.index()).loop.in_flight.text();
+    const auto request = around_.board.row(slot.index()).loop.in_flight.text();
     const bool asked = mode_ == Mode::leaving;
     spdlog::log(asked && ending.signal == 0 ? spdlog::level::info : spdlog::level::err,
                 "worker {} slot={} generation={} pid={} ending={:?} age_ms={} request={:?}",
@@ -277,7 +277,7 @@ void Supervisor::look_after(Slot& slot, std::uint64_t now) {
 
 void Supervisor::check_pulse(Slot& slot, std::uint64_t now) {
     if (slot.state == SlotState::stuck && slot.due_ms != 0) return;  // ABRT is on its way
-    const auto& loop = around_.board.worker(slot.index()).loop;
+    const auto& loop = around_.board.row(slot.index()).loop;
     const auto since = std::max(slot.ready_ms, loop.heartbeat_ms.get());
     switch (watchdog_.judge(since, now)) {
         case Pulse::alive:
@@ -351,7 +351,7 @@ std::optional<std::uint32_t> Supervisor::least_loaded(const Slot& except) const 
     std::uint64_t best_load = 0;
     for (const auto& slot : slots_) {
         if (slot->state != SlotState::ready || slot.get() == &except) continue;
-        const auto load = around_.board.worker(slot->index()).loop.connections.get();
+        const auto load = around_.board.row(slot->index()).loop.connections.get();
         if (best && load >= best_load) continue;
         best = slot->index();
         best_load = load;

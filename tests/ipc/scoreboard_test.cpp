@@ -1,6 +1,7 @@
 // tests/ipc/scoreboard_test.cpp: memory that outlives who wrote it.
 #include "ipc/scoreboard.h"
 
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -9,31 +10,111 @@
 #include <thread>
 
 TEST_CASE("a child's counters and request in flight are read after its death", "[ipc]") {
-    auto board = ipc::Scoreboard::make(2);
+    auto board = ipc::Scoreboard::make();
     REQUIRE(board);
     const pid_t child = ::fork();
     if (child == 0) {
-        board->worker(1).loop.requests.add(41);
-        board->worker(1).loop.requests.add();
-        board->worker(1).loop.in_flight.begin("GET", "/crash?x=1");
+        board->row(1).loop.requests.add(41);
+        board->row(1).loop.requests.add();
+        board->row(1).loop.in_flight.begin("GET", "/crash?x=1");
         ::_exit(0);
     }
     int status = 0;
     REQUIRE(::waitpid(child, &status, 0) == child);
-    CHECK(board->worker(1).loop.requests.get() == 42);
-    CHECK(board->worker(1).loop.in_flight.text() == "GET /crash?x=1");
-    CHECK(board->worker(0).loop.requests.get() == 0);
-    CHECK(board->worker(0).loop.in_flight.text().empty());
+    CHECK(board->row(1).loop.requests.get() == 42);
+    CHECK(board->row(1).loop.in_flight.text() == "GET /crash?x=1");
+    CHECK(board->row(0).loop.requests.get() == 0);
+    CHECK(board->row(0).loop.in_flight.text().empty());
 }
 
-TEST_CASE("a scoreboard of no slots is refused", "[ipc]") { CHECK_FALSE(ipc::Scoreboard::make(0)); }
+TEST_CASE("rows are taken and given back, and their counters go on", "[ipc]") {
+    auto board = ipc::Scoreboard::make();
+    const auto me = static_cast<std::uint32_t>(::getpid());
+    REQUIRE(board->take(me) == 0u);
+    REQUIRE(board->take(me) == 1u);
+    board->row(0).loop.requests.add(5);
+    CHECK(board->row(0).since_taken().requests == 5);
+    board->give_back(0);
+    REQUIRE(board->take(me) == 0u);
+    CHECK(board->row(0).since_taken().requests == 0);
+    board->row(0).loop.requests.add(2);
+    CHECK(board->row(0).since_taken().requests == 2);
+    CHECK(board->totals().requests == 7);
+    CHECK(board->rows_used() == 2);
+}
+
+TEST_CASE("rows of a master that is no more are free", "[ipc]") {
+    auto board = ipc::Scoreboard::make();
+    const pid_t child = ::fork();
+    if (child == 0) ::_exit(board->take(static_cast<std::uint32_t>(::getpid())) == 0u ? 0 : 1);
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    REQUIRE(status == 0);
+    CHECK(board->row(0).owner.load() == static_cast<std::uint64_t>(child));
+    CHECK(board->take(static_cast<std::uint32_t>(::getpid())) == 0u);
+}
+
+TEST_CASE("a scoreboard is adopted with all that is in it, one of another layout is not", "[ipc]") {
+    auto board = ipc::Scoreboard::make();
+    CHECK(board->add_route("site") == 1);
+    CHECK(board->add_route("api") == 2);
+    CHECK(board->add_route("site") == 1);
+    board->row(7).loop.accepted.add(3);
+    auto adopted = ipc::Scoreboard::adopt(ipc::UniqueFd(::dup(board->fd())));
+    REQUIRE(adopted);
+    CHECK(adopted->row(7).loop.accepted.get() == 3);
+    CHECK(adopted->route("api") == 2);
+    CHECK(adopted->route("nobody") == 0);
+    CHECK(adopted->route_name(2) == "api");
+
+    ipc::UniqueFd other(::memfd_create("other", MFD_CLOEXEC));
+    REQUIRE(::ftruncate(other.get(), 4096) == 0);
+    CHECK_FALSE(ipc::Scoreboard::adopt(std::move(other)));
+    const std::uint32_t next = ipc::scoreboard_layout + 1;
+    REQUIRE(::pwrite(board->fd(), &next, sizeof next, 8) == sizeof next);
+    CHECK_FALSE(ipc::Scoreboard::adopt(ipc::UniqueFd(::dup(board->fd()))));
+}
+
+TEST_CASE("routes beyond the bound are counted together", "[ipc]") {
+    auto board = ipc::Scoreboard::make();
+    for (std::size_t count = 1; count < ipc::routes_max; ++count)
+        CHECK(board->add_route("r" + std::to_string(count)) == count);
+    CHECK(board->add_route("one more") == 0);
+}
+
+TEST_CASE("durations fall into buckets that double", "[ipc]") {
+    CHECK(ipc::Histogram::bucket_of(0) == 0);
+    CHECK(ipc::Histogram::bucket_of(127) == 0);
+    CHECK(ipc::Histogram::bucket_of(128) == 1);
+    CHECK(ipc::Histogram::bound_us(0) == 128);
+    for (std::size_t bucket = 0; bucket + 1 < ipc::Histogram::buckets; ++bucket) {
+        CHECK(ipc::Histogram::bucket_of(ipc::Histogram::bound_us(bucket) - 1) == bucket);
+        CHECK(ipc::Histogram::bucket_of(ipc::Histogram::bound_us(bucket)) == bucket + 1);
+    }
+    CHECK(ipc::Histogram::bucket_of(~std::uint64_t{0}) == ipc::Histogram::buckets - 1);
+}
+
+TEST_CASE("a crash note is the first one written, until it is cleared", "[ipc]") {
+    ipc::CrashNote note;
+    CHECK(note.signal().number == 0);
+    std::array<void*, 2> stack{&note, nullptr};
+    note.write({.number = 11, .code = 1, .address = 0x10, .system_call = -1}, stack);
+    note.write({.number = 6, .code = 0, .address = 0, .system_call = -1}, {});
+    CHECK(note.signal().number == 11);
+    CHECK(note.signal().address == 0x10);
+    std::array<void*, ipc::CrashNote::frames_max> frames{};
+    REQUIRE(note.frames(frames) == 2);
+    CHECK(frames[0] == &note);
+    note.clear();
+    CHECK(note.signal().number == 0);
+    CHECK(note.frames(frames) == 0);
+}
 
 TEST_CASE("a moved scoreboard keeps its memory", "[ipc]") {
-    auto board = ipc::Scoreboard::make(1);
-    board->worker(0).loop.accepted.add(3);
+    auto board = ipc::Scoreboard::make();
+    board->row(0).loop.accepted.add(3);
     ipc::Scoreboard moved = std::move(*board);
-    CHECK(moved.slots() == 1);
-    CHECK(moved.worker(0).loop.accepted.get() == 3);
+    CHECK(moved.row(0).loop.accepted.get() == 3);
 }
 
 TEST_CASE("a request in flight ends, is cut at its bound, and shows printable characters only", "[ipc]") {

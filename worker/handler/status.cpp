@@ -49,22 +49,26 @@ setInterval(() => document.hidden || show(), 1000);
 </script></html>
 )";
 
-nlohmann::json worker_json(std::uint32_t slot, const ipc::LoopCell& cell, std::uint64_t now_ms) {
+nlohmann::json worker_json(const ipc::WorkerCell& row, std::uint64_t now_ms) {
+    const ipc::LoopCell& cell = row.loop;
+    const ipc::Totals grown = row.since_taken();
     nlohmann::json statuses;
     constexpr std::array<const char*, 6> classes{"unanswered", "1xx", "2xx", "3xx", "4xx", "5xx"};
-    for (std::size_t i = 0; i < classes.size(); ++i) statuses[classes[i]] = cell.statuses[i].get();
+    for (std::size_t i = 0; i < classes.size(); ++i) statuses[classes[i]] = grown.statuses[i];
     const std::uint64_t beat = cell.heartbeat_ms.get();
     return {
-        {"slot", slot},
+        {"slot", row.tenant.slot.get()},
+        {"pid", row.tenant.pid.get()},
+        {"generation", row.tenant.generation.get()},
         {"connections", cell.connections.get()},
-        {"accepted", cell.accepted.get()},
-        {"requests", cell.requests.get()},
+        {"accepted", grown.accepted},
+        {"requests", grown.requests},
         {"statuses", statuses},
-        {"bytes_in", cell.bytes_in.get()},
-        {"bytes_out", cell.bytes_out.get()},
-        {"refused", cell.refused.get()},
-        {"accept_pauses", cell.accept_pauses.get()},
-        {"log_lines_lost", cell.log_lines_lost.get()},
+        {"bytes_in", grown.bytes_in},
+        {"bytes_out", grown.bytes_out},
+        {"refused", grown.refused},
+        {"accept_pauses", grown.accept_pauses},
+        {"log_lines_lost", grown.log_lines_lost},
         {"heartbeat_age_ms", now_ms > beat ? now_ms - beat : 0},
     };
 }
@@ -96,8 +100,10 @@ std::string Status::json() const {
         {"uptime_seconds", (clock_.now_ms() - about_.started_ms) / 1000},
         {"workers", nlohmann::json::array()},
     };
-    for (std::uint32_t slot = 0; slot < about_.workers && slot < scoreboard_.slots(); ++slot)
-        status["workers"].push_back(worker_json(slot, scoreboard_.worker(slot).loop, clock_.now_ms()));
+    for (std::uint32_t row = 0; row < scoreboard_.rows_used(); ++row) {
+        const ipc::WorkerCell& cell = scoreboard_.row(row);
+        if (cell.tenant.pid.get() != 0) status["workers"].push_back(worker_json(cell, clock_.now_ms()));
+    }
     return status.dump(2) + "\n";
 }
 

@@ -1,0 +1,39 @@
+// ipc/crash_note.cpp: plain stores, in an order that a reader after death need not care about.
+#include "ipc/crash_note.h"
+
+#include <algorithm>
+
+namespace ipc {
+
+void CrashNote::write(const Signal& signal, std::span<void* const> frames) noexcept {
+    if (number_.load(std::memory_order_relaxed) != 0) return;
+    code_.store(signal.code, std::memory_order_relaxed);
+    address_.store(signal.address, std::memory_order_relaxed);
+    system_call_.store(signal.system_call, std::memory_order_relaxed);
+    const std::size_t count = std::min(frames.size(), frames_max);
+    for (std::size_t index = 0; index < count; ++index)
+        frames_[index].store(reinterpret_cast<std::uintptr_t>(frames[index]), std::memory_order_relaxed);
+    frame_count_.store(static_cast<std::uint32_t>(count), std::memory_order_relaxed);
+    number_.store(signal.number, std::memory_order_release);
+}
+
+CrashNote::Signal CrashNote::signal() const noexcept {
+    Signal signal;
+    signal.number = number_.load(std::memory_order_acquire);
+    if (signal.number == 0) return signal;
+    signal.code = code_.load(std::memory_order_relaxed);
+    signal.address = address_.load(std::memory_order_relaxed);
+    signal.system_call = system_call_.load(std::memory_order_relaxed);
+    return signal;
+}
+
+std::size_t CrashNote::frames(std::span<void*, frames_max> frames) const noexcept {
+    if (number_.load(std::memory_order_acquire) == 0) return 0;
+    const auto count = std::min<std::size_t>(frame_count_.load(std::memory_order_relaxed), frames_max);
+    for (std::size_t index = 0; index < count; ++index)
+        frames[index] = reinterpret_cast<void*>(
+            static_cast<std::uintptr_t>(frames_[index].load(std::memory_order_relaxed)));
+    return count;
+}
+
+}  // namespace ipc
