@@ -7,6 +7,7 @@
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <algorithm>
 
 #include <array>
 #include <atomic>
@@ -157,6 +158,18 @@ Result<void> open_log(const LogPlan& plan, const std::string& role, int fd) {
     logger->set_level(static_cast<spdlog::level::level_enum>(plan.level));
     spdlog::set_default_logger(std::move(logger));
     return {};
+}
+
+void set_log_level(int level) {
+    spdlog::default_logger()->set_level(static_cast<spdlog::level::level_enum>(level));
+}
+
+std::optional<int> log_level(std::string_view word) {
+    constexpr std::array<std::string_view, 7> words{"trace", "debug",    "info", "warn",
+                                                    "error", "critical", "off"};
+    const auto found = std::find(words.begin(), words.end(), word);
+    if (found == words.end()) return std::nullopt;
+    return static_cast<int>(found - words.begin());
 }
 
 int log_descriptor() {

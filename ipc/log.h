@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,6 +25,11 @@ struct LogPlan {
 /// file is exchanged, and nothing is written to the old one any more once this returns.
 /// A full disk or a reader that is stuck loses lines, never blocks longer than a moment.
 [[nodiscard]] Result<void> open_log(const LogPlan& plan, const std::string& role, int fd = -1);
+
+/// From which level on this process logs.
+void set_log_level(int level);
+/// "info" and the like as spdlog's number; none for another word.
+[[nodiscard]] std::optional<int> log_level(std::string_view word);
 
 /// Opens the file of `plan` for appending, as `open_log` would; a UniqueFd of none for "stderr".
 [[nodiscard]] Result<UniqueFd> open_log_file(const std::string& path);

@@ -61,18 +61,18 @@ struct Reopened {
     static auto fields(auto& m) { return std::tie(m.request); }
     std::uint32_t request = 0;
 };
-/// Master to worker, with a listening socket attached: take what waits in this sibling's queue too.
+/// Master to worker, with a listening socket attached: take what waits in this queue too.
 struct Adopt {
     static constexpr std::uint8_t kind = 8;
-    static auto fields(auto& m) { return std::tie(m.slot, m.listener); }
-    std::uint32_t slot = 0;      ///< whose queue it is
+    static auto fields(auto& m) { return std::tie(m.queue, m.listener); }
+    std::uint32_t queue = 0;     ///< a slot's number, or one of a socket that no slot has
     std::uint32_t listener = 0;  ///< index of the address
 };
-/// Master to worker: let that slot's queues go again; its own worker is back.
+/// Master to worker: let that queue go again: its own worker is back, or it is empty for good.
 struct Release {
     static constexpr std::uint8_t kind = 9;
-    static auto fields(auto& m) { return std::tie(m.slot); }
-    std::uint32_t slot = 0;
+    static auto fields(auto& m) { return std::tie(m.queue); }
+    std::uint32_t queue = 0;
 };
 
 /// Master to worker, once, after Ready: your listeners listen, accept from now on. A socket that does not
@@ -82,7 +82,15 @@ struct Serve {
     static auto fields(auto&) { return std::tie(); }
 };
 
-using Message = std::variant<Ready, Failed, Unready, Drain, Stop, Reopen, Reopened, Adopt, Release, Serve>;
+/// Master to worker: log from this level on, spdlog's number.
+struct SetLevel {
+    static constexpr std::uint8_t kind = 11;
+    static auto fields(auto& m) { return std::tie(m.level); }
+    std::uint32_t level = 2;
+};
+
+using Message =
+    std::variant<Ready, Failed, Unready, Drain, Stop, Reopen, Reopened, Adopt, Release, Serve, SetLevel>;
 
 /// One frame: version, kind, then the fields in order, little-endian; a text is a length and its bytes.
 [[nodiscard]] std::vector<std::byte> encode(const Message& message);

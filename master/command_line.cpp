@@ -55,6 +55,7 @@ std::variant<CommandLine, Leave> parse_command_line(int argc, const char* const*
             "reeve: one thing at a time: -t, -T, -s, -v, -V or status\nreeve -h shows what there is\n");
         return Leave{2};
     }
+    asked.program = argc > 0 ? argv[0] : "reeve";
     if (asked.config.empty()) asked.config = default_config();
     if (status->parsed()) asked.action = Action::status;
     if (!asked.signal.empty()) asked.action = Action::signal;

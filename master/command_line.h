@@ -11,6 +11,7 @@ struct CommandLine {
     enum class Action : std::uint8_t { run, check, dump, signal, status, version, build };
 
     Action action = Action::run;
+    std::string program;  ///< the name we were called by
     std::string config;   ///< path of the configuration
     std::string control;  ///< path of the control socket; empty: as configured
     std::string signal;   ///< stop, quit, reload, reopen or upgrade

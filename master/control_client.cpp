@@ -16,6 +16,7 @@ namespace {
 constexpr int answer_ms = 60'000;
 constexpr std::string_view ok = "ok\n";
 constexpr std::string_view error = "error: ";
+constexpr std::string_view refused = "refused: ";
 
 ipc::Result<std::string> read_all(int socket) {
     std::string answer;
@@ -36,20 +37,32 @@ ipc::Result<std::string> read_all(int socket) {
 
 }  // namespace
 
-ipc::Result<std::string> control(const std::string& path, const std::string& command) {
+ipc::Result<Answer> ask(const std::string& path, const std::string& command) {
     auto socket = connect_unix(path, false);
     if (!socket) return tl::make_unexpected(std::move(socket.error()));
     const std::string line = command + "\n";
     if (::send(socket->get(), line.data(), line.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(line.size()))
         if (errno != EPIPE) return ipc::system_error("send the command");  // a refusal is there to be read
 
-    auto answer = read_all(socket->get());
-    if (!answer) return answer;
+    const auto answer = read_all(socket->get());
+    if (!answer) return tl::make_unexpected(answer.error());
     const std::string_view text = *answer;
-    if (text.starts_with(ok)) return std::string(text.substr(ok.size()));
-    if (text.starts_with(error))
-        return ipc::failure(std::string(text.substr(error.size(), text.find('\n') - error.size())));
+    const auto reason_after = [&](std::string_view word) {
+        auto reason = text.substr(word.size());
+        if (reason.ends_with('\n')) reason.remove_suffix(1);
+        return std::string(reason);
+    };
+    if (text.starts_with(ok)) return Answer{Answer::Kind::done, std::string(text.substr(ok.size()))};
+    if (text.starts_with(error)) return Answer{Answer::Kind::failed, reason_after(error)};
+    if (text.starts_with(refused)) return Answer{Answer::Kind::refused, reason_after(refused)};
     return ipc::failure("the master ended without an answer");
+}
+
+ipc::Result<std::string> control(const std::string& path, const std::string& command) {
+    auto answer = ask(path, command);
+    if (!answer) return tl::make_unexpected(std::move(answer.error()));
+    if (answer->kind != Answer::Kind::done) return ipc::failure(std::move(answer->text));
+    return std::move(answer->text);
 }
 
 }  // namespace master

@@ -33,6 +33,14 @@ class ControlServer {
     ControlServer(const ControlServer&) = delete;
     ControlServer& operator=(const ControlServer&) = delete;
 
+    /// To hand on.
+    [[nodiscard]] int fd() const noexcept { return socket_.fd(); }
+    /// Nobody new is heard, or again; whoever is being served still is.
+    void pause() noexcept { readable_.disarm(); }
+    void resume() { readable_.arm(); }
+    /// The socket's name is somebody else's from now on.
+    void leave_file() noexcept { socket_.leave(); }
+
     /// Sends `text` and ends the conversation; with `hold` its end is the end of this process.
     /// A client that has left meanwhile is no error.
     void answer(ClientId client, std::string text, bool hold = false);

@@ -12,8 +12,6 @@
 namespace master {
 namespace {
 
-constexpr char serves = '\0';
-
 DaemonParent wait_for(int pipe) {
     std::string report;
     std::array<char, 512> bytes{};
@@ -23,7 +21,7 @@ DaemonParent wait_for(int pipe) {
         if (size <= 0) break;
         report.append(bytes.data(), static_cast<std::size_t>(size));
     }
-    if (report.size() == 1 && report[0] == serves) return {.exit_status = 0};
+    if (report.size() == 1 && report[0] == serves_report) return {.exit_status = 0};
     if (report.empty()) report = "the daemon died before it was ready";
     std::fprintf(stderr, "reeve: %s\n", report.c_str());
     return {.exit_status = 1};
@@ -45,7 +43,7 @@ ipc::Result<void> leave_terminal() {
 void StartReport::succeeded() {
     if (std::exchange(done_, true) || !pipe_) return;
     // A parent that has been killed meanwhile is no reason not to serve.
-    [[maybe_unused]] const auto written = ::write(pipe_.get(), &serves, 1);
+    [[maybe_unused]] const auto written = ::write(pipe_.get(), &serves_report, 1);
     pipe_.reset();
 }
 

@@ -10,6 +10,9 @@
 
 namespace master {
 
+/// The whole report of a start that went well.
+constexpr char serves_report = '\0';
+
 /// Tells whoever waits for the start how it went: the parent of a daemon, or in the foreground nobody.
 class StartReport {
  public:

@@ -1,4 +1,4 @@
-// master/listener.cpp: socket, options, bind; listen later; steering in between.
+// master/listener.cpp: socket, options, bind; listen later; steering in between; a last queue emptied.
 #include "master/listener.h"
 
 #include <netdb.h>
@@ -72,73 +72,143 @@ std::uint16_t bound_port(int socket) {
 
 }  // namespace
 
-ipc::Result<void> Listener::check_free(const conf::Listen& plan) {
-    if (plan.address.family == conf::Address::Family::unix_path || plan.address.port == 0) return {};
+ipc::Result<void> Listener::check_free(const conf::Address& address) {
+    if (address.family == conf::Address::Family::unix_path || address.port == 0) return {};
     // Without SO_REUSEPORT: whoever listens there, even by our own user, makes this fail.
-    if (auto probe = bind_tcp(plan.address, false, false); !probe)
+    if (auto probe = bind_tcp(address, false, false); !probe)
         return tl::make_unexpected(std::move(probe.error()));
     return {};
 }
 
-ipc::Result<Listener> Listener::bind(const conf::Listen& plan, conf::Accept accept, std::uint32_t slots) {
-    Listener listener(plan, accept);
-    if (plan.address.family == conf::Address::Family::unix_path) {
-        auto bound = UnixSocket::bind(plan.address.host, 0666, listener.blocking());
-        if (!bound) return tl::make_unexpected(std::move(bound.error()));
-        listener.unix_ = std::move(*bound);
-        return listener;
-    }
-    const std::uint32_t count = listener.per_slot() ? slots : 1;
-    for (std::uint32_t slot = 0; slot < count; ++slot) {
-        auto socket = bind_tcp(listener.plan_.address, true, listener.blocking());
-        if (!socket) return tl::make_unexpected(std::move(socket.error()));
-        if (plan.address.port == 0 && slot == 0) listener.plan_.address.port = bound_port(socket->get());
-        listener.sockets_.push_back(std::move(*socket));
-    }
+ipc::Result<std::shared_ptr<Listener>> Listener::make(const conf::Listen& plan, conf::Accept accept) {
+    const bool is_unix = plan.address.family == conf::Address::Family::unix_path;
+    std::shared_ptr<Listener> listener(new Listener(plan.address, is_unix));
+    if (!is_unix) return listener;
+    const bool blocking = accept == conf::Accept::shared;
+    auto bound = UnixSocket::bind(plan.address.host, 0666, blocking);
+    if (!bound) return tl::make_unexpected(std::move(bound.error()));
+    listener->only_ = std::make_shared<ListenSocket>(ListenSocket{bound->take_socket(), blocking, 0});
+    listener->file_ = std::move(*bound);
     return listener;
 }
 
-int Listener::socket_of(std::uint32_t slot) const noexcept {
-    if (unix_) return unix_->fd();
-    return sockets_[per_slot() ? slot : 0].get();
+std::shared_ptr<Listener> Listener::inherit(const conf::Address& requested, std::vector<SocketPtr> sockets,
+                                            std::optional<UnixSocket> file, bool single) {
+    std::shared_ptr<Listener> listener(new Listener(requested, single));
+    if (requested.family != conf::Address::Family::unix_path && requested.port == 0 && !sockets.empty())
+        listener->address_.port = bound_port(sockets.front()->fd.get());
+    if (single && !sockets.empty()) listener->only_ = sockets.front();
+    listener->file_ = std::move(file);
+    listener->group_ = std::move(sockets);
+    return listener;
 }
 
-bool Listener::listening(std::uint32_t slot) const noexcept {
-    if (!per_slot()) return !group_.empty();
-    return std::find(group_.begin(), group_.end(), slot) != group_.end();
+void Listener::keep_file(bool ours) noexcept {
+    if (!file_) return;
+    if (ours)
+        file_->keep();
+    else
+        file_->leave();
 }
 
-ipc::Result<void> Listener::listen(std::uint32_t slot) {
-    if (listening(slot)) return {};
-    const auto backlog = static_cast<int>(std::min<std::uint32_t>(plan_.backlog, 1u << 16));
-    if (::listen(socket_of(slot), backlog) < 0) return ipc::system_error("listen on " + plan_.address.text());
-    group_.push_back(slot);
+// ---- sockets for a generation ----------------------------------------------------------------------
+
+ipc::Result<Layout> Listener::lay_out(conf::Accept accept, std::uint32_t slots, const Layout& before) {
+    if (only_) return Layout{only_};
+    const bool blocking = accept == conf::Accept::shared;
+    const std::size_t wanted = blocking ? 1 : slots;
+    Layout layout;
+    const auto take = [&](const SocketPtr& socket) {
+        if (layout.size() < wanted && socket->blocking == blocking &&
+            std::find(layout.begin(), layout.end(), socket) == layout.end())
+            layout.push_back(socket);
+    };
+    for (const auto& socket : before) take(socket);
+    for (const auto& socket : group_) take(socket);  // one that an earlier generation had too many of
+    while (layout.size() < wanted) {
+        auto socket = bind(blocking);
+        if (!socket) return tl::make_unexpected(std::move(socket.error()));
+        layout.push_back(std::move(*socket));
+    }
+    return layout;
+}
+
+ipc::Result<SocketPtr> Listener::bind(bool blocking) {
+    auto socket = bind_tcp(address_, true, blocking);
+    if (!socket) return tl::make_unexpected(std::move(socket.error()));
+    if (address_.port == 0) address_.port = bound_port(socket->get());
+    return std::make_shared<ListenSocket>(ListenSocket{std::move(*socket), blocking, 0});
+}
+
+// ---- the group that the kernel chooses from --------------------------------------------------------
+
+ipc::Result<void> Listener::listen(const SocketPtr& socket, std::uint32_t backlog) {
+    const auto length = std::clamp<std::uint32_t>(backlog, 1, 1u << 16);
+    if (socket->backlog == length) return {};
+    if (::listen(socket->fd.get(), static_cast<int>(length)) < 0)
+        return ipc::system_error("listen on " + address_.text());
+    if (!socket->listening() && std::find(group_.begin(), group_.end(), socket) == group_.end())
+        group_.push_back(socket);
+    socket->backlog = length;
     return {};
 }
 
-ipc::Result<void> Listener::steer(const std::vector<bool>& live) {
-    if (!per_slot() || group_.empty()) return {};
+ipc::Result<void> Listener::steer(const std::vector<const ListenSocket*>& live) {
+    live_ = live;
+    if (single_ || group_.empty()) return {};
     std::vector<std::uint32_t> chosen;
     for (std::uint32_t index = 0; index < group_.size(); ++index)
-        if (live[group_[index]]) chosen.push_back(index);
+        if (std::find(live.begin(), live.end(), group_[index].get()) != live.end()) chosen.push_back(index);
     if (chosen.size() == group_.size() || chosen.size() > steered_max) chosen.clear();
-    if (chosen == steered_to_) return {};
+    return attach(std::move(chosen));
+}
 
-    const int socket = socket_of(group_.front());
+ipc::Result<void> Listener::attach(std::vector<std::uint32_t> chosen) {
+    if (chosen == steered_to_) return {};
+    const int socket = group_.front()->fd.get();
     auto done = chosen.empty() ? unsteer(socket) : master::steer(socket, chosen);
     if (done) steered_to_ = std::move(chosen);
     return done;
 }
 
+// The kernel fills the gap that a socket leaves in its group with the last one. So first connections are
+// steered to those whose place stays the same; where there are none, an index out of range makes the kernel
+// hash, over sockets that are all fine once the leaving one is gone.
+ipc::Result<void> Listener::close(const SocketPtr& socket) {
+    const auto found = std::find(group_.begin(), group_.end(), socket);
+    if (found == group_.end()) return {};
+    const auto leaving = static_cast<std::uint32_t>(found - group_.begin());
+    const auto last = static_cast<std::uint32_t>(group_.size() - 1);
+    std::vector<std::uint32_t> staying;
+    for (std::uint32_t index = 0; index < last; ++index)
+        if (index != leaving && std::find(live_.begin(), live_.end(), group_[index].get()) != live_.end())
+            staying.push_back(index);
+    if (staying.empty() && leaving != last) staying.push_back(last);
+    if (!staying.empty() && !single_)
+        if (auto steered = attach(staying); !steered) return steered;
+
+    // Takes it out of the group at once, also where a worker still has a copy.
+    if (::shutdown(socket->fd.get(), SHUT_RD) < 0) return ipc::system_error("close " + address_.text());
+    socket->backlog = 0;
+    *found = group_.back();
+    group_.pop_back();
+    return steer(std::vector(live_));
+}
+
+std::optional<std::uint32_t> Listener::pending(const ListenSocket& socket) {
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    // Of a listening socket, "unacked" is the length of its accept queue.
+    if (::getsockopt(socket.fd.get(), IPPROTO_TCP, TCP_INFO, &info, &size) < 0) return std::nullopt;
+    return info.tcpi_unacked;
+}
+
 std::optional<std::uint32_t> Listener::pending() const {
-    if (unix_) return std::nullopt;
     std::uint32_t waiting = 0;
-    for (const std::uint32_t slot : group_) {
-        tcp_info info{};
-        socklen_t size = sizeof info;
-        // Of a listening socket, "unacked" is the length of its accept queue.
-        if (::getsockopt(socket_of(slot), IPPROTO_TCP, TCP_INFO, &info, &size) < 0) return std::nullopt;
-        waiting += info.tcpi_unacked;
+    for (const auto& socket : group_) {
+        const auto here = pending(*socket);
+        if (!here) return std::nullopt;
+        waiting += *here;
     }
     return waiting;
 }

@@ -1,8 +1,10 @@
-// master/listener.h: one address of the configuration and the sockets bound to it.
+// master/listener.h: one address and the sockets bound to it, for as long as any generation serves it.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "conf/config.h"
@@ -12,44 +14,76 @@
 
 namespace master {
 
-/// Bound at start, listening once a worker is READY. The sockets are the master's for the life of the
-/// address, so that what waits in a queue outlives any worker.
-/// With `reuseport` a TCP address has one socket a slot; otherwise, and for Unix sockets, one for all.
+/// A bound socket. Generations share it, so that what waits in its queue outlives any worker and any reload.
+struct ListenSocket {
+    ipc::UniqueFd fd;
+    bool blocking = false;      ///< whether accept4() on it waits: see `ipc::SeatListener`
+    std::uint32_t backlog = 0;  ///< as last given to listen(); 0: it does not listen yet
+
+    [[nodiscard]] bool listening() const noexcept { return backlog != 0; }
+};
+using SocketPtr = std::shared_ptr<ListenSocket>;
+
+/// A generation's sockets of one address: one a slot, or one for all.
+using Layout = std::vector<SocketPtr>;
+
+/// With `reuseport` a TCP address has one socket a slot; otherwise, and for Unix sockets and those that came
+/// from a service manager, one for all.
 class Listener {
  public:
     /// Fails if another program listens there, also one of the same user that uses SO_REUSEPORT.
-    [[nodiscard]] static ipc::Result<void> check_free(const conf::Listen& plan);
-    [[nodiscard]] static ipc::Result<Listener> bind(const conf::Listen& plan, conf::Accept accept,
-                                                    std::uint32_t slots);
+    [[nodiscard]] static ipc::Result<void> check_free(const conf::Address& address);
+    /// Binds nothing yet, but for a Unix socket.
+    [[nodiscard]] static ipc::Result<std::shared_ptr<Listener>> make(const conf::Listen& plan,
+                                                                     conf::Accept accept);
+    /// Of sockets that somebody else bound and that listen, in the order in which they began to.
+    /// `single`: the address cannot have more of them.
+    [[nodiscard]] static std::shared_ptr<Listener> inherit(const conf::Address& requested,
+                                                           std::vector<SocketPtr> sockets,
+                                                           std::optional<UnixSocket> file, bool single);
 
-    /// The address as bound: a port of 0 has become the one that the kernel chose.
-    [[nodiscard]] const conf::Listen& plan() const noexcept { return plan_; }
-    /// Whether each slot has a socket, and so a queue, of its own.
-    [[nodiscard]] bool per_slot() const noexcept { return !unix_ && accept_ == conf::Accept::reuseport; }
-    /// Whether accept4() on the sockets waits: see `ipc::SeatListener`.
-    [[nodiscard]] bool blocking() const noexcept { return accept_ == conf::Accept::shared; }
-    [[nodiscard]] int socket_of(std::uint32_t slot) const noexcept;
-    [[nodiscard]] bool listening(std::uint32_t slot) const noexcept;
+    Listener(const Listener&) = delete;
+    Listener& operator=(const Listener&) = delete;
 
-    /// The slot's worker can serve. The first time this makes its socket listen; later it does nothing.
-    [[nodiscard]] ipc::Result<void> listen(std::uint32_t slot);
-    /// `live[slot]`: whether new connections may go to that slot. When all may, or none, the kernel hashes.
-    [[nodiscard]] ipc::Result<void> steer(const std::vector<bool>& live);
+    /// As configured, and as bound: a port of 0 has become the one that the kernel chose.
+    [[nodiscard]] const conf::Address& requested() const noexcept { return requested_; }
+    [[nodiscard]] const conf::Address& address() const noexcept { return address_; }
 
-    /// Connections that wait for an accept, over all sockets; none where the kernel does not tell.
+    /// The sockets for a generation: those of `before` that fit, spare ones, and new ones, bound but not
+    /// listening. What nobody takes up in the end is simply dropped.
+    [[nodiscard]] ipc::Result<Layout> lay_out(conf::Accept accept, std::uint32_t slots, const Layout& before);
+
+    /// From now on the socket listens, or listens with another backlog.
+    [[nodiscard]] ipc::Result<void> listen(const SocketPtr& socket, std::uint32_t backlog);
+    /// New connections go to these only. When these are all, or none, the kernel hashes.
+    [[nodiscard]] ipc::Result<void> steer(const std::vector<const ListenSocket*>& live);
+    /// Ends a socket that connections are steered away from; for every process that has it. Its queue
+    /// should be empty: what waits there is reset.
+    [[nodiscard]] ipc::Result<void> close(const SocketPtr& socket);
+
+    /// Connections that wait for an accept; none where the kernel does not tell.
     [[nodiscard]] std::optional<std::uint32_t> pending() const;
-    /// Slots that listen, in the order of the group.
-    [[nodiscard]] const std::vector<std::uint32_t>& group() const noexcept { return group_; }
+    [[nodiscard]] static std::optional<std::uint32_t> pending(const ListenSocket& socket);
+    /// The sockets that listen, in the kernel's order.
+    [[nodiscard]] const std::vector<SocketPtr>& group() const noexcept { return group_; }
+    /// Whether there can only be one socket.
+    [[nodiscard]] bool single() const noexcept { return single_; }
+    /// Whether the name of a Unix socket is ours to remove in the end, or another master's.
+    void keep_file(bool ours) noexcept;
 
  private:
-    Listener(const conf::Listen& plan, conf::Accept accept) : plan_(plan), accept_(accept) {}
+    Listener(conf::Address requested, bool single)
+        : requested_(requested), address_(std::move(requested)), single_(single) {}
+    [[nodiscard]] ipc::Result<SocketPtr> bind(bool blocking);
+    [[nodiscard]] ipc::Result<void> attach(std::vector<std::uint32_t> chosen);
 
-    conf::Listen plan_;
-    conf::Accept accept_;
-    std::vector<ipc::UniqueFd> sockets_;  ///< a slot each, or one for all
-    std::optional<UnixSocket> unix_;
-    std::vector<std::uint32_t> group_;       ///< slots in the order of listen()
+    conf::Address requested_, address_;
+    bool single_;
+    std::optional<UnixSocket> file_;         ///< the name in the file system; its socket is `only_`'s
+    SocketPtr only_;                         ///< when there can be but one
+    std::vector<SocketPtr> group_;           ///< in the order of listen()
     std::vector<std::uint32_t> steered_to_;  ///< indices into `group_`; empty: the kernel hashes
+    std::vector<const ListenSocket*> live_;  ///< as last told
 };
 
 }  // namespace master

@@ -1,43 +1,93 @@
 // master/listeners.cpp: checks first, binds then, so that a refusal has touched nothing.
 #include "master/listeners.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace master {
+namespace {
+
+/// One of ours may answer there, for the same port of all addresses or of another one: then a probe says
+/// nothing.
+bool may_overlap(const conf::Address& address, const std::vector<Listeners::Entry>& before) {
+    return std::any_of(before.begin(), before.end(), [&](const auto& entry) {
+        const auto& bound = entry.listener->address();
+        return bound.family == address.family && bound.port == address.port;
+    });
+}
+
+}  // namespace
 
 ipc::Result<Listeners> Listeners::bind(const std::vector<conf::Listen>& plan, conf::Accept accept,
-                                       std::uint32_t slots) {
-    for (const auto& address : plan)
-        if (auto free = Listener::check_free(address); !free)
+                                       std::uint32_t slots, const Listeners& before) {
+    // Each one of before is taken up once: several may be on port 0, and be different then.
+    std::vector<const Entry*> left;
+    for (const auto& entry : before.entries_) left.push_back(&entry);
+    std::vector<const Entry*> kept;
+    for (const auto& wanted : plan) {
+        const auto same = std::find_if(left.begin(), left.end(), [&](const Entry* entry) {
+            return entry->listener->requested() == wanted.address;
+        });
+        kept.push_back(same == left.end() ? nullptr : *same);
+        if (same != left.end()) left.erase(same);
+    }
+    for (std::size_t index = 0; index < plan.size(); ++index) {
+        if (kept[index] != nullptr || may_overlap(plan[index].address, before.entries_)) continue;
+        if (auto free = Listener::check_free(plan[index].address); !free)
             return tl::make_unexpected(std::move(free.error()));
+    }
+
     Listeners bound;
-    for (const auto& address : plan) {
-        auto listener = Listener::bind(address, accept, slots);
-        if (!listener) return tl::make_unexpected(std::move(listener.error()));
-        bound.listeners_.push_back(std::move(*listener));
+    for (std::size_t index = 0; index < plan.size(); ++index) {
+        std::shared_ptr<Listener> listener;
+        if (kept[index] != nullptr) {
+            listener = kept[index]->listener;
+        } else {
+            auto made = Listener::make(plan[index], accept);
+            if (!made) return tl::make_unexpected(std::move(made.error()));
+            listener = std::move(*made);
+        }
+        auto sockets = listener->lay_out(accept, slots, kept[index] ? kept[index]->sockets : Layout{});
+        if (!sockets) return tl::make_unexpected(std::move(sockets.error()));
+        bound.entries_.push_back({std::move(listener), plan[index], std::move(*sockets)});
     }
     return bound;
 }
 
-ipc::Result<void> Listeners::listen(std::uint32_t slot) {
-    for (auto& listener : listeners_)
-        if (auto done = listener.listen(slot); !done) return done;
+ipc::Result<void> Listeners::listen() {
+    for (auto& entry : entries_)
+        for (const auto& socket : entry.sockets)
+            if (auto done = entry.listener->listen(socket, entry.plan.backlog); !done) return done;
     return {};
 }
 
 ipc::Result<void> Listeners::steer(const std::vector<bool>& live) {
-    for (auto& listener : listeners_)
-        if (auto done = listener.steer(live); !done) return done;
+    for (auto& entry : entries_) {
+        std::vector<const ListenSocket*> sockets;
+        for (std::uint32_t slot = 0; slot < live.size(); ++slot)
+            if (live[slot] || !entry.per_slot()) sockets.push_back(entry.socket(slot).get());
+        if (auto done = entry.listener->steer(sockets); !done) return done;
+    }
     return {};
+}
+
+std::vector<Listeners::Retired> Listeners::retired() const {
+    std::vector<Retired> all;
+    for (std::uint32_t address = 0; address < entries_.size(); ++address) {
+        const auto& entry = entries_[address];
+        for (const auto& socket : entry.listener->group())
+            if (std::find(entry.sockets.begin(), entry.sockets.end(), socket) == entry.sockets.end())
+                all.push_back({address, socket});
+    }
+    return all;
 }
 
 std::vector<ipc::SeatListener> Listeners::for_seat(std::uint32_t slot) const {
     std::vector<ipc::SeatListener> seats;
-    for (std::uint32_t address = 0; address < listeners_.size(); ++address) {
-        const auto& listener = listeners_[address];
-        seats.push_back({.socket = ipc::UniqueFd(listener.socket_of(slot)),
-                         .address = address,
-                         .blocking = listener.blocking()});
+    for (std::uint32_t address = 0; address < entries_.size(); ++address) {
+        const auto& socket = entries_[address].socket(slot);
+        seats.push_back(
+            {.socket = ipc::UniqueFd(socket->fd.get()), .address = address, .blocking = socket->blocking});
     }
     return seats;
 }

@@ -1,7 +1,9 @@
-// master/listeners.h: every address of the configuration, bound or refused as one.
+// master/listeners.h: the addresses of one generation, bound or refused as one.
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "ipc/result.h"
@@ -10,24 +12,58 @@
 
 namespace master {
 
+/// What a generation listens on. Addresses that an earlier generation has too are shared with it.
 class Listeners {
  public:
-    /// Index i of `plan` is address i everywhere. When one cannot be bound, none is.
-    [[nodiscard]] static ipc::Result<Listeners> bind(const std::vector<conf::Listen>& plan,
-                                                     conf::Accept accept, std::uint32_t slots);
+    struct Entry {
+        std::shared_ptr<Listener> listener;
+        conf::Listen plan;
+        Layout sockets;
 
-    [[nodiscard]] const std::vector<Listener>& all() const noexcept { return listeners_; }
-    /// The slot's worker can serve: from now on its sockets listen.
-    [[nodiscard]] ipc::Result<void> listen(std::uint32_t slot);
+        /// Whether each slot has a socket, and so a queue, of its own.
+        [[nodiscard]] bool per_slot() const noexcept {
+            return !listener->single() && !sockets.front()->blocking;
+        }
+        [[nodiscard]] const SocketPtr& socket(std::uint32_t slot) const noexcept {
+            return sockets[per_slot() ? slot : 0];
+        }
+    };
+
+    /// Index i of `plan` is address i everywhere. Takes up what `before` has of the same address; when one
+    /// of the others cannot be bound, none is. Nothing that is new listens yet.
+    [[nodiscard]] static ipc::Result<Listeners> bind(const std::vector<conf::Listen>& plan,
+                                                     conf::Accept accept, std::uint32_t slots,
+                                                     const Listeners& before);
+
+    Listeners() = default;
+    /// Of sockets that somebody else bound: what a generation takes up as `before`.
+    explicit Listeners(std::vector<Entry> entries) : entries_(std::move(entries)) {}
+
+    [[nodiscard]] const std::vector<Entry>& all() const noexcept { return entries_; }
+    /// All sockets listen from now on.
+    [[nodiscard]] ipc::Result<void> listen();
+    /// `live[slot]`: whether new connections may go to that slot.
     [[nodiscard]] ipc::Result<void> steer(const std::vector<bool>& live);
-    /// Ours are gone then; a worker's copies live on until it closes them.
-    void close() noexcept { listeners_.clear(); }
+    /// Ours are gone then; a worker's copies live on until it closes them, and so do other generations'.
+    void close() noexcept { entries_.clear(); }
+
+    /// Whether the names of Unix sockets are ours to remove in the end, or another master's.
+    void keep_files(bool ours) noexcept {
+        for (auto& entry : entries_) entry.listener->keep_file(ours);
+    }
+
+    /// A socket that still listens though no slot has it any more.
+    struct Retired {
+        std::uint32_t address = 0;
+        SocketPtr socket;
+    };
+    [[nodiscard]] std::vector<Retired> retired() const;
 
     /// What a worker in `slot` gets. To be called in the child: the descriptors become the seat's.
     [[nodiscard]] std::vector<ipc::SeatListener> for_seat(std::uint32_t slot) const;
 
  private:
-    std::vector<Listener> listeners_;
+    std::vector<Entry> entries_;
 };
 
 }  // namespace master

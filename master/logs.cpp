@@ -2,6 +2,7 @@
 #include "master/logs.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <utility>
@@ -16,6 +17,16 @@ ipc::Result<ipc::UniqueFd> open_access_log(const std::string& path) {
     ipc::UniqueFd copy(::fcntl(path == "stdout" ? STDOUT_FILENO : STDERR_FILENO, F_DUPFD_CLOEXEC, 3));
     if (!copy) return ipc::system_error("use " + path + " as an access log");
     return copy;
+}
+
+/// Only of regular files: a name for a pipe or a terminal says nothing.
+bool is_moved(const std::string& path, int file) {
+    struct stat open_one {};
+    struct stat named_one {};
+    if (file < 0 || path == "stdout" || path == "stderr") return false;
+    if (::fstat(file, &open_one) < 0 || !S_ISREG(open_one.st_mode)) return false;
+    return ::stat(path.c_str(), &named_one) < 0 || named_one.st_dev != open_one.st_dev ||
+           named_one.st_ino != open_one.st_ino;
 }
 
 }  // namespace
@@ -41,16 +52,36 @@ ipc::Result<void> Logs::reopen() {
     }
     auto error = ipc::open_log_file(plan_.path);
     if (!error) return tl::make_unexpected(std::move(error.error()));
-    if (auto opened = ipc::open_log(plan_, "master", error->get()); !opened) return opened;
+    if (used_)
+        if (auto opened = ipc::open_log(plan_, "master", error->get()); !opened) return opened;
     access_ = std::move(access);
     error_ = std::move(*error);
     return {};
 }
 
+ipc::Result<void> Logs::use() {
+    if (auto opened = ipc::open_log(plan_, "master", error_.get()); !opened) return opened;
+    used_ = true;
+    return {};
+}
+
+void Logs::set_level(int level) {
+    plan_.level = level;
+    if (used_) ipc::set_log_level(level);
+}
+
+int Logs::error_descriptor() const noexcept { return error_ ? error_.get() : STDERR_FILENO; }
+
+bool Logs::moved() const {
+    for (std::size_t index = 0; index < paths_.size(); ++index)
+        if (is_moved(paths_[index], access_[index].get())) return true;
+    return is_moved(plan_.path, error_.get());
+}
+
 std::vector<int> Logs::descriptors() const {
     std::vector<int> all;
     for (const auto& file : access_) all.push_back(file.get());
-    all.push_back(error_ ? error_.get() : STDERR_FILENO);
+    all.push_back(error_descriptor());
     return all;
 }
 

@@ -1,13 +1,16 @@
 // master/main.cpp: the command line, and what the program is made of.
 #include <event2/event.h>
 #include <spdlog/fmt/fmt.h>
+#include <spdlog/fmt/ranges.h>
 #include <spdlog/version.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <optional>
 #include <utility>
 
 #include "conf/load.h"
+#include "ipc/file.h"
 #include "master/command_line.h"
 #include "master/control_client.h"
 #include "master/daemon.h"
@@ -66,33 +69,92 @@ int ask(const CommandLine& asked, const std::string& command) {
             return misused;
         }
     }
-    const auto answer = master::control(path, command);
+    const auto answer = master::ask(path, command);
     if (!answer) {
         complain("reeve: " + answer.error().text());
         return failed;
     }
-    fmt::print("{}", *answer);
-    return done;
+    switch (answer->kind) {
+        case master::Answer::Kind::done: fmt::print("{}", answer->text); return done;
+        case master::Answer::Kind::failed: complain("reeve: " + answer->text); return failed;
+        case master::Answer::Kind::refused: complain(answer->text); return misused;
+    }
+    return failed;
+}
+
+/// What the child does that reads a configuration for the master.
+master::Read read_config(const std::string& path) {
+    master::Read read;
+    const auto loaded = conf::load(path);
+    if (!loaded) {
+        for (const auto& error : loaded.error()) read.errors.push_back(error.text());
+        return read;
+    }
+    for (const auto& advice : loaded->advice) read.advice.push_back(advice.text());
+    read.plan = master::make_plan(loaded->config);
+    read.text = conf::dump(loaded->config);
+    return read;
+}
+
+/// What a worker does: it has the configuration that its generation was made for, whatever the file says now.
+int work(ipc::Seat seat) {
+    const auto text = ipc::read_file(seat.config.get());
+    if (!text) return failed;
+    auto loaded = conf::load_text(*text, "configuration");
+    if (!loaded) {
+        const auto why = loaded.error().empty() ? std::string("it is refused") : loaded.error()[0].text();
+        (void)seat.channel.send(ipc::Failed{.why = "its configuration: " + why});
+        return failed;
+    }
+    loaded->config.reeve.error_log.level = static_cast<conf::LogLevel>(seat.log_level);
+    return worker::run(loaded->config, std::move(seat));
+}
+
+/// As a daemon's child, an upgrade's new master, or in the foreground. The parent of a daemon leaves here.
+ipc::Result<std::variant<master::StartReport, master::DaemonParent>> begin(
+    const conf::Reeve& reeve, std::optional<master::Inheritance>& inheritance) {
+    if (inheritance) return master::StartReport(std::move(inheritance->report));
+    if (reeve.daemon) return master::daemonize();
+    return master::StartReport();
 }
 
 int serve(const CommandLine& asked, master::ProcessTitle& title) {
-    const auto loaded = load(asked.config);
-    if (!loaded) return misused;
-    advise(*loaded);
-    const conf::Config& config = loaded->config;
-    const auto worker = [&config](ipc::Seat seat) { return worker::run(config, std::move(seat)); };
-
-    master::StartReport report;
-    if (config.reeve.daemon) {
-        auto side = master::daemonize();
-        if (!side) {
-            complain("reeve: " + side.error().text());
-            return failed;
-        }
-        if (const auto* parent = std::get_if<master::DaemonParent>(&*side)) return parent->exit_status;
-        report = std::move(std::get<master::StartReport>(*side));
+    auto inheritance = master::receive_handover();
+    if (!inheritance) {
+        complain("reeve: " + inheritance.error().text());
+        return failed;
     }
-    return master::run(config, title, worker, report);
+    std::error_code ignored;
+    const auto path = std::filesystem::absolute(asked.config, ignored).lexically_normal().string();
+    const auto read = [path] { return read_config(path); };
+    auto first = master::Reading::now(read, conf::Reeve{}.start_timeout);
+    if (!first.errors.empty()) {
+        const auto why = fmt::format("{}", fmt::join(first.errors, "\n"));
+        if (*inheritance)
+            master::StartReport(std::move((*inheritance)->report)).failed(why);
+        else
+            complain(why);
+        return misused;
+    }
+    for (const auto& advice : first.advice) complain("warning: " + advice);
+    auto program = master::Program::find(asked.program);
+    if (!program) {
+        complain("reeve: " + program.error().text());
+        return failed;
+    }
+    auto begun = begin(first.plan.reeve, *inheritance);
+    if (!begun) {
+        complain("reeve: " + begun.error().text());
+        return failed;
+    }
+    if (const auto* parent = std::get_if<master::DaemonParent>(&*begun)) return parent->exit_status;
+    auto report = std::move(std::get<master::StartReport>(*begun));
+    return master::run({.first = std::move(first),
+                        .read = read,
+                        .worker = work,
+                        .program = std::move(*program),
+                        .inheritance = std::move(*inheritance)},
+                       title, report);
 }
 
 int show_build() {

@@ -1,56 +1,74 @@
 // master/master.cpp: takes hold of everything in the one right order, then reigns.
 #include "master/master.h"
 
-#include <spdlog/spdlog.h>
+#include <event2/event.h>
 
+#include <string>
 #include <utility>
 
-#include "conf/plan.h"
-#include "master/limits.h"
+#include "ipc/clock.h"
+#include "ipc/event.h"
 #include "master/reign.h"
 
 namespace master {
 namespace {
 
+/// What another master gave us, if it is what the configuration asks for.
+template <class Held>
+std::optional<Held> inherited(std::optional<Held>& held, bool wanted) {
+    if (!held || !wanted) return std::nullopt;
+    return std::move(held);
+}
+
+ipc::Result<std::optional<PidFile>> hold_pid_file(const std::string& path, Inheritance& from) {
+    if (path.empty()) return std::nullopt;
+    const bool same = from.pid_file && from.pid_file->path() == path;
+    if (auto given = inherited(from.pid_file, same)) return given;
+    auto locked = PidFile::lock(path);
+    if (!locked) return tl::make_unexpected(std::move(locked.error()));
+    return std::optional<PidFile>(std::move(*locked));
+}
+
+ipc::Result<std::optional<UnixSocket>> hold_control(const std::string& path, Inheritance& from) {
+    if (path.empty()) return std::nullopt;
+    if (auto given = inherited(from.control, from.control_path == path)) return given;
+    auto bound = ControlServer::bind(path);
+    if (!bound) return tl::make_unexpected(std::move(bound.error()));
+    return std::optional<UnixSocket>(std::move(*bound));
+}
+
+ipc::Result<ipc::Scoreboard> hold_board(Inheritance& from) {
+    if (from.board) return std::move(*from.board);
+    return ipc::Scoreboard::make();
+}
+
 /// The lock first: nothing is touched while another instance serves.
-ipc::Result<Holdings> take_hold(const conf::Config& config, std::uint32_t workers) {
-    const auto& reeve = config.reeve;
-    std::optional<PidFile> pid_file;
-    if (!reeve.pid_file.empty()) {
-        auto locked = PidFile::lock(reeve.pid_file);
-        if (!locked) return tl::make_unexpected(std::move(locked.error()));
-        pid_file.emplace(std::move(*locked));
-    }
-    if (auto raised = raise_open_files(reeve.open_files); !raised)
-        return tl::make_unexpected(std::move(raised.error()));
-    auto logs = Logs::open(reeve, conf::access_log_paths(config));
-    if (!logs) return tl::make_unexpected(std::move(logs.error()));
-    auto listeners = Listeners::bind(conf::listen_plan(config), config.execution.accept, workers);
-    if (!listeners) return tl::make_unexpected(std::move(listeners.error()));
-    std::optional<UnixSocket> control;
-    if (!reeve.control.empty()) {
-        auto bound = ControlServer::bind(reeve.control);
-        if (!bound) return tl::make_unexpected(std::move(bound.error()));
-        control.emplace(std::move(*bound));
-    }
-    auto board = ipc::Scoreboard::make();
-    if (!board) return tl::make_unexpected(std::move(board.error()));
+ipc::Result<Holdings> take_hold(const Plan& plan, Inheritance from, bool is_heir) {
+    auto pid_file = hold_pid_file(plan.reeve.pid_file, from);
+    if (!pid_file) return tl::make_unexpected(std::move(pid_file.error()));
     auto signals = block_master_signals();
     if (!signals) return tl::make_unexpected(std::move(signals.error()));
-    return Holdings{.control = std::move(control),
-                    .pid_file = std::move(pid_file),
-                    .logs = std::move(*logs),
-                    .listeners = std::move(*listeners),
+    auto control = hold_control(plan.reeve.control, from);
+    if (!control) return tl::make_unexpected(std::move(control.error()));
+    auto board = hold_board(from);
+    if (!board) return tl::make_unexpected(std::move(board.error()));
+    const auto started = from.started_ms != 0 ? from.started_ms : ipc::monotonic_ms();
+    return Holdings{.control = std::move(*control),
+                    .pid_file = std::move(*pid_file),
                     .board = std::move(*board),
-                    .signals = std::move(*signals)};
+                    .signals = std::move(*signals),
+                    .inherited = std::move(from.listeners),
+                    .generation = from.generation,
+                    .started_ms = started,
+                    .is_heir = is_heir};
 }
 
 }  // namespace
 
-int run(const conf::Config& config, ProcessTitle& title, const WorkerMain& run, StartReport& report) {
-    const auto workers =
-        config.execution.workers == conf::automatic ? usable_cpus() : config.execution.workers;
-    auto holdings = take_hold(config, workers);
+int run(Start start, ProcessTitle& title, StartReport& report) {
+    const bool is_heir = start.inheritance.has_value();
+    auto holdings =
+        take_hold(start.first.plan, is_heir ? std::move(*start.inheritance) : Inheritance{}, is_heir);
     if (!holdings) {
         report.failed(holdings.error().text());
         return 1;
@@ -61,8 +79,9 @@ int run(const conf::Config& config, ProcessTitle& title, const WorkerMain& run, 
         return 1;
     }
     title.set("reeve: master");
-    Reign reign(*loop, config, workers, std::move(*holdings), title, run, report);
-    return reign.run();
+    Reign reign(*loop, std::move(start.program), std::move(start.read), std::move(*holdings), title,
+                start.worker, report);
+    return reign.run(std::move(start.first));
 }
 
 }  // namespace master

@@ -1,16 +1,28 @@
 // master/master.h: the process that binds, forks and supervises, and never serves a byte itself.
 #pragma once
 
-#include "conf/config.h"
+#include <optional>
+
 #include "master/daemon.h"
+#include "master/handover.h"
+#include "master/reading.h"
 #include "master/supervisor.h"
 #include "master/title.h"
+#include "master/upgrade.h"
 
 namespace master {
 
-/// Serves with `config` until told to leave by a signal or a control command. Returns the exit status;
-/// the outcome of the start goes to `report`. `run` is what each worker does, in its own process.
-[[nodiscard]] int run(const conf::Config& config, ProcessTitle& title, const WorkerMain& run,
-                      StartReport& report);
+/// What a master is started with.
+struct Start {
+    Found first;                             ///< the configuration to serve with
+    ReadConfig read;                         ///< how to read it again
+    WorkerMain worker;                       ///< what each worker does, in its own process
+    Program program;                         ///< what an upgrade starts
+    std::optional<Inheritance> inheritance;  ///< from the master before us
+};
+
+/// Serves until told to leave by a signal or a control command. Returns the exit status; the outcome of the
+/// start goes to `report`.
+[[nodiscard]] int run(Start start, ProcessTitle& title, StartReport& report);
 
 }  // namespace master

@@ -47,13 +47,20 @@ ipc::Result<PidFile> PidFile::lock(const std::string& path) {
     }
 }
 
+PidFile PidFile::adopt(ipc::UniqueFd file, const std::string& path) {
+    PidFile adopted(std::move(file), path);
+    adopted.leave();
+    return adopted;
+}
+
 PidFile::~PidFile() {
-    if (file_ && still_named(file_.get(), path_)) ::unlink(path_.c_str());
+    if (file_ && ours_ && still_named(file_.get(), path_)) ::unlink(path_.c_str());
 }
 
 ipc::Result<void> PidFile::write() {
     const std::string line = std::to_string(::getpid()) + "\n";
-    if (::pwrite(file_.get(), line.data(), line.size(), 0) != static_cast<ssize_t>(line.size()))
+    if (::ftruncate(file_.get(), 0) < 0 ||
+        ::pwrite(file_.get(), line.data(), line.size(), 0) != static_cast<ssize_t>(line.size()))
         return ipc::system_error("write pid file " + path_);
     return {};
 }

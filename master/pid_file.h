@@ -15,9 +15,19 @@ class PidFile {
     /// Takes the lock. Refused while another process holds it, naming that one's pid.
     [[nodiscard]] static ipc::Result<PidFile> lock(const std::string& path);
 
+    /// A file that is open and locked already, by whoever handed it to us, whose it stays until `keep`.
+    [[nodiscard]] static PidFile adopt(ipc::UniqueFd file, const std::string& path);
+
     PidFile(PidFile&&) noexcept = default;
     PidFile& operator=(PidFile&&) = delete;
     ~PidFile();
+
+    /// To hand on; the lock goes with it.
+    [[nodiscard]] int fd() const noexcept { return file_.get(); }
+    [[nodiscard]] const std::string& path() const noexcept { return path_; }
+    /// The file is ours to remove from now on; or somebody else's.
+    void keep() noexcept { ours_ = true; }
+    void leave() noexcept { ours_ = false; }
 
     /// Names us: the master that serves.
     [[nodiscard]] ipc::Result<void> write();
@@ -27,6 +37,7 @@ class PidFile {
 
     ipc::UniqueFd file_;
     std::string path_;
+    bool ours_ = true;
 };
 
 }  // namespace master

@@ -1,13 +1,20 @@
 // master/reign.cpp: signals and commands say what is wanted; the state machine says when.
 #include "master/reign.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
+extern "C" {  // glibc 2.36 forgets it in this header
+#include <sys/pidfd.h>
+}
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <ctime>
 #include <utility>
 
+#include "conf/units.h"
 #include "ipc/clock.h"
 
 namespace master {
@@ -15,9 +22,21 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds stop_time{1000};      ///< from Stop to TERM
-constexpr milliseconds terminate_time{500};  ///< from TERM to KILL
-constexpr milliseconds drain_grace{1000};    ///< beyond shutdown_timeout, which workers keep themselves
+constexpr milliseconds housekeeping_time{1000};
+constexpr std::uint64_t moved_logs_again_ms = 10'000;  ///< after a reopen that failed
+
+std::string answer_to(const ReloadOutcome& outcome) {
+    switch (outcome.kind) {
+        case ReloadOutcome::Kind::done: return "ok\n" + outcome.text + "\n";
+        case ReloadOutcome::Kind::failed: return "error: " + outcome.text + "\n";
+        case ReloadOutcome::Kind::refused: return "refused: " + outcome.text + "\n";
+    }
+    std::abort();
+}
+
+std::string answer_to(const std::string& failure) {
+    return failure.empty() ? "ok\n" : "error: " + failure + "\n";
+}
 
 }  // namespace
 
@@ -26,42 +45,51 @@ ipc::Result<ipc::UniqueFd> block_master_signals() {
     return Signals::block({SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH});
 }
 
-Reign::Reign(event_base& loop, const conf::Config& config, std::uint32_t workers, Holdings holdings,
-             ProcessTitle& title, WorkerMain run, StartReport& report)
+Reign::Reign(event_base& loop, Program program, ReadConfig read, Holdings holdings, ProcessTitle& title,
+             const WorkerMain& run, StartReport& report)
     : loop_(loop),
-      config_(config),
+      program_(std::move(program)),
+      read_(std::move(read)),
       report_(report),
-      started_ms_(ipc::monotonic_ms()),
+      control_socket_(std::move(holdings.control)),
       pid_file_(std::move(holdings.pid_file)),
-      logs_(std::move(holdings.logs)),
-      listeners_(std::move(holdings.listeners)),
       board_(std::move(holdings.board)),
-      supervisor_({.loop = loop,
-                   .listeners = listeners_,
-                   .logs = logs_,
-                   .board = board_,
-                   .title = title,
-                   .run = std::move(run),
-                   .watchdog = config.reeve.watchdog,
-                   .start_timeout = config.reeve.start_timeout,
-                   .generation = 1,
-                   .started_ms = started_ms_},
-                  workers, [this] { on_change(); }),
-      reopening_(loop, logs_, supervisor_),
+      common_{.loop = loop, .board = board_, .title = title, .run = run, .started_ms = holdings.started_ms},
+      inherited_(std::move(holdings.inherited)),
+      last_generation_(holdings.generation),
+      reload_(loop, *this),
+      upgrade_(loop, [this] { on_heir_end(); }),
+      reopening_(loop, [this] { return generations(); }),
       signals_(loop, std::move(holdings.signals), [this](int number) { on_signal(number); }),
-      deadline_(ipc::Event::timer<&Reign::on_deadline>(this, loop)) {
-    if (holdings.control)
-        control_ =
-            std::make_unique<ControlServer>(loop, std::move(*holdings.control),
-                                            [this](ControlServer::ClientId client, std::string_view command) {
-                                                on_command(client, command);
-                                            });
+      is_heir_(holdings.is_heir),
+      changed_(ipc::Event::timer<&Reign::on_changed>(this, loop)),
+      deadline_(ipc::Event::timer<&Reign::on_deadline>(this, loop)),
+      housekeeping_(ipc::Event::timer<&Reign::on_housekeeping>(this, loop)) {
+    if (!is_heir_) {
+        open_control();
+        return;
+    }
+    predecessor_ = ipc::UniqueFd(::pidfd_open(::getppid(), 0));
+    if (!predecessor_) return;
+    predecessor_ended_ =
+        ipc::Event::calling<&Reign::on_predecessor_end>(this, loop, predecessor_.get(), EV_READ);
+    predecessor_ended_.arm();
 }
 
-int Reign::run() {
-    deadline_.arm(config_.reeve.start_timeout);
-    supervisor_.start();
+Reign::~Reign() {
+    // What has names in the file system goes with whoever serves: an heir, or the master before us.
+    if (!upgrade_.has_heir() && (announced_ || !is_heir_)) return;
+    if (pid_file_) pid_file_->leave();
+    if (control_) control_->leave_file();
+    for (Generation* generation : generations()) generation->listeners().keep_files(false);
+    inherited_.keep_files(false);
+}
+
+int Reign::run(Found first) {
+    housekeeping_.arm(housekeeping_time);
+    reload_.begin_with(std::move(first), [this](const ReloadOutcome& outcome) { on_first_outcome(outcome); });
     if (state_ != State::gone) event_base_dispatch(&loop_);
+    spdlog::info("master leaves status={}", exit_status_);
     return exit_status_;
 }
 
@@ -69,178 +97,396 @@ int Reign::run() {
 
 void Reign::on_signal(int number) {
     spdlog::info("signal received signal=SIG{}", ::sigabbrev_np(number));
+    const auto log_failure = [](std::string_view what) {
+        return [what](const std::string& why) {
+            if (!why.empty()) spdlog::error("{} failed, serving goes on why={:?}", what, why);
+        };
+    };
     switch (number) {
         case SIGTERM:
         case SIGINT: return begin_stop();
         case SIGQUIT: return begin_quit();
         case SIGUSR1: return reopen(std::nullopt);
-        case SIGWINCH:
-            if (state_ == State::serving) enter(State::retiring);
-            return advance();
-        case SIGHUP:
-            spdlog::warn("this version cannot reload its configuration: HUP ignored, serving goes on");
-            return;
-        case SIGUSR2:
-            spdlog::warn("this version cannot upgrade itself: USR2 ignored, serving goes on");
-            return;
+        case SIGWINCH: return begin_retire();
+        case SIGHUP: return reload([](const ReloadOutcome&) {});
+        case SIGUSR2: return upgrade(log_failure("upgrade"));
         default: return;
     }
 }
 
-void Reign::on_command(ControlServer::ClientId client, std::string_view command) {
+void Reign::on_command(Client client, std::string_view command) {
+    const auto argument_of = [&](std::string_view name) -> std::optional<std::string_view> {
+        if (!command.starts_with(name)) return std::nullopt;
+        return command.substr(name.size());
+    };
     if (command == "status") return control_->answer(client, "ok\n" + status_text(status()));
     if (command == "status json") return control_->answer(client, "ok\n" + status_json(status()));
+    spdlog::info("control command received command={:?}", command);
     if (command == "stop" || command == "quit") {
-        spdlog::info("control command received command={}", command);
         control_->answer(client, "ok\n", true);
         return command == "stop" ? begin_stop() : begin_quit();
     }
     if (command == "reopen") return reopen(client);
-    if (command == "reload" || command == "upgrade")
-        return control_->answer(client, fmt::format("error: {} is not supported by this version\n", command));
+    if (command == "reload")
+        return reload(
+            [this, client](const ReloadOutcome& outcome) { control_->answer(client, answer_to(outcome)); });
+    if (command == "upgrade")
+        return upgrade([this, client](const std::string& why) { control_->answer(client, answer_to(why)); });
+    if (const auto level = argument_of("loglevel ")) return set_level(client, *level);
+    if (const auto number = argument_of("worker restart ")) return restart_worker(client, *number);
     control_->answer(client, "error: unknown command\n");
 }
 
 void Reign::begin_stop() {
-    switch (state_) {
-        case State::stopping:
-        case State::terminating:
-        case State::killing:
-        case State::gone: return;
-        case State::starting: report_.failed("stopped before it was ready"); [[fallthrough]];
-        case State::serving:
-        case State::unready:
-        case State::draining:
-        case State::retiring:
-        case State::idle: enter(State::stopping); return advance();
+    if (state_ == State::stopping || state_ == State::gone) return;
+    if (state_ == State::starting) {
+        report_.failed("stopped before it was ready");
+        exit_status_ = 1;
     }
+    enter(State::stopping);
+    advance();
 }
 
 void Reign::begin_quit() {
     switch (state_) {
         case State::starting: return begin_stop();
-        case State::serving: enter(State::unready); return advance();
+        case State::serving: enter(upgrade_.has_heir() ? State::draining : State::unready); return advance();
         case State::retiring:
         case State::idle: enter(State::draining); return advance();
         case State::unready:
         case State::draining:
         case State::stopping:
-        case State::terminating:
-        case State::killing:
         case State::gone: return;
     }
 }
 
-void Reign::reopen(std::optional<ControlServer::ClientId> client) {
+void Reign::begin_retire() {
+    if (state_ != State::serving) return;
+    enter(State::retiring);
+    advance();
+}
+
+void Reign::reload(const Reload::Done& done) {
+    const auto refuse = [&](const std::string& why) {
+        spdlog::warn("reload refused why={:?}", why);
+        done({.kind = ReloadOutcome::Kind::failed, .text = why});
+    };
+    if (upgrade_.starting()) return refuse("an upgrade is on its way");
+    switch (state_) {
+        case State::starting: return refuse("the first generation is still starting");
+        case State::serving:
+            if (upgrade_.has_heir()) return refuse("another master has taken over");
+            return reload_.wish(done);
+        case State::retiring:
+        case State::idle:
+            // The heir may have changed what the file means to it: ours come back as they were.
+            if (upgrade_.has_heir()) return reload_.begin_with(kept(), done);
+            return reload_.wish(done);
+        case State::unready:
+        case State::draining:
+        case State::stopping:
+        case State::gone: return refuse("the master is leaving");
+    }
+}
+
+void Reign::upgrade(Upgrade::Done done) {
+    const auto refuse = [&](const std::string& why) { done(why); };
+    if (upgrade_.starting()) return refuse("an upgrade is on its way already");
+    if (upgrade_.has_heir()) return refuse("another master has taken over already");
+    if (state_ != State::serving) return refuse("the master does not serve");
+    if (!reload_.idle()) return refuse("a reload is on its way");
+    if (predecessor_) return refuse("the master before this one has not left yet");
+    const auto& plan = serving_->plan();
+    program_.arguments = {program_.path};
+    if (!plan.path.empty()) program_.arguments.insert(program_.arguments.end(), {"-c", plan.path});
+    const Offer offer{.generation = last_generation_,
+                      .started_ms = common_.started_ms,
+                      .listeners = &serving_->listeners(),
+                      .board = board_.fd(),
+                      .pid_file = pid_file_ ? pid_file_->fd() : -1,
+                      .pid_file_path = pid_file_ ? pid_file_->path() : std::string(),
+                      .control = control_ ? control_->fd() : -1,
+                      .control_path = plan.reeve.control};
+    upgrade_.begin(program_, offer, plan.reeve.start_timeout, {},
+                   [this, done = std::move(done)](const std::string& why) {
+                       done(why);
+                       on_heir(why);
+                   });
+}
+
+void Reign::reopen(std::optional<Client> client) {
     reopening_.begin([this, client](const std::string& failure) {
-        if (client) control_->answer(*client, failure.empty() ? "ok\n" : "error: " + failure + "\n");
+        if (client) control_->answer(*client, answer_to(failure));
     });
+}
+
+void Reign::set_level(Client client, std::string_view level) {
+    const auto number = ipc::log_level(level);
+    if (!number)
+        return control_->answer(client, "error: not one of trace, debug, info, warn, error, critical, off\n");
+    for (Generation* generation : generations()) {
+        generation->logs().set_level(*number);
+        generation->supervisor().tell_all(ipc::SetLevel{.level = static_cast<std::uint32_t>(*number)});
+    }
+    control_->answer(client, "ok\n");
+}
+
+void Reign::restart_worker(Client client, std::string_view text) {
+    const auto number = conf::parse_number(text, 0, 1u << 20);
+    if (!number) return control_->answer(client, "error: not the number of a worker\n");
+    if (state_ != State::serving) return control_->answer(client, "error: the master does not serve\n");
+    const auto begun =
+        serving_->supervisor().recycle(static_cast<std::uint32_t>(*number), ipc::RestartCause::asked);
+    control_->answer(client, begun ? "ok\n" : "error: " + begun.error().text() + "\n");
 }
 
 // ---- what happens ---------------------------------------------------------------------------------
 
-void Reign::on_change() {
+/// Called from inside generations: they are looked at when that is over.
+void Reign::on_change() { changed_.arm(milliseconds{0}); }
+
+void Reign::on_changed(short) {
+    reload_.check();
     reopening_.check();
+    std::erase_if(leaving_, [](const auto& generation) {
+        if (!generation->gone()) return false;
+        spdlog::info("generation has left generation={}", generation->number());
+        return true;
+    });
     advance();
+}
+
+void Reign::on_first_outcome(const ReloadOutcome& outcome) {
+    if (outcome.kind == ReloadOutcome::Kind::done || state_ != State::starting) return;
+    spdlog::critical("cannot start why={:?}", outcome.text);
+    report_.failed(outcome.text);
+    exit_status_ = 1;
+    enter(State::stopping);
+    on_change();
 }
 
 void Reign::on_deadline(short) {
-    const auto next = after_deadline();
-    if (next != state_) enter(next);
+    if (state_ == State::unready) enter(State::draining);
     advance();
 }
 
+void Reign::on_housekeeping(short) {
+    housekeeping_.arm(housekeeping_time);
+    publish_listeners();
+    const auto now = ipc::monotonic_ms();
+    if (!serving_ || state_ == State::starting || now < moved_logs_tried_ms_) return;
+    if (!serving_->logs().moved()) return;
+    spdlog::info("a log file was moved away");
+    moved_logs_tried_ms_ = now + moved_logs_again_ms;
+    reopening_.begin([this](const std::string& failure) {
+        if (failure.empty()) moved_logs_tried_ms_ = 0;
+    });
+}
+
+void Reign::on_heir(const std::string& why) {
+    auto& masters = board_.masters();
+    if (!why.empty()) {
+        masters.upgrade_failures.add_shared();
+        spdlog::error("upgrade failed, serving goes on why={:?}", why);
+        if (serving_) serving_->supervisor().settle();
+        return;
+    }
+    masters.upgrades.add_shared();
+    spdlog::info("another master has taken over pid={}", upgrade_.pid());
+    if (control_) control_->pause();
+    if (state_ != State::serving || serving_->plan().reeve.upgrade == conf::Upgrade::manual) return;
+    enter(State::draining);
+    on_change();
+}
+
+/// It did take over, and is gone before us.
+void Reign::on_heir_end() {
+    if (control_) control_->resume();
+    if (state_ == State::stopping || state_ == State::gone || !serving_) return;
+    take_back();
+}
+
+void Reign::take_back() {
+    spdlog::warn("this master serves again");
+    if (pid_file_)
+        if (const auto written = pid_file_->write(); !written)
+            spdlog::error("pid file not written why={:?}", written.error().text());
+    if (state_ == State::serving) return serving_->supervisor().settle();
+    enter(State::idle);
+    reload_.begin_with(kept(), [this](const ReloadOutcome& outcome) {
+        if (outcome.kind == ReloadOutcome::Kind::done) return;
+        exit_status_ = 1;
+        begin_stop();
+    });
+}
+
+void Reign::on_predecessor_end(short) {
+    spdlog::info("the master before this one has left");
+    predecessor_ended_ = ipc::Event();
+    predecessor_.reset();
+    if (!serving_) return;
+    serving_->supervisor().hold_sockets(false);
+    serving_->supervisor().settle();
+}
+
 void Reign::advance() {
-    for (State next = step(); next != state_; next = step()) enter(next);
+    if (state_ == State::retiring && all_gone()) enter(State::idle);
+    if ((state_ == State::draining || state_ == State::stopping) && all_gone()) enter(State::gone);
     if (state_ == State::gone) event_base_loopbreak(&loop_);
 }
 
-/// What each state becomes by itself.
-Reign::State Reign::step() {
-    const bool all_gone = supervisor_.running() == 0;
-    switch (state_) {
-        case State::starting: return step_start();
-        case State::retiring: return all_gone ? State::idle : state_;
-        case State::draining:
-        case State::stopping:
-        case State::terminating:
-        case State::killing: return all_gone ? State::gone : state_;
-        case State::serving:
-        case State::unready:
-        case State::idle:
-        case State::gone: return state_;
-    }
-    std::abort();
-}
-
-Reign::State Reign::step_start() {
-    if (const auto& failure = supervisor_.start_failure()) {
-        spdlog::critical("cannot start why={:?}", *failure);
-        report_.failed(*failure);
-        exit_status_ = 1;
-        return State::stopping;
-    }
-    return supervisor_.started() ? State::serving : State::starting;
-}
-
-/// What each state becomes when it has lasted too long.
-Reign::State Reign::after_deadline() const {
-    switch (state_) {
-        case State::starting: return State::stopping;
-        case State::unready: return State::draining;
-        case State::draining:
-        case State::retiring: return State::killing;
-        case State::stopping: return State::terminating;
-        case State::terminating: return State::killing;
-        case State::serving:
-        case State::idle:
-        case State::killing:
-        case State::gone: return state_;
-    }
-    std::abort();
-}
-
-/// What begins with each state, and how long it may last.
+/// What begins with each state.
 void Reign::enter(State next) {
-    const State before = std::exchange(state_, next);
+    state_ = next;
     spdlog::debug("master state={}", name(next));
     deadline_.disarm();
     switch (next) {
         case State::starting: return;
         case State::serving: return announce();
-        case State::unready: supervisor_.unready(); return deadline_.arm(config_.reeve.drain_delay);
+        case State::unready:
+            reload_.cancel("the master is leaving");
+            serving_->supervisor().unready();
+            return deadline_.arm(serving_->plan().reeve.drain_delay);
         case State::draining:
-        case State::retiring:
-            spdlog::info("draining timeout_ms={}", config_.reeve.shutdown_timeout.count());
-            deadline_.arm(config_.reeve.shutdown_timeout + drain_grace);
-            supervisor_.drain(config_.reeve.shutdown_timeout);
-            if (next == State::draining) listeners_.close();  // each worker takes what waits, then closes too
-            return;
+            reload_.cancel("the master is leaving");
+            if (serving_->ending() && !upgrade_.has_heir()) serving_->listeners().close();
+            return serving_->drain(upgrade_.has_heir());
+        case State::retiring: reload_.cancel("the workers are leaving"); return serving_->drain(true);
         case State::idle: spdlog::info("all workers have left, the master stays"); return;
         case State::stopping:
-            if (before == State::starting && exit_status_ == 0) {
-                exit_status_ = 1;
-                report_.failed("not all workers were ready in time");
-            }
-            deadline_.arm(stop_time);
-            return supervisor_.stop();
-        case State::terminating: deadline_.arm(terminate_time); return supervisor_.signal(SIGTERM);
-        case State::killing:
-            spdlog::error("workers do not leave and are killed workers={}", supervisor_.running());
-            return supervisor_.signal(SIGKILL);
-        case State::gone: spdlog::info("master leaves status={}", exit_status_); return;
+            reload_.cancel("the master is leaving");
+            for (Generation* generation : generations()) generation->stop();
+            return;
+        case State::gone: return;
     }
 }
 
 void Reign::announce() {
-    if (pid_file_)
+    if (std::exchange(announced_, true)) return;
+    if (pid_file_) {
+        pid_file_->keep();
         if (const auto written = pid_file_->write(); !written)
             spdlog::error("pid file not written why={:?}", written.error().text());
-    for (const auto& listener : listeners_.all())
-        spdlog::info("listening address={:?}", listener.plan().address.text());
+    }
+    serving_->listeners().keep_files(true);
+    if (is_heir_) open_control();
+    for (const auto& entry : serving_->listeners().all())
+        spdlog::info("listening address={:?}", entry.listener->address().text());
     spdlog::info("ready version={} pid={} workers={} config={:?}", REEVE_VERSION, ::getpid(),
-                 supervisor_.slots().size(), config_.path);
+                 serving_->plan().workers, serving_->plan().path);
     report_.succeeded();
+}
+
+void Reign::open_control() {
+    if (!control_socket_) return;
+    control_socket_->keep();
+    control_ = std::make_unique<ControlServer>(
+        loop_, std::move(*control_socket_),
+        [this](Client client, std::string_view command) { on_command(client, command); });
+    control_socket_.reset();
+}
+
+// ---- generations ----------------------------------------------------------------------------------
+
+milliseconds Reign::start_timeout() const { return serving_->plan().reeve.start_timeout; }
+
+ipc::Result<std::unique_ptr<Generation>> Reign::prepare(Found found) {
+    const auto& before = serving_ ? serving_->listeners() : inherited_;
+    if (serving_ && (found.plan.reeve.pid_file != serving_->plan().reeve.pid_file ||
+                     found.plan.reeve.control != serving_->plan().reeve.control))
+        spdlog::warn("another pid_file or control takes effect with the next start or upgrade");
+    auto prepared = Generation::prepare(common_, std::move(found), before, ++last_generation_,
+                                        [this] { on_change(); });
+    if (prepared && !serving_)  // what the start has to say belongs there too
+        if (auto used = (*prepared)->logs().use(); !used) return tl::make_unexpected(std::move(used.error()));
+    return prepared;
+}
+
+ipc::Result<void> Reign::commit(std::unique_ptr<Generation>& candidate) {
+    candidate->supervisor().hold_sockets(static_cast<bool>(predecessor_));
+    if (auto serves = candidate->supervisor().serve(); !serves) {
+        if (serving_) serving_->supervisor().take_over_leftovers();
+        return serves;
+    }
+    if (const auto used = candidate->logs().use(); !used)
+        spdlog::error("error log not in use why={:?}", used.error().text());
+    auto before = std::exchange(serving_, std::move(candidate));
+    spdlog::info("generation serves generation={} workers={}", serving_->number(), serving_->plan().workers);
+    if (before) {
+        before->drain(false);
+        leaving_.push_back(std::move(before));
+        bound_generations();
+    }
+    inherited_.close();
+    board_.masters().generation.set(serving_->number());
+    board_.masters().last_reload_unix.set(static_cast<std::uint64_t>(std::time(nullptr)));
+    if (announced_) board_.masters().reloads.add_shared();
+    publish_listeners();
+    enter(State::serving);
+    return {};
+}
+
+void Reign::discard(std::unique_ptr<Generation> candidate) {
+    spdlog::error("generation given up generation={}", candidate->number());
+    candidate->stop();
+    leaving_.push_back(std::move(candidate));
+    on_change();
+}
+
+/// The oldest that still takes its time is ended.
+void Reign::bound_generations() {
+    const auto most = serving_->plan().reeve.generations_max;
+    auto draining = static_cast<std::size_t>(std::count_if(
+        leaving_.begin(), leaving_.end(), [](const auto& generation) { return generation->draining(); }));
+    for (auto& generation : leaving_) {
+        if (draining <= most) return;
+        if (!generation->draining()) continue;
+        spdlog::warn("too many old generations, the oldest is ended generation={}", generation->number());
+        generation->stop();
+        --draining;
+    }
+}
+
+void Reign::failed(const std::string& why) {
+    if (state_ == State::starting) return;  // no reload, and said elsewhere
+    board_.masters().reload_failures.add_shared();
+    spdlog::error("reload failed, serving goes on why={:?}", why);
+}
+
+Found Reign::kept() const {
+    Found found;
+    found.plan = serving_->plan();
+    found.text = ipc::UniqueFd(::fcntl(serving_->config(), F_DUPFD_CLOEXEC, 3));
+    return found;
+}
+
+bool Reign::all_gone() const {
+    const auto all = generations();
+    return std::all_of(all.begin(), all.end(),
+                       [](const Generation* generation) { return generation->gone(); });
+}
+
+std::vector<Generation*> Reign::generations() const {
+    std::vector<Generation*> all;
+    for (const auto& generation : leaving_) all.push_back(generation.get());
+    if (serving_) all.push_back(serving_.get());
+    if (auto* candidate = const_cast<Generation*>(reload_.candidate())) all.push_back(candidate);
+    return all;
+}
+
+/// For the metrics of every worker.
+void Reign::publish_listeners() {
+    if (!serving_) return;
+    const auto& entries = serving_->listeners().all();
+    for (std::size_t index = 0; index < ipc::listener_cells; ++index) {
+        auto& cell = board_.listener(index);
+        if (index >= entries.size()) {
+            cell.address.clear();
+            continue;
+        }
+        cell.address.set({entries[index].listener->address().text()});
+        cell.pending.set(entries[index].listener->pending().value_or(0));
+    }
 }
 
 std::string_view Reign::name(State state) {
@@ -252,8 +498,6 @@ std::string_view Reign::name(State state) {
         case State::retiring: return "retiring";
         case State::idle: return "idle";
         case State::stopping: return "stopping";
-        case State::terminating: return "terminating";
-        case State::killing: return "killing";
         case State::gone: return "gone";
     }
     std::abort();
@@ -264,12 +508,21 @@ Status Reign::status() const {
     Status status;
     status.master.pid = ::getpid();
     status.master.state = name(state_);
-    status.master.config = config_.path;
-    status.master.generation = supervisor_.generation();
-    status.master.age_ms = now - started_ms_;
+    status.master.config = serving_ ? serving_->plan().path : std::string();
+    status.master.generation = serving_ ? serving_->number() : last_generation_;
+    status.master.age_ms = now - common_.started_ms;
+    status.master.reloads = board_.masters().reloads.get();
+    status.master.reload_failures = board_.masters().reload_failures.get();
+    status.master.upgrades = board_.masters().upgrades.get();
+    status.master.totals = board_.totals();
     status.master.usage = process_usage(::getpid()).value_or(ProcessUsage{});
-    status.workers = worker_statuses(supervisor_, board_, now);
-    status.listeners = listener_statuses(listeners_);
+    auto all = generations();
+    std::reverse(all.begin(), all.end());  // newest first
+    for (const Generation* generation : all) {
+        for (auto& worker : worker_statuses(generation->supervisor(), board_, now))
+            status.workers.push_back(std::move(worker));
+    }
+    if (serving_) status.listeners = listener_statuses(serving_->listeners());
     return status;
 }
 

@@ -1,7 +1,7 @@
 // master/reopening.cpp: the master opens, workers confirm, the caller hears.
 #include "master/reopening.h"
 
-#include <spdlog/fmt/fmt.h>
+#include <spdlog/fmt/ranges.h>
 #include <spdlog/spdlog.h>
 
 #include <utility>
@@ -10,24 +10,39 @@
 
 namespace master {
 
-Reopening::Reopening(event_base& loop, Logs& logs, Supervisor& supervisor)
-    : logs_(logs), supervisor_(supervisor), late_(ipc::Event::timer<&Reopening::on_late>(this, loop)) {}
+Reopening::Reopening(event_base& loop, Generations generations)
+    : generations_(std::move(generations)), late_(ipc::Event::timer<&Reopening::on_late>(this, loop)) {}
 
 void Reopening::begin(Done done) {
     if (pending_.size() >= pending_max) return done("too many reopens at once");
-    if (const auto opened = logs_.reopen(); !opened) {
-        spdlog::error("logs cannot be reopened, the old ones are kept why={:?}", opened.error().text());
-        return done(opened.error().text());
+    Pending pending{.asked = {},
+                    .late_ms = ipc::monotonic_ms() + static_cast<std::uint64_t>(confirm_time.count()),
+                    .done = std::move(done)};
+    for (Generation* generation : generations_()) {
+        if (const auto opened = generation->logs().reopen(); !opened) {
+            spdlog::error("logs cannot be reopened, the old ones are kept why={:?}", opened.error().text());
+            return pending.done(opened.error().text());
+        }
+        pending.asked.push_back({generation->number(), generation->supervisor().reopen()});
     }
-    const auto late = ipc::monotonic_ms() + static_cast<std::uint64_t>(confirm_time.count());
-    pending_.push_back({.request = supervisor_.reopen(), .late_ms = late, .done = std::move(done)});
+    pending_.push_back(std::move(pending));
     check();
+}
+
+std::vector<std::string> Reopening::unconfirmed(const Pending& pending) const {
+    std::vector<std::string> names;
+    for (Generation* generation : generations_())
+        for (const auto& asked : pending.asked)
+            if (asked.generation == generation->number())
+                for (const auto slot : generation->supervisor().unconfirmed(asked.request))
+                    names.push_back(fmt::format("{} of generation {}", slot, asked.generation));
+    return names;
 }
 
 void Reopening::check() {
     const auto now = ipc::monotonic_ms();
     for (std::size_t index = 0; index < pending_.size();) {
-        const auto waiting = supervisor_.unconfirmed(pending_[index].request);
+        const auto waiting = unconfirmed(pending_[index]);
         if (!waiting.empty() && now < pending_[index].late_ms) {
             ++index;
             continue;

@@ -1,13 +1,15 @@
-// master/reopening.h: log reopens that wait for every worker's confirmation.
+// master/reopening.h: log reopens that wait for the confirmation of every worker of every generation.
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
 
 #include "ipc/event.h"
-#include "master/supervisor.h"
+#include "master/generation.h"
 
 namespace master {
 
@@ -15,27 +17,31 @@ namespace master {
 class Reopening {
  public:
     using Done = std::function<void(const std::string& failure)>;
+    using Generations = std::function<std::vector<Generation*>()>;
 
     static constexpr std::chrono::milliseconds confirm_time{5000};
     static constexpr std::size_t pending_max = 64;
 
-    /// All outlive this.
-    Reopening(event_base& loop, Logs& logs, Supervisor& supervisor);
+    /// `generations`: all that have processes. `loop` outlives this.
+    Reopening(event_base& loop, Generations generations);
 
     void begin(Done done);
     /// To be called when a worker has confirmed, or died.
     void check();
 
  private:
+    struct Asked {
+        std::uint32_t generation, request;
+    };
     struct Pending {
-        std::uint32_t request;
+        std::vector<Asked> asked;
         std::uint64_t late_ms;
         Done done;
     };
     void on_late(short) { check(); }
+    [[nodiscard]] std::vector<std::string> unconfirmed(const Pending& pending) const;
 
-    Logs& logs_;
-    Supervisor& supervisor_;
+    Generations generations_;
     std::vector<Pending> pending_;
     ipc::Event late_;
 };

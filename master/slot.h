@@ -31,8 +31,9 @@ class SlotOwner {
 class Slot {
  public:
     /// `owner` and `loop` outlive this.
-    Slot(SlotOwner& owner, event_base& loop, std::uint32_t index)
-        : owner_(owner), loop_(loop), index_(index) {}
+    /// `at`: its row in the scoreboard.
+    Slot(SlotOwner& owner, event_base& loop, std::uint32_t index, std::uint32_t at)
+        : row(at), owner_(owner), loop_(loop), index_(index) {}
     Slot(const Slot&) = delete;
     Slot& operator=(const Slot&) = delete;
 
@@ -50,16 +51,30 @@ class Slot {
     /// Kills a worker that breaks the rules, and says which.
     void punish(const std::string& why);
 
+    /// Where it stands among those of the same number.
+    enum class Role : std::uint8_t {
+        seated,     ///< the one that connections go to
+        successor,  ///< starting, to take the seat once it is READY
+        leaving     ///< has been replaced, and drains
+    };
+
     // What the owner keeps about the slot.
+    std::uint32_t row = 0;
+    Role role = Role::seated;
     ipc::SlotState state = ipc::SlotState::empty;
     Backoff backoff;
     std::uint64_t started_ms = 0;  ///< when the process was forked; monotonic, as all times here
     std::uint64_t ready_ms = 0;    ///< when it said READY; 0: not yet
-    std::uint64_t due_ms = 0;      ///< starting: too late; backing_off: next start; stuck: KILL; 0: nothing
-    std::uint32_t restarts = 0;    ///< processes that ended unasked
-    std::uint32_t failed_starts = 0;       ///< in a row
-    std::uint32_t reopen_asked = 0;        ///< the last `Reopen` sent
-    std::uint32_t reopen_done = 0;         ///< the last `Reopened` received
+    std::uint64_t due_ms = 0;      ///< starting: too late; backing_off: next start; stuck, draining: KILL
+    std::uint64_t requests_before = 0;       ///< what the row's counter stood at when the process was forked
+    std::uint64_t requests_limit = 0;        ///< recycled after so many; 0: never
+    std::uint64_t recycle_ms = 0;            ///< not before this: the last try failed
+    std::optional<ipc::RestartCause> cause;  ///< why the process is ended; none: by itself
+    ipc::RestartCause replaces_for = ipc::RestartCause::asked;  ///< of a successor: what its seat is due to
+    std::uint32_t restarts = 0;                                 ///< processes that ended unasked
+    std::uint32_t failed_starts = 0;                            ///< in a row
+    std::uint32_t reopen_asked = 0;                             ///< the last `Reopen` sent
+    std::uint32_t reopen_done = 0;                              ///< the last `Reopened` received
     std::optional<std::uint32_t> adopter;  ///< the slot that takes what waits in our queues
 
  private:

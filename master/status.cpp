@@ -30,6 +30,22 @@ std::string slots_text(const ListenerStatus& listener) {
     return fmt::format("{}", fmt::join(listener.slots, ","));
 }
 
+Json totals_json(const ipc::Totals& totals) {
+    Json json{{"accepted_total", totals.accepted},
+              {"requests_total", totals.requests},
+              {"bytes_in_total", totals.bytes_in},
+              {"bytes_out_total", totals.bytes_out},
+              {"refused_total", totals.refused},
+              {"accept_pauses_total", totals.accept_pauses},
+              {"log_lines_lost_total", totals.log_lines_lost},
+              {"slow_turns_total", totals.slow_turns}};
+    auto& statuses = json["responses_total"] = Json::object();
+    statuses["none"] = totals.statuses[0];
+    for (std::size_t hundred = 1; hundred < totals.statuses.size(); ++hundred)
+        statuses[fmt::format("{}xx", hundred)] = totals.statuses[hundred];
+    return json;
+}
+
 Json usage_json(const ProcessUsage& usage) {
     return {{"cpu_seconds", usage.cpu_seconds}, {"rss_bytes", usage.rss_bytes}};
 }
@@ -42,19 +58,8 @@ Json worker_json(const WorkerStatus& worker) {
               {"age_seconds", static_cast<double>(worker.age_ms) / 1000},
               {"restarts", worker.restarts},
               {"connections", worker.connections},
-              {"accepted_total", worker.accepted},
-              {"requests_total", worker.requests},
-              {"bytes_in_total", worker.bytes_in},
-              {"bytes_out_total", worker.bytes_out},
-              {"refused_total", worker.refused},
-              {"accept_pauses_total", worker.accept_pauses},
-              {"log_lines_lost_total", worker.log_lines_lost},
-              {"slow_turns_total", worker.slow_turns},
               {"in_flight", worker.in_flight}};
-    auto& statuses = json["responses_total"] = Json::object();
-    statuses["none"] = worker.statuses[0];
-    for (std::size_t hundred = 1; hundred < worker.statuses.size(); ++hundred)
-        statuses[fmt::format("{}xx", hundred)] = worker.statuses[hundred];
+    json.update(totals_json(worker.totals));
     json["heartbeat_age_seconds"] =
         worker.heartbeat_age_ms ? Json(static_cast<double>(*worker.heartbeat_age_ms) / 1000) : Json();
     json.update(usage_json(worker.usage));
@@ -66,30 +71,21 @@ Json worker_json(const WorkerStatus& worker) {
 std::vector<WorkerStatus> worker_statuses(const Supervisor& supervisor, const ipc::Scoreboard& board,
                                           std::uint64_t now) {
     std::vector<WorkerStatus> all;
-    for (const auto& slot : supervisor.slots()) {
-        const auto& loop = board.row(slot->index()).loop;
+    for (const Slot* slot : supervisor.slots()) {
+        const auto& cell = board.row(slot->row);
         WorkerStatus worker;
         worker.slot = slot->index();
         worker.state = ipc::name(slot->state);
         worker.generation = supervisor.generation();
         worker.restarts = slot->restarts;
-        worker.connections = loop.connections.get();
-        worker.accepted = loop.accepted.get();
-        worker.requests = loop.requests.get();
-        for (std::size_t index = 0; index < worker.statuses.size(); ++index)
-            worker.statuses[index] = loop.statuses[index].get();
-        worker.bytes_in = loop.bytes_in.get();
-        worker.bytes_out = loop.bytes_out.get();
-        worker.refused = loop.refused.get();
-        worker.accept_pauses = loop.accept_pauses.get();
-        worker.log_lines_lost = loop.log_lines_lost.get();
-        worker.slow_turns = loop.slow_turns.get();
+        worker.connections = cell.loop.connections.get();
+        worker.totals = cell.since_taken();
         if (slot->running()) {
             worker.pid = slot->pid();
             worker.age_ms = now - slot->started_ms;
-            worker.in_flight = loop.in_flight.text();
+            worker.in_flight = cell.loop.in_flight.text();
             worker.usage = process_usage(slot->pid()).value_or(ProcessUsage{});
-            if (const auto beat = loop.heartbeat_ms.get(); beat >= slot->started_ms)
+            if (const auto beat = cell.loop.heartbeat_ms.get(); beat >= slot->started_ms)
                 worker.heartbeat_age_ms = now > beat ? now - beat : 0;
         }
         all.push_back(std::move(worker));
@@ -99,14 +95,14 @@ std::vector<WorkerStatus> worker_statuses(const Supervisor& supervisor, const ip
 
 std::vector<ListenerStatus> listener_statuses(const Listeners& listeners) {
     std::vector<ListenerStatus> all;
-    for (const auto& listener : listeners.all()) {
+    for (const auto& entry : listeners.all()) {
         ListenerStatus status;
-        status.address = listener.plan().address.text();
-        status.accept = listener.per_slot() ? "reuseport" : "shared";
-        status.backlog = listener.plan().backlog;
-        status.pending = listener.pending();
-        if (listener.per_slot()) status.slots = listener.group();
-        std::sort(status.slots.begin(), status.slots.end());
+        status.address = entry.listener->address().text();
+        status.accept = entry.per_slot() ? "reuseport" : "shared";
+        status.backlog = entry.plan.backlog;
+        status.pending = entry.listener->pending();
+        for (std::uint32_t slot = 0; entry.per_slot() && slot < entry.sockets.size(); ++slot)
+            if (entry.sockets[slot]->listening()) status.slots.push_back(slot);
         all.push_back(std::move(status));
     }
     return all;
@@ -126,9 +122,9 @@ std::string status_text(const Status& status) {
         out += fmt::format(
             "{:>6} {:>8} {:<11} {:>3} {:>9} {:>8} {:>8} {:>10} {:>12} {:>8} {:>8} {:>8.2f} {:>9} {:>8}  {}\n",
             worker.slot, worker.pid == 0 ? "-" : std::to_string(worker.pid), worker.state, worker.generation,
-            duration(worker.age_ms), worker.restarts, worker.connections, worker.accepted, worker.requests,
-            worker.statuses[4], worker.statuses[5], worker.usage.cpu_seconds,
-            mebibytes(worker.usage.rss_bytes),
+            duration(worker.age_ms), worker.restarts, worker.connections, worker.totals.accepted,
+            worker.totals.requests, worker.totals.statuses[4], worker.totals.statuses[5],
+            worker.usage.cpu_seconds, mebibytes(worker.usage.rss_bytes),
             worker.heartbeat_age_ms ? std::to_string(*worker.heartbeat_age_ms) : "-",
             worker.in_flight.empty() ? "-" : worker.in_flight);
     out +=
@@ -146,7 +142,11 @@ std::string status_json(const Status& status) {
                 {"state", status.master.state},
                 {"generation", status.master.generation},
                 {"age_seconds", static_cast<double>(status.master.age_ms) / 1000},
+                {"reloads_total", status.master.reloads},
+                {"reload_failures_total", status.master.reload_failures},
+                {"upgrades_total", status.master.upgrades},
                 {"config", status.master.config}};
+    master.update(totals_json(status.master.totals));
     master.update(usage_json(status.master.usage));
     Json workers = Json::array();
     for (const auto& worker : status.workers) workers.push_back(worker_json(worker));

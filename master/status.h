@@ -18,6 +18,8 @@ struct MasterStatus {
     std::string config;  ///< path of the file
     std::uint32_t generation = 1;
     std::uint64_t age_ms = 0;
+    std::uint64_t reloads = 0, reload_failures = 0, upgrades = 0;
+    ipc::Totals totals;  ///< of all workers that ever were
     ProcessUsage usage;
 };
 
@@ -28,10 +30,8 @@ struct WorkerStatus {
     std::uint32_t generation = 1;
     std::uint64_t age_ms = 0;
     std::uint32_t restarts = 0;
-    std::uint64_t connections = 0, accepted = 0, requests = 0;
-    std::array<std::uint64_t, 6> statuses{};  ///< [0]: closed without an answer; [n]: n00 to n99
-    std::uint64_t bytes_in = 0, bytes_out = 0;
-    std::uint64_t refused = 0, accept_pauses = 0, log_lines_lost = 0, slow_turns = 0;
+    std::uint64_t connections = 0;
+    ipc::Totals totals;  ///< since its seat was taken; statuses[0]: closed without an answer
     std::optional<std::uint64_t> heartbeat_age_ms;
     std::string in_flight;  ///< empty: none
     ProcessUsage usage;

@@ -1,4 +1,4 @@
-// master/supervisor.h: keeps a worker in every slot, and connections away from slots that have none.
+// master/supervisor.h: keeps a worker in every slot of one generation, and looks after each.
 #pragma once
 
 #include <chrono>
@@ -12,8 +12,10 @@
 #include "ipc/event.h"
 #include "ipc/scoreboard.h"
 #include "ipc/seat.h"
+#include "master/adoption.h"
 #include "master/listeners.h"
 #include "master/logs.h"
+#include "master/plan.h"
 #include "master/slot.h"
 #include "master/title.h"
 #include "master/watchdog.h"
@@ -28,25 +30,29 @@ struct Surroundings {
     event_base& loop;
     Listeners& listeners;
     const Logs& logs;
+    const Plan& plan;
+    int config;  ///< the configuration's text, for workers
     ipc::Scoreboard& board;
     ProcessTitle& title;
-    WorkerMain run;
-    std::chrono::milliseconds watchdog{10'000};
-    std::chrono::milliseconds start_timeout{30'000};
+    const WorkerMain& run;
     std::uint32_t generation = 1;
-    std::uint64_t started_ms = 0;  ///< when the master started
+    std::uint64_t started_ms = 0;  ///< when the first master started
 };
 
 /// The workers of one generation.
 // A slot:  empty ──▶ starting ──READY──▶ ready ◀──heartbeat── silent──▶ stuck ──ABRT, KILL──▶ dies
 //   dies, unasked ──▶ backing_off ──delay──▶ starting        told to leave ──▶ draining ──dies──▶ empty
+// A worker that is recycled keeps its seat until its successor is READY, and drains then.
 class Supervisor final : public SlotOwner {
  public:
     /// `on_change` is called whenever an answer to one of the questions below may have changed.
-    Supervisor(Surroundings around, std::uint32_t workers, std::function<void()> on_change);
-    ~Supervisor() override = default;
+    Supervisor(Surroundings around, std::function<void()> on_change);
+    ~Supervisor() override;
 
+    /// Forks. Workers get ready, and wait.
     void start();
+    /// Connections go to the workers from now on, and so does what waits in queues of generations before.
+    [[nodiscard]] ipc::Result<void> serve();
     /// `ready` answers 503 from now on; connections are still accepted.
     void unready();
     /// No worker is replaced any more; all finish what they hold and leave within `limit`.
@@ -55,50 +61,71 @@ class Supervisor final : public SlotOwner {
     void stop();
     /// To all that are still there.
     void signal(int number);
+    void tell_all(const ipc::Message& message);
     /// All write to the files of `logs` from now on. Returns the number of this request.
     std::uint32_t reopen();
+    /// Another process takes the seat, once it is READY. Fails when that cannot begin now.
+    [[nodiscard]] ipc::Result<void> recycle(std::uint32_t index, ipc::RestartCause cause);
+    /// While another master may still use them, sockets that no slot has stay open.
+    void hold_sockets(bool held) noexcept { adoption_.hold(held); }
+    /// A generation that was to follow us did not, and left sockets that listen.
+    void take_over_leftovers();
+    /// As `Adoption` and steering see fit: after another master has changed what we share.
+    void settle();
 
     /// Whether all workers have been READY at once, some time.
     [[nodiscard]] bool started() const noexcept { return started_; }
     /// Why the first start cannot succeed.
     [[nodiscard]] const std::optional<std::string>& start_failure() const noexcept { return start_failure_; }
     [[nodiscard]] std::uint32_t running() const noexcept;
+    /// Whether somebody serves: READY, and its loop turns.
+    [[nodiscard]] bool healthy() const noexcept;
     /// Slots whose worker has not confirmed that request, nor died.
     [[nodiscard]] std::vector<std::uint32_t> unconfirmed(std::uint32_t request) const;
-    [[nodiscard]] const std::vector<std::unique_ptr<Slot>>& slots() const noexcept { return slots_; }
+    /// All that there are: seated, then successors, then those that leave.
+    [[nodiscard]] std::vector<const Slot*> slots() const;
     [[nodiscard]] std::uint32_t generation() const noexcept { return around_.generation; }
 
  private:
-    enum class Mode : std::uint8_t { running, unready, leaving };
+    enum class Mode : std::uint8_t { getting_ready, running, unready, leaving };
 
     void on_message(Slot& slot, const ipc::Message& message) override;
     void on_end(Slot& slot, const Ending& ending) override;
     void on_look(short what);
 
+    template <class Visit>
+    void for_each(const Visit& visit) const;
+    [[nodiscard]] std::unique_ptr<Slot> make_slot(std::uint32_t index);
     void spawn(Slot& slot);
-    int serve(Slot& slot, ipc::Channel channel);
+    int run(Slot& slot, ipc::Channel channel);
     [[nodiscard]] std::vector<int> kept_descriptors(const Slot& slot) const;
     void on_ready(Slot& slot, const ipc::Ready& ready);
     void on_failed(Slot& slot, const std::string& why);
-    void report_death(const Slot& slot, const Ending& ending);
+    void admit(Slot& slot);
+    void take_seat(Slot& successor);
+    void report_death(Slot& slot, const Ending& ending);
     void replace(Slot& slot);
     void look_after(Slot& slot, std::uint64_t now);
     void check_pulse(Slot& slot, std::uint64_t now);
-    void settle();
-    void settle_queue(Slot& slot, std::uint64_t now);
-    [[nodiscard]] bool needs_adopter(const Slot& slot, std::uint64_t now) const;
-    [[nodiscard]] std::optional<std::uint32_t> least_loaded(const Slot& except) const;
+    void recycle_if_due(Slot& slot, std::uint64_t now);
     void leave(const ipc::Message& message);
+    void publish();
     void plan_look();
 
     Surroundings around_;
     std::function<void()> on_change_;
+    std::uint64_t begun_ms_;
     Watchdog watchdog_;
-    Mode mode_ = Mode::running;
+    Adoption adoption_;
+    Mode mode_ = Mode::getting_ready;
     bool started_ = false;
     std::optional<std::string> start_failure_;
     std::uint32_t reopens_ = 0;
-    std::vector<std::unique_ptr<Slot>> slots_;
+    std::uint64_t memory_looked_ms_ = 0;
+    std::vector<std::unique_ptr<Slot>> slots_;       ///< the seats
+    std::vector<std::unique_ptr<Slot>> successors_;  ///< one a seat, at most
+    std::vector<std::unique_ptr<Slot>> leaving_;
+    std::vector<std::unique_ptr<Slot>> gone_;  ///< ended in a call that is not over yet
     ipc::Event look_;
 };
 

@@ -71,21 +71,38 @@ ipc::Result<UnixSocket> UnixSocket::bind(const std::string& path, mode_t mode, b
     return UnixSocket(std::move(socket), path, file);
 }
 
+ipc::Result<UnixSocket> UnixSocket::adopt(ipc::UniqueFd socket, const std::string& path) {
+    struct stat file {};
+    if (::lstat(path.c_str(), &file) < 0) return ipc::system_error("look at " + path);
+    UnixSocket adopted(std::move(socket), path, file);
+    adopted.leave();
+    return adopted;
+}
+
+UnixSocket::UnixSocket(UnixSocket&& other) noexcept
+    : socket_(std::move(other.socket_)),
+      path_(std::exchange(other.path_, {})),
+      device_(other.device_),
+      inode_(other.inode_),
+      ours_(other.ours_) {}
+
 UnixSocket& UnixSocket::operator=(UnixSocket&& other) noexcept {
     if (this == &other) return *this;
     remove();
     socket_ = std::move(other.socket_);
-    path_ = std::move(other.path_);
+    path_ = std::exchange(other.path_, {});
     device_ = other.device_;
     inode_ = other.inode_;
+    ours_ = other.ours_;
     return *this;
 }
 
 void UnixSocket::remove() noexcept {
-    if (!socket_) return;
     struct stat file {};
-    if (::lstat(path_.c_str(), &file) == 0 && file.st_dev == device_ && file.st_ino == inode_)
+    if (ours_ && !path_.empty() && ::lstat(path_.c_str(), &file) == 0 && file.st_dev == device_ &&
+        file.st_ino == inode_)
         ::unlink(path_.c_str());
+    path_.clear();
     socket_.reset();
 }
 

@@ -17,11 +17,19 @@ class UnixSocket {
     /// a socket is never removed. `mode`: the file's permissions, whatever the umask.
     [[nodiscard]] static ipc::Result<UnixSocket> bind(const std::string& path, mode_t mode, bool blocking);
 
-    UnixSocket(UnixSocket&&) noexcept = default;
+    UnixSocket(UnixSocket&& other) noexcept;
     UnixSocket& operator=(UnixSocket&& other) noexcept;
     ~UnixSocket() { remove(); }
 
+    /// A socket that is bound to `path` already, by whoever handed it to us, whose the name stays.
+    [[nodiscard]] static ipc::Result<UnixSocket> adopt(ipc::UniqueFd socket, const std::string& path);
+
     [[nodiscard]] int fd() const noexcept { return socket_.get(); }
+    /// The caller's from now on; the name stays ours.
+    [[nodiscard]] ipc::UniqueFd take_socket() noexcept { return std::move(socket_); }
+    /// The name is ours to remove from now on; or somebody else's.
+    void keep() noexcept { ours_ = true; }
+    void leave() noexcept { ours_ = false; }
 
  private:
     UnixSocket(ipc::UniqueFd socket, std::string path, const struct stat& file)
@@ -32,6 +40,7 @@ class UnixSocket {
     std::string path_;
     dev_t device_;
     ino_t inode_;
+    bool ours_ = true;
 };
 
 /// Connects to `path`; non-blocking when `nonblocking`. Close-on-exec.

@@ -1,5 +1,6 @@
 #include "worker/life.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
 #include <sys/signalfd.h>
@@ -61,7 +62,7 @@ void Life::serve() {
     rooms_.ready = true;
 }
 
-void Life::accept_from(ipc::SeatListener listener, std::uint32_t slot) {
+void Life::accept_from(ipc::SeatListener listener, std::uint32_t queue) {
     connection::Connections& connections = rooms_.connections;
     std::unique_ptr<listener::Acceptor> acceptor;
     if (listener.blocking) {
@@ -71,7 +72,7 @@ void Life::accept_from(ipc::SeatListener listener, std::uint32_t slot) {
         acceptor = std::make_unique<listener::LoopAcceptor>(connections, std::move(listener.socket),
                                                             listener.address);
     }
-    acceptors_.push_back({slot, std::move(acceptor)});
+    acceptors_.push_back({queue, std::move(acceptor)});
 }
 
 void Life::on_channel(short) {
@@ -110,14 +111,21 @@ void Life::on_message(ipc::Received received) {
         }
         void operator()(const ipc::Adopt& adopt) const {
             if (descriptors.size() != 1 || life.draining_) return;
-            life.accept_from({std::move(descriptors.front()), adopt.listener, false}, adopt.slot);
+            const bool blocking = (::fcntl(descriptors.front().get(), F_GETFL) & O_NONBLOCK) == 0;
+            life.accept_from({std::move(descriptors.front()), adopt.listener, blocking}, adopt.queue);
         }
         void operator()(const ipc::Release& release) const {
             std::erase_if(life.acceptors_, [&](const Taken& taken) {
-                return taken.slot == release.slot && taken.slot != life.seat_.slot;
+                if (taken.queue != release.queue || taken.queue == life.seat_.slot) return false;
+                taken.acceptor->stop();
+                return true;
             });
         }
         void operator()(const ipc::Serve&) const { life.serve(); }
+        void operator()(const ipc::SetLevel& level) const {
+            life.level_ = static_cast<int>(level.level);
+            ipc::set_log_level(*life.level_);
+        }
         // What only a worker says.
         void operator()(const ipc::Ready&) const {}
         void operator()(const ipc::Failed&) const {}
@@ -131,6 +139,7 @@ void Life::reopen(std::uint32_t request, std::vector<ipc::UniqueFd> descriptors)
         if (const auto opened = open_error_log(rooms_.config.reeve, seat_.slot, descriptors.back().get());
             !opened)
             spdlog::error("could not reopen the error log why={:?}", opened.error().text());
+        if (level_) ipc::set_log_level(*level_);
         descriptors.pop_back();
     }
     rooms_.recorder.flush();

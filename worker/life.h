@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "conf/config.h"
@@ -41,14 +42,14 @@ class Life {
     [[nodiscard]] ipc::Result<void> begin();
 
  private:
-    /// A listener, and whose queue it is.
+    /// An acceptor, and the queue it takes from: our slot's, or one that we have adopted.
     struct Taken {
-        std::uint32_t slot;
+        std::uint32_t queue;
         std::unique_ptr<listener::Acceptor> acceptor;
     };
 
     void serve();
-    void accept_from(ipc::SeatListener listener, std::uint32_t slot);
+    void accept_from(ipc::SeatListener listener, std::uint32_t queue);
     void on_channel(short what);
     void on_message(ipc::Received received);
     void reopen(std::uint32_t request, std::vector<ipc::UniqueFd> descriptors);
@@ -65,6 +66,7 @@ class Life {
     ipc::UniqueFd signals_;
     ipc::Event channel_readable_, signal_came_, reopened_, limit_;
     std::vector<std::uint32_t> reopens_;  ///< asked for and not yet confirmed, in order
+    std::optional<int> level_;            ///< of the log, when it was told to be another one
     bool draining_ = false;
 };
 

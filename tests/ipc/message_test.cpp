@@ -17,8 +17,8 @@ std::vector<ipc::Message> one_of_each() {
             ipc::Stop{},
             ipc::Reopen{.request = 0xdeadbeef},
             ipc::Reopened{.request = 7},
-            ipc::Adopt{.slot = 1, .listener = 2},
-            ipc::Release{.slot = 9},
+            ipc::Adopt{.queue = 1, .listener = 2},
+            ipc::Release{.queue = 9},
             ipc::Serve{}};
 }
 
@@ -34,7 +34,7 @@ TEST_CASE("every kind of message decodes to what was encoded", "[ipc]") {
         CHECK(decoded->index() == message.index());
         CHECK(ipc::encode(*decoded) == frame);
     }
-    const auto adopt = ipc::decode(ipc::encode(ipc::Adopt{.slot = 1, .listener = 0x01020304}));
+    const auto adopt = ipc::decode(ipc::encode(ipc::Adopt{.queue = 1, .listener = 0x01020304}));
     CHECK(std::get<ipc::Adopt>(*adopt).listener == 0x01020304);
     const auto failed = ipc::decode(ipc::encode(ipc::Failed{.why = std::string("a\0b", 3)}));
     CHECK(std::get<ipc::Failed>(*failed).why == std::string("a\0b", 3));

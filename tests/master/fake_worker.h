@@ -37,7 +37,7 @@ class FakeWorker {
         if (serving_) {
             for (const auto& listener : seat_.listeners)
                 waiting.push_back({.fd = listener.socket.get(), .events = POLLIN, .revents = 0});
-            for (const auto& [slot, sockets] : adopted_)
+            for (const auto& [queue, sockets] : adopted_)
                 for (const auto& socket : sockets)
                     waiting.push_back({.fd = socket.get(), .events = POLLIN, .revents = 0});
         }
@@ -71,8 +71,8 @@ class FakeWorker {
             (void)!seat_.channel.send(ipc::Reopened{.request = reopen->request});
         }
         if (const auto* adopt = std::get_if<ipc::Adopt>(&message))
-            for (auto& socket : received.descriptors) adopted_[adopt->slot].push_back(std::move(socket));
-        if (const auto* release = std::get_if<ipc::Release>(&message)) adopted_.erase(release->slot);
+            for (auto& socket : received.descriptors) adopted_[adopt->queue].push_back(std::move(socket));
+        if (const auto* release = std::get_if<ipc::Release>(&message)) adopted_.erase(release->queue);
     }
 
     ipc::Seat seat_;

@@ -1,99 +1,13 @@
 // tests/master/master_test.cpp: a whole master with fake workers, from start to end.
-#include "master/master.h"
-
-#include <signal.h>
-#include <sys/wait.h>
-
-#include <fstream>
-#include <nlohmann/json.hpp>
-#include <set>
-#include <sstream>
-
-#include "master/child.h"
-#include "master/control_client.h"
-#include "tests/master/fake_worker.h"
-#include "tests/master/sockets.h"
+#include "tests/master/instance.h"
 
 namespace {
 
 using namespace std::chrono_literals;
-using nlohmann::json;
+using test::Instance;
+using test::read_file;
 
-std::string read_file(const std::string& path) {
-    std::ifstream file(path);
-    std::ostringstream text;
-    text << file.rdbuf();
-    return text.str();
-}
-
-int serve(ipc::Seat seat) { return test::FakeWorker(std::move(seat)).run(); }
-
-/// A master in a process of its own; ended, if it has not left by itself, by the destructor.
-class Instance {
- public:
-    explicit Instance(master::WorkerMain worker = serve,
-                      const std::function<void(conf::Config&)>& change = {}) {
-        conf::Server server;
-        server.listen = {test::listen_on("127.0.0.1")};
-        server.access_log.path = folder / "access.log";
-        config.servers = {server};
-        config.execution.workers = 3;
-        config.reeve.control = folder / "control";
-        config.reeve.pid_file = folder / "pid";
-        config.reeve.error_log.path = folder / "error.log";
-        config.reeve.shutdown_timeout = 2s;
-        if (change) change(config);
-        auto forked = master::Child::fork({}, [&] {
-            static char name[] = "reeve";
-            char* argv[] = {name, nullptr};
-            master::ProcessTitle title(1, argv);
-            master::StartReport report;
-            return master::run(config, title, worker, report);
-        });
-        REQUIRE(forked);
-        process = std::move(*forked);
-    }
-    ~Instance() {
-        process.signal(SIGTERM);
-        if (!test::eventually([&] { return !process || process.reap(); }, 5s)) process.signal(SIGKILL);
-    }
-
-    [[nodiscard]] json status() const {
-        const auto answer = master::control(config.reeve.control, "status json");
-        return answer ? json::parse(*answer) : json();
-    }
-    /// Waits for the READY of all, and remembers the port.
-    void await_serving() {
-        REQUIRE(test::eventually([&] {
-            const auto now = status();
-            return now.is_object() && now["master"]["state"] == "serving";
-        }));
-        const auto address = status()["listeners"][0]["address"].get<std::string>();
-        port = static_cast<std::uint16_t>(std::stoi(address.substr(address.rfind(':') + 1)));
-    }
-    [[nodiscard]] pid_t worker_pid(std::size_t slot) const { return status()["workers"][slot]["pid"]; }
-    [[nodiscard]] std::string worker_state(std::size_t slot) const {
-        return status()["workers"][slot]["state"];
-    }
-    /// "SLOT PID" of whoever answers a new connection.
-    [[nodiscard]] std::string ask() const {
-        const auto socket = test::connect_to(port);
-        return socket ? test::read_to_end(socket.get()) : "refused";
-    }
-    [[nodiscard]] std::string log() const { return read_file(config.reeve.error_log.path); }
-    [[nodiscard]] bool logged(const std::string& text) const { return log().find(text) != std::string::npos; }
-    /// Waits for the end; its exit status, or -1 for a signal.
-    int await_end() {
-        std::optional<master::Ending> ending;
-        REQUIRE(test::eventually([&] { return (ending = process.reap()).has_value(); }));
-        return ending->signal != 0 ? -1 : ending->status;
-    }
-
-    test::Folder folder;
-    conf::Config config;
-    master::Child process;
-    std::uint16_t port = 0;
-};
+int serve(ipc::Seat seat) { return test::serve_seat(std::move(seat)); }
 
 }  // namespace
 
@@ -284,21 +198,6 @@ TEST_CASE("WINCH drains the workers and keeps the master, which can still be tol
     CHECK(instance.await_end() == 0);
 }
 
-TEST_CASE("what this version cannot do is refused, and serving goes on", "[master]") {
-    Instance instance;
-    instance.await_serving();
-    for (const char* command : {"reload", "upgrade"}) {
-        const auto answer = master::control(instance.config.reeve.control, command);
-        REQUIRE_FALSE(answer);
-        CHECK(answer.error().text() == std::string(command) + " is not supported by this version");
-    }
-    instance.process.signal(SIGHUP);
-    instance.process.signal(SIGUSR2);
-    CHECK(
-        test::eventually([&] { return instance.logged("HUP ignored") && instance.logged("USR2 ignored"); }));
-    CHECK(instance.ask().size() > 2);
-}
-
 TEST_CASE("reopen gives every worker the new files and waits for each", "[master]") {
     Instance instance;
     instance.await_serving();
@@ -321,7 +220,7 @@ TEST_CASE("reopen names the worker that does not confirm", "[master]") {
     REQUIRE(::kill(instance.worker_pid(1), SIGSTOP) == 0);
     const auto answer = master::control(instance.config.reeve.control, "reopen");
     REQUIRE_FALSE(answer);
-    CHECK(answer.error().text() == "not confirmed in time by worker 1");
+    CHECK(answer.error().text() == "not confirmed in time by worker 1 of generation 1");
 }
 
 TEST_CASE("a reopen that cannot open keeps the old files and says so", "[master]") {

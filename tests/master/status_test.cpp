@@ -7,19 +7,20 @@ namespace {
 
 master::Status sample() {
     master::Status status;
-    status.master = {.pid = 7,
-                     .state = "serving",
-                     .config = "/etc/reeve/reeve.ini",
-                     .generation = 1,
-                     .age_ms = 3'723'000,
-                     .usage = {.cpu_seconds = 0.5, .rss_bytes = 3 << 20}};
+    status.master.pid = 7;
+    status.master.state = "serving";
+    status.master.config = "/etc/reeve/reeve.ini";
+    status.master.age_ms = 3'723'000;
+    status.master.reloads = 6;
+    status.master.totals.requests = 1234;
+    status.master.usage = {.cpu_seconds = 0.5, .rss_bytes = 3 << 20};
     master::WorkerStatus worker;
     worker.slot = 1;
     worker.pid = 42;
     worker.state = "stuck";
     worker.age_ms = 1500;
-    worker.requests = 99;
-    worker.statuses = {1, 0, 90, 3, 4, 5};
+    worker.totals.requests = 99;
+    worker.totals.statuses = {1, 0, 90, 3, 4, 5};
     worker.heartbeat_age_ms = 2600;
     worker.in_flight = "GET /slow?\"x\"";
     status.workers = {worker, master::WorkerStatus{}};
@@ -36,6 +37,8 @@ TEST_CASE("the JSON status has every number where a program looks for it", "[mas
     CHECK(json["master"]["pid"] == 7);
     CHECK(json["master"]["state"] == "serving");
     CHECK(json["master"]["version"] == REEVE_VERSION);
+    CHECK(json["master"]["reloads_total"] == 6);
+    CHECK(json["master"]["requests_total"] == 1234);
     CHECK(json["workers"].size() == 2);
     const auto& worker = json["workers"][0];
     CHECK(worker["slot"] == 1);

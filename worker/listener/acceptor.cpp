@@ -76,6 +76,10 @@ LoopAcceptor::Took LoopAcceptor::take() {
         return Took::one;
     }
     if (errno == EAGAIN || errno == EWOULDBLOCK) return Took::nothing_left;
+    if (errno == EINVAL) {  // the master has closed it for everyone, and will tell us to let go
+        readable_.disarm();
+        return Took::nothing_left;
+    }
     return concerns_one_connection(errno) ? Took::none : Took::no_room;
 }
 

@@ -52,7 +52,10 @@ void ThreadAcceptor::run() {
         const int error = take();
         if (error == 0) {
             pauses.over();
-        } else if (!concerns_one_connection(error) && error != EAGAIN) {
+        } else if (error == EAGAIN) {  // a socket that came to us non-blocking
+            pollfd queue{socket_.get(), POLLIN, 0};
+            ::poll(&queue, 1, -1);
+        } else if (!concerns_one_connection(error)) {
             pauses_.fetch_add(1, std::memory_order_relaxed);
             ::eventfd_write(wake_.get(), 1);  // the loop counts it now, not with the next connection
             pause(pauses.next());

@@ -1,0 +1,88 @@
+// master/generation.cpp: prepared as a whole or not at all, ended in steps that get harsher.
+#include "master/generation.h"
+
+#include <signal.h>
+#include <spdlog/spdlog.h>
+
+#include <utility>
+
+#include "master/limits.h"
+
+namespace master {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds stop_time{1000};      ///< from Stop to TERM
+constexpr milliseconds terminate_time{500};  ///< from TERM to KILL
+constexpr milliseconds drain_grace{1000};    ///< beyond shutdown_timeout, which workers keep themselves
+
+}  // namespace
+
+ipc::Result<std::unique_ptr<Generation>> Generation::prepare(const Common& common, Found found,
+                                                             const Listeners& before, std::uint32_t number,
+                                                             std::function<void()> on_change) {
+    const auto& plan = found.plan;
+    if (auto raised = raise_open_files(plan.reeve.open_files); !raised)
+        return tl::make_unexpected(std::move(raised.error()));
+    auto logs = Logs::open(plan.reeve, plan.access_logs);
+    if (!logs) return tl::make_unexpected(std::move(logs.error()));
+    auto listeners = Listeners::bind(plan.listens, plan.accept, plan.workers, before);
+    if (!listeners) return tl::make_unexpected(std::move(listeners.error()));
+    for (const auto& route : plan.routes) common.board.add_route(route);
+    return std::unique_ptr<Generation>(new Generation(common, std::move(found), std::move(*logs),
+                                                      std::move(*listeners), number, std::move(on_change)));
+}
+
+Generation::Generation(const Common& common, Found found, Logs logs, Listeners listeners,
+                       std::uint32_t number, std::function<void()> on_change)
+    : plan_(std::move(found.plan)),
+      text_(std::move(found.text)),
+      logs_(std::move(logs)),
+      listeners_(std::move(listeners)),
+      supervisor_({.loop = common.loop,
+                   .listeners = listeners_,
+                   .logs = logs_,
+                   .plan = plan_,
+                   .config = text_.get(),
+                   .board = common.board,
+                   .title = common.title,
+                   .run = common.run,
+                   .generation = number,
+                   .started_ms = common.started_ms},
+                  std::move(on_change)),
+      deadline_(ipc::Event::timer<&Generation::on_deadline>(this, common.loop)) {}
+
+void Generation::drain(bool keep_sockets) {
+    if (ending_) return;
+    ending_ = true;
+    const auto limit = plan_.reeve.shutdown_timeout;
+    spdlog::info("draining generation={} timeout_ms={}", number(), limit.count());
+    supervisor_.drain(limit);
+    if (!keep_sockets) listeners_.close();  // each worker takes what waits, then closes too
+    escalate(SIGKILL, limit + drain_grace);
+}
+
+void Generation::stop() {
+    ending_ = hurried_ = true;
+    supervisor_.stop();
+    escalate(SIGTERM, stop_time);
+}
+
+void Generation::escalate(int signal, milliseconds after) {
+    next_signal_ = signal;
+    deadline_.arm(after);
+}
+
+void Generation::on_deadline(short) {
+    if (supervisor_.running() == 0) return;
+    if (next_signal_ == SIGTERM) {
+        supervisor_.signal(SIGTERM);
+        return escalate(SIGKILL, terminate_time);
+    }
+    spdlog::error("workers do not leave and are killed workers={} generation={}", supervisor_.running(),
+                  number());
+    supervisor_.signal(SIGKILL);
+}
+
+}  // namespace master

@@ -1,0 +1,80 @@
+// master/generation.h: one configuration and the processes that serve with it, from preparing to gone.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "ipc/event.h"
+#include "ipc/scoreboard.h"
+#include "ipc/unique_fd.h"
+#include "master/listeners.h"
+#include "master/logs.h"
+#include "master/plan.h"
+#include "master/reading.h"
+#include "master/supervisor.h"
+#include "master/title.h"
+
+namespace master {
+
+/// What all generations share; outlives each.
+struct Common {
+    event_base& loop;
+    ipc::Scoreboard& board;
+    ProcessTitle& title;
+    const WorkerMain& run;
+    std::uint64_t started_ms = 0;  ///< when the first master started; CLOCK_MONOTONIC
+};
+
+// getting ready ──serve──▶ serving ──drain──▶ draining ──too long──▶ killed;  any ──stop──▶ stopping
+// stopping ──1 s──▶ terminating ──0.5 s──▶ killed;  each ──all gone──▶ gone
+class Generation {
+ public:
+    /// Opens and binds what the plan asks for; what `before` has of it is taken up. Nothing is forked yet,
+    /// nothing listens that did not before, and dropping the generation undoes all of it.
+    [[nodiscard]] static ipc::Result<std::unique_ptr<Generation>> prepare(const Common& common, Found found,
+                                                                          const Listeners& before,
+                                                                          std::uint32_t number,
+                                                                          std::function<void()> on_change);
+
+    Generation(const Generation&) = delete;
+    Generation& operator=(const Generation&) = delete;
+
+    [[nodiscard]] Supervisor& supervisor() noexcept { return supervisor_; }
+    [[nodiscard]] const Supervisor& supervisor() const noexcept { return supervisor_; }
+    [[nodiscard]] const Plan& plan() const noexcept { return plan_; }
+    [[nodiscard]] Logs& logs() noexcept { return logs_; }
+    [[nodiscard]] Listeners& listeners() noexcept { return listeners_; }
+    [[nodiscard]] const Listeners& listeners() const noexcept { return listeners_; }
+    [[nodiscard]] int config() const noexcept { return text_.get(); }
+    [[nodiscard]] std::uint32_t number() const noexcept { return supervisor_.generation(); }
+    [[nodiscard]] bool gone() const noexcept { return ending_ && supervisor_.running() == 0; }
+    [[nodiscard]] bool ending() const noexcept { return ending_; }
+    /// Takes the time that its plan gives it.
+    [[nodiscard]] bool draining() const noexcept { return ending_ && !hurried_; }
+
+    /// Finishes what it holds within the plan's `shutdown_timeout`; who stays longer is killed.
+    /// With `keep_sockets` the listeners stay open, for a generation after this one.
+    void drain(bool keep_sockets);
+    /// Leaves at once: told, then TERM, then KILL.
+    void stop();
+
+ private:
+    Generation(const Common& common, Found found, Logs logs, Listeners listeners, std::uint32_t number,
+               std::function<void()> on_change);
+    void on_deadline(short what);
+    void escalate(int signal, std::chrono::milliseconds after);
+
+    Plan plan_;
+    ipc::UniqueFd text_;
+    Logs logs_;
+    Listeners listeners_;
+    Supervisor supervisor_;
+    bool ending_ = false;
+    bool hurried_ = false;
+    int next_signal_ = 0;  ///< what comes when the deadline passes; 0: nothing
+    ipc::Event deadline_;
+};
+
+}  // namespace master

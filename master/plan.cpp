@@ -1,0 +1,78 @@
+// master/plan.cpp: nlohmann's conversions for the settings that the master uses.
+#include "master/plan.h"
+
+#include <nlohmann/json.hpp>
+
+#include "conf/plan.h"
+#include "master/limits.h"
+
+namespace nlohmann {
+
+template <>
+struct adl_serializer<std::chrono::milliseconds> {
+    static void to_json(json& out, std::chrono::milliseconds time) { out = time.count(); }
+    static void from_json(const json& in, std::chrono::milliseconds& time) {
+        time = std::chrono::milliseconds(in.get<std::int64_t>());
+    }
+};
+
+template <class Value>
+struct adl_serializer<std::optional<Value>> {
+    static void to_json(json& out, const std::optional<Value>& value) {
+        if (value) out = *value;
+    }
+    static void from_json(const json& in, std::optional<Value>& value) {
+        if (!in.is_null()) value = in.get<Value>();
+    }
+};
+
+}  // namespace nlohmann
+
+namespace conf {
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ErrorLog, path, level)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Address, family, host, port)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Listen, address, backlog, fallback)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Reeve, user, pid_file, control, error_log, error_log_format, daemon,
+                                   start_timeout, shutdown_timeout, drain_delay, watchdog, slow_loop,
+                                   generations_max, upgrade, open_files, core_max, sandbox)
+
+}  // namespace conf
+
+namespace master {
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Plan, path, reeve, accept, workers, max_requests, max_memory, listens,
+                                   access_logs, routes)
+
+Plan make_plan(const conf::Config& config) {
+    const auto& execution = config.execution;
+    Plan plan;
+    plan.path = config.path;
+    plan.reeve = config.reeve;
+    plan.accept = execution.accept;
+    plan.workers = execution.workers == conf::automatic ? usable_cpus() : execution.workers;
+    plan.max_requests = execution.max_requests;
+    plan.max_memory = execution.max_memory;
+    plan.listens = conf::listen_plan(config);
+    plan.access_logs = conf::access_log_paths(config);
+    for (const auto& route : config.routes) plan.routes.push_back(route.name);
+    return plan;
+}
+
+std::string encode_plan(const Plan& plan) {
+    return nlohmann::json(plan).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+ipc::Result<Plan> decode_plan(std::string_view text) {
+    const auto json = nlohmann::json::parse(text, nullptr, false);
+    if (json.is_discarded()) return ipc::failure("decode plan: not JSON");
+    try {
+        auto plan = json.get<Plan>();
+        if (plan.workers == 0) return ipc::failure("decode plan: no workers");
+        return plan;
+    } catch (const nlohmann::json::exception& wrong) {
+        return ipc::failure(std::string("decode plan: ") + wrong.what());
+    }
+}
+
+}  // namespace master

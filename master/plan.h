@@ -1,0 +1,34 @@
+// master/plan.h: what the master itself needs of a configuration; the rest is for workers.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "conf/config.h"
+#include "ipc/result.h"
+
+namespace master {
+
+/// A plain value. The configuration it comes from was read in another process, and never was in ours.
+struct Plan {
+    std::string path;  ///< the configuration's file, absolute; empty: none
+    conf::Reeve reeve;
+    conf::Accept accept = conf::Accept::reuseport;
+    std::uint32_t workers = 1;
+    std::uint64_t max_requests = 0, max_memory = 0;  ///< as in conf::Execution
+    std::vector<conf::Listen> listens;               ///< `conf::listen_plan`
+    std::vector<std::string> access_logs;            ///< `conf::access_log_paths`
+    std::vector<std::string> routes;                 ///< their names
+
+    bool operator==(const Plan&) const = default;
+};
+
+[[nodiscard]] Plan make_plan(const conf::Config& config);
+
+/// As JSON, and back. Strict: another shape or a value out of its range is an error.
+[[nodiscard]] std::string encode_plan(const Plan& plan);
+[[nodiscard]] ipc::Result<Plan> decode_plan(std::string_view text);
+
+}  // namespace master
