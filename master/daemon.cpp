@@ -21,7 +21,7 @@ DaemonParent wait_for(int pipe) {
         if (size <= 0) break;
         report.append(bytes.data(), static_cast<std::size_t>(size));
     }
-    if (report.size() == 1 && report[0] == serves_report) return {.exit_status = 0};
+    if (!report.empty() && report[0] == serves_report) return {.exit_status = 0};
     if (report.empty()) report = "the daemon died before it was ready";
     std::fprintf(stderr, "reeve: %s\n", report.c_str());
     return {.exit_status = 1};
@@ -40,10 +40,11 @@ ipc::Result<void> leave_terminal() {
 
 }  // namespace
 
-void StartReport::succeeded() {
+void StartReport::succeeded(const std::string& note) {
     if (std::exchange(done_, true) || !pipe_) return;
     // A parent that has been killed meanwhile is no reason not to serve.
-    [[maybe_unused]] const auto written = ::write(pipe_.get(), &serves_report, 1);
+    const auto text = std::string(1, serves_report) + note;
+    [[maybe_unused]] const auto written = ::write(pipe_.get(), text.data(), text.size());
     pipe_.reset();
 }
 

@@ -10,7 +10,7 @@
 
 namespace master {
 
-/// The whole report of a start that went well.
+/// How the report of a start that went well begins; a note for people may follow.
 constexpr char serves_report = '\0';
 
 /// Tells whoever waits for the start how it went: the parent of a daemon, or in the foreground nobody.
@@ -19,8 +19,8 @@ class StartReport {
     StartReport() noexcept = default;
     explicit StartReport(ipc::UniqueFd pipe) noexcept : pipe_(std::move(pipe)) {}
 
-    /// All workers are READY.
-    void succeeded();
+    /// All workers are READY. `note`: what an upgrade's caller should know.
+    void succeeded(const std::string& note = {});
     /// The reason reaches the parent's stderr, or ours in the foreground. Only the first report counts.
     void failed(const std::string& why);
 

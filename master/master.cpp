@@ -50,6 +50,7 @@ ipc::Result<Holdings> take_hold(const Plan& plan, Inheritance from, bool is_heir
     if (!signals) return tl::make_unexpected(std::move(signals.error()));
     auto control = hold_control(plan.reeve.control, from);
     if (!control) return tl::make_unexpected(std::move(control.error()));
+    const bool anew = is_heir && !from.board;
     auto board = hold_board(from);
     if (!board) return tl::make_unexpected(std::move(board.error()));
     const auto started = from.started_ms != 0 ? from.started_ms : ipc::monotonic_ms();
@@ -60,7 +61,8 @@ ipc::Result<Holdings> take_hold(const Plan& plan, Inheritance from, bool is_heir
                     .inherited = std::move(from.listeners),
                     .generation = from.generation,
                     .started_ms = started,
-                    .is_heir = is_heir};
+                    .is_heir = is_heir,
+                    .counters_anew = anew};
 }
 
 }  // namespace

@@ -62,6 +62,7 @@ Reign::Reign(event_base& loop, Program program, ReadConfig read, Holdings holdin
       reopening_(loop, [this] { return generations(); }),
       signals_(loop, std::move(holdings.signals), [this](int number) { on_signal(number); }),
       is_heir_(holdings.is_heir),
+      counters_anew_(holdings.counters_anew),
       changed_(ipc::Event::timer<&Reign::on_changed>(this, loop)),
       deadline_(ipc::Event::timer<&Reign::on_deadline>(this, loop)),
       housekeeping_(ipc::Event::timer<&Reign::on_housekeeping>(this, loop)) {
@@ -98,7 +99,7 @@ int Reign::run(Found first) {
 void Reign::on_signal(int number) {
     spdlog::info("signal received signal=SIG{}", ::sigabbrev_np(number));
     const auto log_failure = [](std::string_view what) {
-        return [what](const std::string& why) {
+        return [what](const std::string& why, const std::string&) {
             if (!why.empty()) spdlog::error("{} failed, serving goes on why={:?}", what, why);
         };
     };
@@ -131,7 +132,10 @@ void Reign::on_command(Client client, std::string_view command) {
         return reload(
             [this, client](const ReloadOutcome& outcome) { control_->answer(client, answer_to(outcome)); });
     if (command == "upgrade")
-        return upgrade([this, client](const std::string& why) { control_->answer(client, answer_to(why)); });
+        return upgrade([this, client](const std::string& why, const std::string& note) {
+            const auto told = fmt::format("ok\nmaster {} serves\n{}", upgrade_.pid(), note);
+            control_->answer(client, why.empty() ? told : answer_to(why));
+        });
     if (const auto level = argument_of("loglevel ")) return set_level(client, *level);
     if (const auto number = argument_of("worker restart ")) return restart_worker(client, *number);
     control_->answer(client, "error: unknown command\n");
@@ -190,7 +194,7 @@ void Reign::reload(const Reload::Done& done) {
 }
 
 void Reign::upgrade(Upgrade::Done done) {
-    const auto refuse = [&](const std::string& why) { done(why); };
+    const auto refuse = [&](const std::string& why) { done(why, {}); };
     if (upgrade_.starting()) return refuse("an upgrade is on its way already");
     if (upgrade_.has_heir()) return refuse("another master has taken over already");
     if (state_ != State::serving) return refuse("the master does not serve");
@@ -208,8 +212,8 @@ void Reign::upgrade(Upgrade::Done done) {
                       .control = control_ ? control_->fd() : -1,
                       .control_path = plan.reeve.control};
     upgrade_.begin(program_, offer, plan.reeve.start_timeout, {},
-                   [this, done = std::move(done)](const std::string& why) {
-                       done(why);
+                   [this, done = std::move(done)](const std::string& why, const std::string& note) {
+                       done(why, note);
                        on_heir(why);
                    });
 }
@@ -374,7 +378,9 @@ void Reign::announce() {
         spdlog::info("listening address={:?}", entry.listener->address().text());
     spdlog::info("ready version={} pid={} workers={} config={:?}", REEVE_VERSION, ::getpid(),
                  serving_->plan().workers, serving_->plan().path);
-    report_.succeeded();
+    if (counters_anew_) spdlog::warn("the master before has another layout of counters: ours start anew");
+    report_.succeeded(counters_anew_ ? "warning: the counters start anew, their layout is another one\n"
+                                     : "");
 }
 
 void Reign::open_control() {
@@ -395,8 +401,8 @@ ipc::Result<std::unique_ptr<Generation>> Reign::prepare(Found found) {
     if (serving_ && (found.plan.reeve.pid_file != serving_->plan().reeve.pid_file ||
                      found.plan.reeve.control != serving_->plan().reeve.control))
         spdlog::warn("another pid_file or control takes effect with the next start or upgrade");
-    auto prepared = Generation::prepare(common_, std::move(found), before, ++last_generation_,
-                                        [this] { on_change(); });
+    auto prepared =
+        Generation::prepare(common_, std::move(found), before, ++last_generation_, [this] { on_change(); });
     if (prepared && !serving_)  // what the start has to say belongs there too
         if (auto used = (*prepared)->logs().use(); !used) return tl::make_unexpected(std::move(used.error()));
     return prepared;

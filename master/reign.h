@@ -33,6 +33,7 @@ struct Holdings {
     std::uint32_t generation = 0;  ///< the last one there was
     std::uint64_t started_ms = 0;  ///< CLOCK_MONOTONIC, when the first master started
     bool is_heir = false;          ///< another master serves until we do
+    bool counters_anew = false;    ///< its scoreboard has another layout
 };
 
 /// The signals that mean something to a master.
@@ -120,6 +121,7 @@ class Reign final : private ReloadHost {
     State state_ = State::starting;
     bool announced_ = false;
     bool is_heir_;
+    bool counters_anew_;
     int exit_status_ = 0;
     std::uint64_t moved_logs_tried_ms_ = 0;
     ipc::Event changed_, deadline_, housekeeping_;

@@ -27,8 +27,8 @@ bool is_program(const std::string& path) {
     return ::access(path.c_str(), X_OK) == 0 && std::filesystem::is_regular_file(path, ignored);
 }
 
-/// In the child: becomes the program, or returns.
-int become(const Program& program, const std::vector<int>& kept, int handover,
+/// In the child: becomes the program, or tells on `report` why not.
+int become(const Program& program, const std::vector<int>& kept, int handover, int report,
            const std::vector<std::string>& environment) {
     for (const int fd : kept)
         if (::fcntl(fd, F_SETFD, 0) < 0) return 127;
@@ -41,7 +41,9 @@ int become(const Program& program, const std::vector<int>& kept, int handover,
     for (const auto& word : program.arguments) words.push_back(const_cast<char*>(word.c_str()));
     words.push_back(nullptr);
     ::execv(program.path.c_str(), words.data());
-    return 127;
+    const auto why =
+        ipc::Error{"execute " + program.path, std::error_code(errno, std::generic_category())}.text();
+    return ::write(report, why.data(), why.size()) < 0 ? 127 : 126;
 }
 
 }  // namespace
@@ -90,8 +92,8 @@ void Upgrade::begin(const Program& program, Offer offer, milliseconds limit,
     auto kept = handover_descriptors(offer);
     auto all = kept;
     all.push_back(handover->get());
-    auto child =
-        Child::fork(std::move(all), [&] { return become(program, kept, handover->get(), environment); });
+    auto child = Child::fork(
+        std::move(all), [&] { return become(program, kept, handover->get(), offer.report, environment); });
     if (!child) return end(child.error().text());
     child_ = std::move(*child);
     spdlog::info("upgrade started pid={} program={:?}", child_.pid(), program.path);
@@ -107,7 +109,7 @@ void Upgrade::on_report(short) {
     const auto size = ::read(report_.get(), bytes.data(), bytes.size());
     if (size < 0) return;
     if (size > 0 && told_.size() < told_bytes_max) told_.append(bytes.data(), static_cast<std::size_t>(size));
-    if (told_.size() == 1 && told_[0] == serves_report) {
+    if (!told_.empty() && told_[0] == serves_report) {
         heir_ = true;
         return end({});
     }
@@ -138,7 +140,7 @@ void Upgrade::end(const std::string& why) {
     readable_.disarm();
     report_.reset();
     const auto done = std::exchange(done_, nullptr);
-    if (done) done(why);
+    if (done) done(why, heir_ ? told_.substr(1) : std::string());
 }
 
 }  // namespace master

@@ -27,8 +27,8 @@ struct Program {
 //                    └──ends, says why not, too late──▶ idle
 class Upgrade {
  public:
-    /// `why`: empty when the new master serves.
-    using Done = std::function<void(const std::string& why)>;
+    /// `why`: empty when the new master serves; `note`: what it has to say then.
+    using Done = std::function<void(const std::string& why, const std::string& note)>;
 
     /// `on_heir_end`: the new master, which did serve, is gone. `loop` outlives this. The end of this
     /// leaves an heir alone, and kills one that does not serve yet.
