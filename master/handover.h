@@ -25,9 +25,9 @@ struct Offer {
     const Listeners* listeners = nullptr;
     int board = -1;
     int pid_file = -1;  ///< -1: none
-    std::string pid_file_path;
+    std::string pid_file_path{};
     int control = -1;  ///< -1: none
-    std::string control_path;
+    std::string control_path{};
     int report = -1;  ///< a pipe: the next master says here how its start went, as a daemon does
 };
 

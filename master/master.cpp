@@ -2,6 +2,7 @@
 #include "master/master.h"
 
 #include <event2/event.h>
+#include <spdlog/spdlog.h>
 
 #include <string>
 #include <utility>
@@ -81,6 +82,8 @@ int run(Start start, ProcessTitle& title, StartReport& report) {
         return 1;
     }
     title.set("reeve: master");
+    // Until the configured log is open, what goes wrong is said by `report` alone.
+    spdlog::set_level(spdlog::level::off);
     Reign reign(*loop, std::move(start.program), std::move(start.read), std::move(*holdings), title,
                 start.worker, report);
     return reign.run(std::move(start.first));

@@ -351,19 +351,6 @@ TEST_CASE("a worker that never moves again is replaced", "[integration][process]
     CHECK(contains(server.log(), "worker is stuck and is aborted slot=0"));
 }
 
-TEST_CASE("what this version cannot do is refused, and serving goes on", "[integration][process]") {
-    const TemporaryFolder folder;
-    const Server server(folder, {.routes = who});
-    CHECK(server.command({"-s", "reload"}).status == 1);
-    CHECK(server.command({"-s", "upgrade"}).status == 1);
-    server.signal(SIGHUP);
-    server.signal(SIGUSR2);
-    eventually("both are noted", [&] {
-        return contains(server.log(), "HUP ignored") && contains(server.log(), "USR2 ignored");
-    });
-    CHECK(server.get("/").status == 200);
-}
-
 TEST_CASE("WINCH lets the workers go and keeps the master", "[integration][process]") {
     const TemporaryFolder folder;
     Server server(folder, {.routes = who});
