@@ -112,6 +112,16 @@ deps-bench:
 	$(call install_missing,$(DEPS_BUILD) $(DEPS_BENCH))
 .PHONY: deps-lint deps-bench
 
+# Prometheus's checker, taken out of its package: installing that would start a server.
+PROMTOOL := build/tools/promtool
+$(PROMTOOL):
+	@mkdir -p $(@D)
+	@echo "fetch $@"
+	@cd $(@D) && { apt-get download -qq prometheus >/dev/null 2>&1 || { \
+	  sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; $$sudo apt-get update -qq && apt-get download -qq prometheus >/dev/null; }; } && \
+	  dpkg-deb --fsys-tarfile prometheus_*.deb | tar x --strip-components=3 ./usr/bin/promtool && \
+	  rm prometheus_*.deb && touch promtool
+
 # A second make reads pkg-config anew, after deps has installed what it reads.
 run: deps
 	@$(MAKE) program
@@ -124,8 +134,8 @@ test: deps
 
 units: $(OUT)/units
 	@$(OUT)/units $(TEST_ARGS)
-integration: $(OUT)/integration $(PROGRAM)
-	@REEVE=$(abspath $(PROGRAM)) $(OUT)/integration $(TEST_ARGS)
+integration: $(OUT)/integration $(PROGRAM) $(PROMTOOL)
+	@REEVE=$(abspath $(PROGRAM)) PROMTOOL=$(abspath $(PROMTOOL)) $(OUT)/integration $(TEST_ARGS)
 
 asan tsan: deps
 	@$(MAKE) VARIANT=$@ program tests

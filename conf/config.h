@@ -183,7 +183,7 @@ enum class Health : std::uint8_t { live, ready };
 
 /// [route NAME]: exactly one of the handlers.
 struct Route {
-    enum class Handler : std::uint8_t { files, respond, redirect, health, status };
+    enum class Handler : std::uint8_t { files, respond, redirect, health, status, metrics };
 
     std::string name;
     std::vector<std::string> servers;  ///< names of servers; empty: every server

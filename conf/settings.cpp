@@ -44,7 +44,7 @@ struct RespondParts {
     auto operator()(const Route& route) const { return std::tie(route.respond.status, route.respond.body); }
 };
 
-/// A row that holds no value: `status = on`.
+/// A row that holds no value: `status = on`, `metrics = on`.
 struct NothingHeld {
     auto operator()(const Route&) const { return On::Nothing{}; }
 };
@@ -226,6 +226,8 @@ const Settings<Route>& route_settings() {
         choosing(Handler::status,
                  scalar<Route>("status", NothingHeld{}, On{},
                                "handler: on: what the server is doing, as a page and as JSON")),
+        choosing(Handler::metrics, scalar<Route>("metrics", NothingHeld{}, On{},
+                                                 "handler: on: counters in Prometheus's text format")),
 
         scalar<Route>("body_max", limit(&RouteLimits::body_max), Optional<Size>{body_size},
                       "as in its server unless set"),

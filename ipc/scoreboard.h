@@ -87,6 +87,13 @@ struct Tenant {
     Counter generation_ms;         ///< CLOCK_MONOTONIC, of its generation
     Counter restarts;              ///< processes that ended unasked
     std::array<Counter, 16> base;  ///< `Totals` at the time the row was taken
+
+    /// A number that is no state reads as `empty`.
+    [[nodiscard]] SlotState slot_state() const noexcept {
+        const auto number = state.get();
+        return number <= static_cast<std::uint64_t>(SlotState::backing_off) ? static_cast<SlotState>(number)
+                                                                            : SlotState::empty;
+    }
 };
 
 constexpr std::size_t routes_max = 256;  ///< distinct names of routes that are counted apart

@@ -66,6 +66,7 @@ Reign::Reign(event_base& loop, Program program, ReadConfig read, Holdings holdin
       changed_(ipc::Event::timer<&Reign::on_changed>(this, loop)),
       deadline_(ipc::Event::timer<&Reign::on_deadline>(this, loop)),
       housekeeping_(ipc::Event::timer<&Reign::on_housekeeping>(this, loop)) {
+    board_.masters().started_ms.set(common_.started_ms);
     if (!is_heir_) {
         open_control();
         return;

@@ -57,7 +57,7 @@ ipc::Result<void> serve(const conf::Config& config, ipc::Seat& seat) {
     auto log_writer = start_log_writer(config, seat);
     if (!log_writer) return tl::make_unexpected(log_writer.error());
 
-    execution::Loop loop(seat.cell->loop);
+    execution::Loop loop(seat.cell->loop, config.reeve.slow_loop);
     bool ready = false;
     const handler::Status::About about{
         .facts = {.slot = seat.slot, .pid = static_cast<int>(::getpid())},
@@ -69,9 +69,9 @@ ipc::Result<void> serve(const conf::Config& config, ipc::Seat& seat) {
     const std::vector<conf::Listen> plan = conf::listen_plan(config);
     const dispatch::Router router(config, plan);
     handler::FileCache files(config.execution, loop);
-    observe::Recorder recorder(config, **log_writer, loop, seat.slot);
+    observe::Recorder recorder(config, **log_writer, loop, seat);
     dispatch::Dispatcher dispatcher(
-        config, plan, router, recorder,
+        config, plan, router, recorder, loop,
         handler::make_handlers({config, loop, files, *seat.scoreboard, about, ready}));
     http::Service service{.loop = loop, .application = dispatcher, .draining = false, .spare = {}};
     http::Http1Factory factory(service);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <utility>
 
 #include "tests/integration/check.h"
 
@@ -64,7 +65,8 @@ std::string write_config(const TemporaryFolder& folder, const Setup& setup, std:
                                  "@port@", std::to_string(port)));
 }
 
-Server::Server(const TemporaryFolder& folder, const Setup& setup) : folder_(folder) {
+Server::Server(const TemporaryFolder& folder, const Setup& setup, std::string program)
+    : folder_(folder), program_(program.empty() ? reeve() : std::move(program)) {
     for (int tried = 0; tried < starts_max; ++tried) {
         port_ = setup.port != 0 ? setup.port : free_port();
         config_ = write_config(folder, setup, port_);
@@ -77,7 +79,7 @@ Server::Server(const TemporaryFolder& folder, const Setup& setup) : folder_(fold
 bool Server::start(const std::string& config) {
     const ipc::UniqueFd file(
         ::open(folder_.path("stderr").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644));
-    process_.emplace(std::vector<std::string>{reeve(), "-c", config}, file.get(), file.get());
+    process_.emplace(std::vector<std::string>{program_, "-c", config}, file.get(), file.get());
     master_ = process_->pid();
     eventually("the server is ready",
                [&] { return !process_->running() || is_ready(contents(folder_.path("stderr"))); });
@@ -94,10 +96,11 @@ bool Server::start(const std::string& config) {
 
 Server::~Server() {
     if (master_ <= 0) return;
-    if (!processes().empty()) {
-        ::kill(master_, SIGTERM);
-        const auto start = Clock::now();
-        while (!processes().empty() && Clock::now() - start < patience) ::usleep(5'000);
+    // One that gave way to another, which we end, may take over again: then it is its turn.
+    const auto start = Clock::now();
+    for (int tried = 0; !processes().empty() && Clock::now() - start < patience; ++tried) {
+        if (tried % 100 == 0) ::kill(serving(), SIGTERM);
+        ::usleep(5'000);
     }
     if (!processes().empty()) {
         complain("processes are left: " + log());
@@ -105,6 +108,11 @@ Server::~Server() {
     }
     const std::string said = log();
     if (contains(said, "Sanitizer") || contains(said, "runtime error:")) complain(said);
+}
+
+pid_t Server::serving() const {
+    const pid_t named = std::atoi(contents(folder_.path("pid")).c_str());
+    return named > 0 ? named : master_;
 }
 
 std::string Server::log() const {

@@ -51,13 +51,16 @@ std::string write_config(const TemporaryFolder& folder, const Setup& setup, std:
 /// left, and when a sanitizer found something. The folder must outlive it.
 class Server {
  public:
-    explicit Server(const TemporaryFolder& folder, const Setup& setup = {});
+    /// `program`: none is the one under test, where it is.
+    explicit Server(const TemporaryFolder& folder, const Setup& setup = {}, std::string program = {});
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
     ~Server();
 
     [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
     [[nodiscard]] pid_t pid() const noexcept { return master_; }
+    /// The master that serves, by the pid file: after an upgrade another one than was started.
+    [[nodiscard]] pid_t serving() const;
     [[nodiscard]] const std::string& config() const noexcept { return config_; }
     /// All that master and workers said.
     [[nodiscard]] std::string log() const;
@@ -89,7 +92,7 @@ class Server {
 
     const TemporaryFolder& folder_;
     std::uint16_t port_ = 0;
-    std::string config_;
+    std::string config_, program_;
     std::optional<Process> process_;  ///< none: it has left the terminal
     pid_t master_ = -1;               ///< also the group of all its processes
 };

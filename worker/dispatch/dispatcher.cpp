@@ -33,9 +33,9 @@ std::uint64_t milliseconds(conf::Milliseconds time) { return static_cast<std::ui
 }  // namespace
 
 Dispatcher::Dispatcher(const conf::Config& config, const std::vector<conf::Listen>& plan,
-                       const Router& router, Recorder& recorder,
+                       const Router& router, Recorder& recorder, execution::Loop& loop,
                        std::vector<std::unique_ptr<http::Handler>> handlers)
-    : config_(config), router_(router), recorder_(recorder), handlers_(std::move(handlers)) {
+    : config_(config), router_(router), recorder_(recorder), loop_(loop), handlers_(std::move(handlers)) {
     for (std::uint32_t address = 0; address < plan.size(); ++address)
         limits_.push_back(&config.servers[router.server(address, {}).index].limits);
     for (const conf::Server& server : config.servers) {
@@ -83,7 +83,10 @@ bool Dispatcher::route(http::Exchange& exchange) {
 }
 
 void Dispatcher::handle(http::Exchange& exchange) {
-    handlers_[static_cast<std::size_t>(exchange.route - config_.routes.data())]->handle(exchange);
+    const conf::Route& route = *exchange.route;
+    const execution::Stopwatch stopwatch;
+    handlers_[static_cast<std::size_t>(&route - config_.routes.data())]->handle(exchange);
+    loop_.ran(stopwatch.ticks(), route.name, exchange.request.method(), exchange.request.raw_target());
 }
 
 const VirtualServer& Dispatcher::choose_server(http::Exchange& exchange) {

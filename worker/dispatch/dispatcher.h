@@ -7,6 +7,7 @@
 
 #include "conf/config.h"
 #include "worker/dispatch/router.h"
+#include "worker/execution/loop.h"
 #include "worker/http/exchange.h"
 
 namespace worker::dispatch {
@@ -23,7 +24,8 @@ class Dispatcher final : public http::Application {
  public:
     /// All must outlive it. `handlers` has one a route of the configuration, in its order.
     Dispatcher(const conf::Config& config, const std::vector<conf::Listen>& plan, const Router& router,
-               Recorder& recorder, std::vector<std::unique_ptr<http::Handler>> handlers);
+               Recorder& recorder, execution::Loop& loop,
+               std::vector<std::unique_ptr<http::Handler>> handlers);
 
     [[nodiscard]] const conf::Limits& limits(std::uint32_t address) const override;
     [[nodiscard]] bool route(http::Exchange& exchange) override;
@@ -41,6 +43,7 @@ class Dispatcher final : public http::Application {
     const conf::Config& config_;
     const Router& router_;
     Recorder& recorder_;
+    execution::Loop& loop_;
     std::vector<std::unique_ptr<http::Handler>> handlers_;
     std::vector<const conf::Limits*> limits_;  ///< by address
     std::vector<std::vector<std::string>>

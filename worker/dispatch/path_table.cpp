@@ -15,7 +15,8 @@ std::vector<std::string_view> methods_of(const conf::Route& route) {
         switch (route.handler) {
             case Handler::files:
             case Handler::health:
-            case Handler::status: methods = {"GET"}; break;
+            case Handler::status:
+            case Handler::metrics: methods = {"GET"}; break;
             case Handler::respond:
             case Handler::redirect: break;
         }

@@ -4,6 +4,7 @@
 
 #include "worker/handler/files.h"
 #include "worker/handler/health.h"
+#include "worker/handler/metrics.h"
 #include "worker/handler/respond.h"
 
 namespace worker::handler {
@@ -21,6 +22,7 @@ std::unique_ptr<http::Handler> make(const conf::Route& route, std::uint32_t inde
         case conf::Route::Handler::health: return std::make_unique<Health>(route.health, around.ready);
         case conf::Route::Handler::status:
             return std::make_unique<Status>(around.about, around.scoreboard, clock);
+        case conf::Route::Handler::metrics: return std::make_unique<Metrics>(around.scoreboard, clock);
     }
     std::abort();
 }

@@ -1,7 +1,10 @@
 #include "worker/handler/status.h"
 
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
+#include <utility>
+#include <vector>
 
 #include "worker/handler/own_text.h"
 #include "worker/http/accept.h"
@@ -23,7 +26,7 @@ small{opacity:.65}
 </style>
 <h1>reeve <small id="version"></small></h1>
 <p id="summary">Loading; without scripts, ask for <code>application/json</code>.</p>
-<table><thead><tr><th>worker<th>connections<th>requests<th>per second<th>2xx<th>3xx<th>4xx<th>5xx<th>MB out</tr></thead>
+<table><thead><tr><th>worker<th>generation<th>state<th>connections<th>requests<th>per second<th>2xx<th>3xx<th>4xx<th>5xx<th>MB out</tr></thead>
 <tbody id="workers"></tbody></table>
 <script>
 let before = {};
@@ -34,11 +37,12 @@ async function show() {
     `master ${s.master_pid}, generation ${s.generation}, up ${s.uptime_seconds} s; answered by worker ${s.worker}`;
   const now = performance.now();
   document.getElementById('workers').replaceChildren(...s.workers.map(w => {
-    const old = before[w.slot] || {at: now, requests: w.requests};
+    const key = `${w.generation}/${w.slot}/${w.pid}`;
+    const old = before[key] || {at: now, requests: w.requests};
     const rate = now > old.at ? Math.round((w.requests - old.requests) * 1000 / (now - old.at)) : 0;
-    before[w.slot] = {at: now, requests: w.requests};
+    before[key] = {at: now, requests: w.requests};
     const row = document.createElement('tr');
-    for (const v of [w.slot, w.connections, w.requests, rate, w.statuses['2xx'], w.statuses['3xx'],
+    for (const v of [w.slot, w.generation, w.state, w.connections, w.requests, rate, w.statuses['2xx'], w.statuses['3xx'],
                      w.statuses['4xx'], w.statuses['5xx'], (w.bytes_out / 1e6).toFixed(1)])
       row.appendChild(document.createElement('td')).textContent = v;
     return row;
@@ -60,6 +64,8 @@ nlohmann::json worker_json(const ipc::WorkerCell& row, std::uint64_t now_ms) {
         {"slot", row.tenant.slot.get()},
         {"pid", row.tenant.pid.get()},
         {"generation", row.tenant.generation.get()},
+        {"state", ipc::name(row.tenant.slot_state())},
+        {"age_seconds", (now_ms - std::min(now_ms, row.tenant.started_ms.get())) / 1000},
         {"connections", cell.connections.get()},
         {"accepted", grown.accepted},
         {"requests", grown.requests},
@@ -100,10 +106,18 @@ std::string Status::json() const {
         {"uptime_seconds", (clock_.now_ms() - about_.started_ms) / 1000},
         {"workers", nlohmann::json::array()},
     };
+    std::vector<const ipc::WorkerCell*> rows;
     for (std::uint32_t row = 0; row < scoreboard_.rows_used(); ++row) {
         const ipc::WorkerCell& cell = scoreboard_.row(row);
-        if (cell.tenant.pid.get() != 0) status["workers"].push_back(worker_json(cell, clock_.now_ms()));
+        if (cell.tenant.pid.get() != 0) rows.push_back(&cell);
     }
+    std::sort(rows.begin(), rows.end(), [](const ipc::WorkerCell* one, const ipc::WorkerCell* other) {
+        const auto key = [](const ipc::WorkerCell& cell) {  // newest generation first
+            return std::pair(~cell.tenant.generation.get(), cell.tenant.slot.get());
+        };
+        return key(*one) < key(*other);
+    });
+    for (const auto* row : rows) status["workers"].push_back(worker_json(*row, clock_.now_ms()));
     return status.dump(2) + "\n";
 }
 

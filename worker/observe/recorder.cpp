@@ -14,12 +14,16 @@ constexpr std::chrono::milliseconds flush_every(1000);
 
 }  // namespace
 
-Recorder::Recorder(const conf::Config& config, LogWriter& writer, execution::Loop& loop, std::uint32_t slot)
+Recorder::Recorder(const conf::Config& config, LogWriter& writer, execution::Loop& loop,
+                   const ipc::Seat& seat)
     : loop_(loop),
       config_(config),
       writer_(writer),
-      clock_(static_cast<int>(slot), static_cast<int>(::getpid())),
+      clock_(static_cast<int>(seat.slot), static_cast<int>(::getpid())),
       flush_(ipc::Event::timer<&Recorder::on_flush>(this, loop.base())) {
+    for (const conf::Route& route : config.routes)
+        routes_.push_back(&seat.cell->routes[seat.scoreboard->route(route.name)]);
+    routes_.push_back(&seat.cell->routes[0]);
     const std::vector<std::string> paths = conf::access_log_paths(config);
     for (std::size_t i = 0; i < paths.size(); ++i) appenders_.emplace_back(writer.file(i));
     for (const conf::Server& server : config.servers) {
@@ -42,10 +46,19 @@ void Recorder::record(const http::Exchange& exchange) {
 void Recorder::count(const http::Exchange& exchange) {
     ipc::LoopCell& cell = loop_.cell();
     const std::size_t hundreds = exchange.response.status / 100u;
+    const std::size_t status = hundreds < cell.statuses.size() ? hundreds : 0;
     cell.requests.add();
-    cell.statuses[hundreds < cell.statuses.size() ? hundreds : 0].add();
+    cell.statuses[status].add();
+    ipc::RouteCell& route = cell_of(exchange);
+    route.statuses[status].add();
+    route.latency.add(loop_.clock().now_us() - exchange.begun_us);
     cell.bytes_in.add(exchange.bytes_received);
     cell.bytes_out.add(exchange.bytes_sent);
+}
+
+ipc::RouteCell& Recorder::cell_of(const http::Exchange& exchange) noexcept {
+    if (exchange.route == nullptr) return *routes_.back();
+    return *routes_[static_cast<std::size_t>(exchange.route - config_.routes.data())];
 }
 
 void Recorder::write(Log& log, const http::Exchange& exchange) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "conf/config.h"
+#include "ipc/seat.h"
 #include "worker/dispatch/dispatcher.h"
 #include "worker/execution/loop.h"
 #include "worker/observe/access_log.h"
@@ -19,7 +20,8 @@ namespace worker::observe {
 class Recorder final : public dispatch::Recorder {
  public:
     /// All must outlive it; `writer` has the files of `conf::access_log_paths(config)`.
-    Recorder(const conf::Config& config, LogWriter& writer, execution::Loop& loop, std::uint32_t slot);
+    /// Counts in the seat's cell.
+    Recorder(const conf::Config& config, LogWriter& writer, execution::Loop& loop, const ipc::Seat& seat);
 
     void record(const http::Exchange& exchange) override;
     /// Hands all lines to the writer.
@@ -33,6 +35,7 @@ class Recorder final : public dispatch::Recorder {
     };
 
     void count(const http::Exchange& exchange);
+    [[nodiscard]] ipc::RouteCell& cell_of(const http::Exchange& exchange) noexcept;
     void write(Log& log, const http::Exchange& exchange);
     void on_flush(short what);
 
@@ -40,6 +43,7 @@ class Recorder final : public dispatch::Recorder {
     const conf::Config& config_;
     LogWriter& writer_;
     LogClock clock_;
+    std::vector<ipc::RouteCell*> routes_;      ///< by route; last: requests of none
     std::deque<LogFile::Appender> appenders_;  ///< one a file
     std::vector<std::optional<Log>> logs_;     ///< by server; none: off
     std::uint64_t lost_told_ = 0;              ///< lost lines that the cell knows of

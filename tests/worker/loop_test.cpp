@@ -1,0 +1,112 @@
+// tests/worker/loop_test.cpp: turns are measured, and those that took long are told, with who held them up.
+#include "worker/execution/loop.h"
+
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
+
+#include <sstream>
+
+#include "ipc/clock.h"
+
+namespace {
+
+using namespace std::chrono_literals;
+using worker::execution::Loop;
+using worker::execution::Stopwatch;
+
+/// What is logged while it lives.
+class Logged {
+ public:
+    Logged() {
+        spdlog::set_default_logger(
+            std::make_shared<spdlog::logger>("", std::make_shared<spdlog::sinks::ostream_sink_mt>(text_)));
+    }
+    ~Logged() { spdlog::set_default_logger(before_); }
+    [[nodiscard]] std::string text() const { return text_.str(); }
+
+ private:
+    std::ostringstream text_;
+    std::shared_ptr<spdlog::logger> before_ = spdlog::default_logger();
+};
+
+/// Runs the loop for one turn that does `work`.
+class Turn {
+ public:
+    Turn(Loop& loop, std::function<void()> work)
+        : loop_(loop), work_(std::move(work)), event_(ipc::Event::timer<&Turn::on_time>(this, loop.base())) {
+        event_.arm(0ms);
+        loop.run();
+    }
+
+ private:
+    void on_time(short) {
+        loop_.enter();
+        work_();
+        loop_.stop();
+    }
+    Loop& loop_;
+    std::function<void()> work_;
+    ipc::Event event_;
+};
+
+void burn(std::uint64_t us) {
+    const auto begun = ipc::monotonic_us();
+    while (ipc::monotonic_us() - begun < us) continue;
+}
+
+void run_request(Loop& loop, std::uint64_t us, const char* route, const char* target) {
+    const Stopwatch stopwatch;
+    burn(us);
+    loop.ran(stopwatch.ticks(), route, "GET", target);
+}
+
+}  // namespace
+
+TEST_CASE("a turn that takes long is told with the request that held it up most", "[worker]") {
+    const Logged logged;
+    ipc::LoopCell cell;
+    Loop loop(cell, 20ms);
+    Turn(loop, [&] {
+        run_request(loop, 2'000, "quick", "/a");
+        run_request(loop, 30'000, "slow", "/b?c");
+        run_request(loop, 2'000, "other", "/d");
+    });
+    CHECK(cell.slow_turns.get() == 1);
+    CHECK(logged.text().find("route=\"slow\" request=\"GET /b?c\"") != std::string::npos);
+}
+
+TEST_CASE("slow turns right behind each other are counted, and told once", "[worker]") {
+    const Logged logged;
+    ipc::LoopCell cell;
+    Loop loop(cell, 1ms);
+    for (int count = 0; count < 5; ++count) Turn(loop, [&] { run_request(loop, 3'000, "slow", "/"); });
+    CHECK(cell.slow_turns.get() == 5);
+    const auto text = logged.text();
+    CHECK(text.find("loop was blocked") == text.rfind("loop was blocked"));
+}
+
+TEST_CASE("a turn that nothing held up long is only measured", "[worker]") {
+    const Logged logged;
+    ipc::LoopCell cell;
+    Loop loop(cell, 10s);
+    Turn(loop, [&] { run_request(loop, 5'000, "fine", "/"); });
+    CHECK(cell.slow_turns.get() == 0);
+    CHECK(logged.text().empty());
+    std::uint64_t turns = 0;
+    for (std::size_t bucket = 0; bucket < ipc::Histogram::buckets; ++bucket)
+        turns += cell.turns.count(bucket);
+    CHECK(turns == 1);
+    CHECK(cell.turns.sum_us() >= 5'000);
+}
+
+TEST_CASE("time that a request took in its turn shows on the clock of the rest", "[worker]") {
+    ipc::LoopCell cell;
+    Loop loop(cell, 10s);
+    std::uint64_t before = 0, after = 0;
+    Turn(loop, [&] {
+        before = loop.clock().now_us();
+        run_request(loop, 5'000, "fine", "/");
+        after = loop.clock().now_us();
+    });
+    CHECK(after - before >= 5'000);
+}

@@ -1,0 +1,91 @@
+// tests/worker/metrics_test.cpp: the scoreboard as Prometheus reads it.
+#include "worker/handler/metrics.h"
+
+#include <sstream>
+
+namespace {
+
+bool has_line(const std::string& text, const std::string& line) {
+    return ("\n" + text).find("\n" + line + "\n") != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("requests are summed by route and class over all workers that ever were", "[metrics]") {
+    auto board = ipc::Scoreboard::make();
+    REQUIRE(board);
+    const auto site = board->add_route("site");
+    const auto first = board->take(1).value();
+    const auto second = board->take(1).value();
+    board->row(first).routes[site].statuses[2].add(3);
+    board->row(second).routes[site].statuses[2].add(4);
+    board->row(second).routes[0].statuses[4].add();
+    board->give_back(second);
+    const auto text = worker::handler::metrics_text(*board, 5000, 1'000'000);
+    CHECK(has_line(text, R"(reeve_requests_total{route="site",status="2xx"} 7)"));
+    CHECK(has_line(text, R"(reeve_requests_total{route="site",status="5xx"} 0)"));
+    CHECK(has_line(text, R"(reeve_requests_total{route="",status="4xx"} 1)"));
+}
+
+TEST_CASE("buckets are cumulative, and the last holds everything", "[metrics]") {
+    auto board = ipc::Scoreboard::make();
+    const auto row = board->take(1).value();
+    auto& latency = board->row(row).routes[board->add_route("a")].latency;
+    latency.add(100);
+    latency.add(200);
+    latency.add(3'600'000'000);
+    const auto text = worker::handler::metrics_text(*board, 1, 1);
+    CHECK(has_line(text, R"(reeve_request_duration_seconds_bucket{route="a",le="0.000128"} 1)"));
+    CHECK(has_line(text, R"(reeve_request_duration_seconds_bucket{route="a",le="0.000256"} 2)"));
+    CHECK(has_line(text, R"(reeve_request_duration_seconds_bucket{route="a",le="67.108864"} 2)"));
+    CHECK(has_line(text, R"(reeve_request_duration_seconds_bucket{route="a",le="+Inf"} 3)"));
+    CHECK(has_line(text, R"(reeve_request_duration_seconds_count{route="a"} 3)"));
+    CHECK(has_line(text, R"(reeve_request_duration_seconds_sum{route="a"} 3600.0003)"));
+}
+
+TEST_CASE("gauges are of processes that live, by generation", "[metrics]") {
+    auto board = ipc::Scoreboard::make();
+    const auto seat = [&](std::uint64_t generation, std::uint64_t pid, ipc::SlotState state) {
+        auto& row = board->row(board->take(1).value());
+        row.tenant.generation.set(generation);
+        row.tenant.generation_ms.set(1000 * generation);
+        row.tenant.pid.set(pid);
+        row.tenant.state.set(static_cast<std::uint64_t>(state));
+        row.loop.connections.set(10 * generation);
+    };
+    seat(1, 7, ipc::SlotState::draining);
+    seat(2, 8, ipc::SlotState::ready);
+    seat(2, 9, ipc::SlotState::ready);
+    seat(3, 0, ipc::SlotState::ready);
+    board->listener(0).address.set({"127.0.0.1:80"});
+    board->listener(0).pending.set(4);
+    board->masters().restarts[static_cast<std::size_t>(ipc::RestartCause::stuck)].add_shared(2);
+    const auto text = worker::handler::metrics_text(*board, 5000, 1'000'000);
+    CHECK(has_line(text, "reeve_connections 50"));
+    CHECK(has_line(text, R"(reeve_workers{generation="1",state="draining"} 1)"));
+    CHECK(has_line(text, R"(reeve_workers{generation="2",state="ready"} 2)"));
+    CHECK(text.find(R"(generation="3")") == std::string::npos);
+    CHECK(has_line(text, R"(reeve_generation_age_seconds{generation="1"} 4)"));
+    CHECK(has_line(text, R"(reeve_accept_queue{address="127.0.0.1:80"} 4)"));
+    CHECK(has_line(text, R"(reeve_worker_restarts_total{cause="stuck"} 2)"));
+}
+
+TEST_CASE("each family has its help and its type before its samples", "[metrics]") {
+    auto board = ipc::Scoreboard::make();
+    board->add_route("quote\"d");
+    std::istringstream lines(worker::handler::metrics_text(*board, 1, 1));
+    std::string family;
+    std::size_t samples = 0;
+    for (std::string line; std::getline(lines, line);) {
+        CAPTURE(line);
+        if (line.starts_with("# HELP ")) {
+            family = line.substr(7, line.find(' ', 7) - 7);
+        } else if (line.starts_with("# TYPE ")) {
+            CHECK(line.starts_with("# TYPE " + family + " "));
+        } else {
+            CHECK(line.starts_with(family));
+            ++samples;
+        }
+    }
+    CHECK(samples > 50);
+}

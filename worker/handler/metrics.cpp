@@ -1,0 +1,211 @@
+// worker/handler/metrics.cpp: sums over rows, one family after the other.
+#include "worker/handler/metrics.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <iterator>
+#include <map>
+#include <string_view>
+#include <utility>
+
+#include "worker/handler/own_text.h"
+
+namespace worker::handler {
+namespace {
+
+constexpr std::array<std::string_view, 6> classes{"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+
+/// A label's value (backslash, quote and line end escaped).
+std::string escaped(std::string_view value) {
+    std::string out;
+    for (const char c : value) {
+        if (c == '\\' || c == '"') out += '\\';
+        if (c == '\n')
+            out += "\\n";
+        else
+            out += c;
+    }
+    return out;
+}
+
+class Text {
+ public:
+    void family(std::string_view name, std::string_view type, std::string_view help) {
+        name_ = name;
+        fmt::format_to(std::back_inserter(text_), "# HELP {0} {2}\n# TYPE {0} {1}\n", name, type, help);
+    }
+    /// `labels`: inside the braces, or nothing.
+    template <class Value>
+    void sample(std::string_view labels, Value value, std::string_view suffix = {}) {
+        if (labels.empty())
+            fmt::format_to(std::back_inserter(text_), "{}{} {}\n", name_, suffix, value);
+        else
+            fmt::format_to(std::back_inserter(text_), "{}{}{{{}}} {}\n", name_, suffix, labels, value);
+    }
+    template <class Value>
+    void single(std::string_view name, std::string_view type, std::string_view help, Value value) {
+        family(name, type, help);
+        sample({}, value);
+    }
+    [[nodiscard]] std::string take() { return std::move(text_); }
+
+ private:
+    std::string text_;
+    std::string_view name_;
+};
+
+/// The sum of one histogram over all rows; buckets as they are kept, not cumulative.
+struct Sum {
+    std::array<std::uint64_t, ipc::Histogram::buckets> counts{};
+    std::uint64_t us = 0;
+
+    void add(const ipc::Histogram& histogram) {
+        for (std::size_t bucket = 0; bucket < counts.size(); ++bucket)
+            counts[bucket] += histogram.count(bucket);
+        us += histogram.sum_us();
+    }
+};
+
+double seconds(std::uint64_t us) { return static_cast<double>(us) / 1e6; }
+
+void add_histogram(Text& text, const std::string& labels, const Sum& sum) {
+    const auto joined = labels.empty() ? std::string() : labels + ",";
+    std::uint64_t below = 0;
+    for (std::size_t bucket = 0; bucket < sum.counts.size(); ++bucket) {
+        below += sum.counts[bucket];
+        const bool last = bucket + 1 == sum.counts.size();
+        const auto bound =
+            last ? std::string("+Inf") : fmt::format("{}", seconds(ipc::Histogram::bound_us(bucket)));
+        text.sample(fmt::format("{}le=\"{}\"", joined, bound), below, "_bucket");
+    }
+    text.sample(labels, seconds(sum.us), "_sum");
+    text.sample(labels, below, "_count");
+}
+
+template <class Visit>
+void for_rows(const ipc::Scoreboard& board, const Visit& visit) {
+    for (std::uint32_t row = 0; row < board.rows_used(); ++row) visit(board.row(row));
+}
+
+void add_requests(Text& text, const ipc::Scoreboard& board) {
+    std::vector<std::array<std::uint64_t, classes.size()>> statuses(board.routes_used());
+    std::vector<Sum> latencies(board.routes_used());
+    for_rows(board, [&](const ipc::WorkerCell& row) {
+        for (std::size_t route = 0; route < statuses.size(); ++route) {
+            for (std::size_t i = 0; i < classes.size(); ++i)
+                statuses[route][i] += row.routes[route].statuses[i].get();
+            latencies[route].add(row.routes[route].latency);
+        }
+    });
+    const auto label = [&](std::size_t route) {
+        return "route=\"" + escaped(board.route_name(static_cast<std::uint32_t>(route))) + "\"";
+    };
+    text.family("reeve_requests_total", "counter",
+                "Requests by route and class of status; none: closed without an answer.");
+    for (std::size_t route = 0; route < statuses.size(); ++route)
+        for (std::size_t i = 0; i < classes.size(); ++i)
+            text.sample(fmt::format("{},status=\"{}\"", label(route), classes[i]), statuses[route][i]);
+    text.family("reeve_request_duration_seconds", "histogram",
+                "From the first byte of a request to the last of its response.");
+    for (std::size_t route = 0; route < latencies.size(); ++route)
+        add_histogram(text, label(route), latencies[route]);
+}
+
+void add_totals(Text& text, const ipc::Scoreboard& board) {
+    const auto total = board.totals();
+    text.single("reeve_connections_accepted_total", "counter", "Connections taken.", total.accepted);
+    text.single("reeve_connections_refused_total", "counter", "Connections over connections_max.",
+                total.refused);
+    text.single("reeve_accept_pauses_total", "counter", "Times accepting stopped for want of descriptors.",
+                total.accept_pauses);
+    text.single("reeve_received_bytes_total", "counter", "Bytes of requests.", total.bytes_in);
+    text.single("reeve_sent_bytes_total", "counter", "Bytes of responses.", total.bytes_out);
+    text.single("reeve_log_lines_dropped_total", "counter", "Access log lines lost to a full or slow disk.",
+                total.log_lines_lost);
+    text.single("reeve_slow_turns_total", "counter", "Turns of a loop longer than slow_loop.",
+                total.slow_turns);
+    Sum turns;
+    for_rows(board, [&](const ipc::WorkerCell& row) { turns.add(row.loop.turns); });
+    text.family("reeve_loop_turn_seconds", "histogram",
+                "How long turns of the event loops took, waiting apart: the most a ready event waits.");
+    add_histogram(text, {}, turns);
+}
+
+void add_workers(Text& text, const ipc::Scoreboard& board, std::uint64_t now_ms) {
+    std::uint64_t connections = 0;
+    std::map<std::pair<std::uint64_t, ipc::SlotState>, std::uint64_t> workers;
+    std::map<std::uint64_t, std::uint64_t> begun;
+    for_rows(board, [&](const ipc::WorkerCell& row) {
+        if (row.tenant.pid.get() == 0) return;
+        const auto generation = row.tenant.generation.get();
+        connections += row.loop.connections.get();
+        ++workers[{generation, row.tenant.slot_state()}];
+        begun[generation] = row.tenant.generation_ms.get();
+    });
+    text.single("reeve_connections", "gauge", "Connections open now.", connections);
+    text.family("reeve_workers", "gauge", "Processes by generation and state.");
+    for (const auto& [key, count] : workers)
+        text.sample(fmt::format("generation=\"{}\",state=\"{}\"", key.first, ipc::name(key.second)), count);
+    text.family("reeve_generation_age_seconds", "gauge", "Age of each generation that has processes.");
+    for (const auto& [generation, ms] : begun)
+        text.sample(fmt::format("generation=\"{}\"", generation),
+                    static_cast<double>(now_ms > ms ? now_ms - ms : 0) / 1000);
+}
+
+void add_listeners(Text& text, const ipc::Scoreboard& board) {
+    text.family("reeve_accept_queue", "gauge",
+                "Connections that wait to be accepted, looked at each second.");
+    for (std::size_t index = 0; index < ipc::listener_cells; ++index) {
+        const auto& cell = board.listener(index);
+        const auto address = cell.address.get();
+        if (address.empty()) break;
+        text.sample("address=\"" + escaped(address) + "\"", cell.pending.get());
+    }
+}
+
+void add_masters(Text& text, const ipc::Scoreboard& board, std::uint64_t now_ms, std::int64_t now_unix_ms) {
+    const auto& masters = board.masters();
+    text.family("reeve_worker_restarts_total", "counter", "Workers replaced, by cause.");
+    for (std::size_t cause = 0; cause < ipc::restart_causes; ++cause)
+        text.sample(fmt::format("cause=\"{}\"", ipc::name(static_cast<ipc::RestartCause>(cause))),
+                    masters.restarts[cause].get());
+    text.family("reeve_reloads_total", "counter", "Reloads by result.");
+    text.sample("result=\"success\"", masters.reloads.get());
+    text.sample("result=\"failure\"", masters.reload_failures.get());
+    text.family("reeve_upgrades_total", "counter", "Upgrades of the binary by result.");
+    text.sample("result=\"success\"", masters.upgrades.get());
+    text.sample("result=\"failure\"", masters.upgrade_failures.get());
+    text.single("reeve_poison_requests_total", "counter", "Crashes in which a request was in flight again.",
+                masters.poison_requests.get());
+    text.single("reeve_generation", "gauge", "Number of the generation that serves.",
+                masters.generation.get());
+    text.single("reeve_last_reload_timestamp_seconds", "gauge",
+                "When the configuration that serves came into force.", masters.last_reload_unix.get());
+    const auto up_ms = now_ms - std::min(now_ms, masters.started_ms.get());
+    text.single("reeve_start_time_seconds", "gauge", "When the first master started.",
+                static_cast<double>(now_unix_ms - static_cast<std::int64_t>(up_ms)) / 1000);
+    text.family("reeve_build_info", "gauge", "1, with the version of who answers.");
+    text.sample(fmt::format("version=\"{}\"", escaped(REEVE_VERSION)), 1);
+}
+
+}  // namespace
+
+std::string metrics_text(const ipc::Scoreboard& board, std::uint64_t now_ms, std::int64_t now_unix_ms) {
+    Text text;
+    add_requests(text, board);
+    add_totals(text, board);
+    add_workers(text, board, now_ms);
+    add_listeners(text, board);
+    add_masters(text, board, now_ms, now_unix_ms);
+    return text.take();
+}
+
+void Metrics::handle(http::Exchange& exchange) {
+    http::Response& response = exchange.response;
+    response.fields = "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\nCache-Control: no-store\r\n";
+    add_own_text(response, metrics_text(scoreboard_, clock_.now_ms(), clock_.unix_ms()));
+    exchange.finish();
+}
+
+}  // namespace worker::handler
