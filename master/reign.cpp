@@ -58,7 +58,7 @@ Reign::Reign(event_base& loop, Program program, ReadConfig read, Holdings holdin
       inherited_(std::move(holdings.inherited)),
       last_generation_(holdings.generation),
       reload_(loop, *this),
-      upgrade_(loop, [this] { on_heir_end(); }),
+      upgrade_(loop, [this](const Ending& ending) { on_heir_end(ending); }),
       reopening_(loop, [this] { return generations(); }),
       signals_(loop, std::move(holdings.signals), [this](int number) { on_signal(number); }),
       is_heir_(holdings.is_heir),
@@ -79,8 +79,8 @@ Reign::Reign(event_base& loop, Program program, ReadConfig read, Holdings holdin
 }
 
 Reign::~Reign() {
-    // What has names in the file system goes with whoever serves: an heir, or the master before us.
-    if (!upgrade_.has_heir() && (announced_ || !is_heir_)) return;
+    // What has names in the file system stays with whoever is still there: an heir, or the master before us.
+    if (!upgrade_.has_heir() && !predecessor_) return;
     if (pid_file_) pid_file_->leave();
     if (control_) control_->leave_file();
     for (Generation* generation : generations()) generation->listeners().keep_files(false);
@@ -304,10 +304,11 @@ void Reign::on_heir(const std::string& why) {
     on_change();
 }
 
-/// It did take over, and is gone before us.
-void Reign::on_heir_end() {
+/// It did take over, and is gone before us. If somebody ended it while we drain, both are to end.
+void Reign::on_heir_end(const Ending& ending) {
     if (control_) control_->resume();
     if (state_ == State::stopping || state_ == State::gone || !serving_) return;
+    if (state_ == State::draining && ending.signal == 0 && ending.status == 0) return;
     take_back();
 }
 

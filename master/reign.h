@@ -77,7 +77,7 @@ class Reign final : private ReloadHost {
     void on_housekeeping(short what);
     void on_first_outcome(const ReloadOutcome& outcome);
     void on_heir(const std::string& why);
-    void on_heir_end();
+    void on_heir_end(const Ending& ending);
     void take_back();
 
     // of ReloadHost

@@ -67,7 +67,7 @@ ipc::Result<Program> Program::find(const std::string& name) {
     return Program{path, {}};
 }
 
-Upgrade::Upgrade(event_base& loop, std::function<void()> on_heir_end)
+Upgrade::Upgrade(event_base& loop, OnHeirEnd on_heir_end)
     : loop_(loop),
       on_heir_end_(std::move(on_heir_end)),
       late_(ipc::Event::timer<&Upgrade::on_late>(this, loop)) {}
@@ -129,7 +129,7 @@ void Upgrade::on_exit(short) {
     if (!ending) return ended_.arm();
     if (std::exchange(heir_, false)) {
         spdlog::error("the new master is gone ending={:?}", ending->text());
-        return on_heir_end_();
+        return on_heir_end_(*ending);
     }
     if (failure_.empty()) failure_ = told_;
     end(failure_.empty() ? "the new master ended before it was ready: " + ending->text() : failure_);

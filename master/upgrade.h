@@ -30,9 +30,11 @@ class Upgrade {
     /// `why`: empty when the new master serves; `note`: what it has to say then.
     using Done = std::function<void(const std::string& why, const std::string& note)>;
 
+    using OnHeirEnd = std::function<void(const Ending& ending)>;
+
     /// `on_heir_end`: the new master, which did serve, is gone. `loop` outlives this. The end of this
     /// leaves an heir alone, and kills one that does not serve yet.
-    Upgrade(event_base& loop, std::function<void()> on_heir_end);
+    Upgrade(event_base& loop, OnHeirEnd on_heir_end);
     Upgrade(const Upgrade&) = delete;
     Upgrade& operator=(const Upgrade&) = delete;
     ~Upgrade();
@@ -54,7 +56,7 @@ class Upgrade {
     void end(const std::string& why);
 
     event_base& loop_;
-    std::function<void()> on_heir_end_;
+    OnHeirEnd on_heir_end_;
     Done done_;
     bool heir_ = false;
     std::string told_;
