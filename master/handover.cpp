@@ -85,6 +85,7 @@ ipc::Result<Json> read_offer(int file) {
 ipc::Result<Inheritance> understand(const Json& json) {
     Inheritance got;
     got.report = take(json.value("report", Json()));
+    got.pid = json.value("pid", 0);
     got.generation = json.value("generation", 0u);
     got.started_ms = json.value("started_ms", std::uint64_t{0});
     std::vector<Listeners::Entry> entries;
@@ -108,11 +109,17 @@ ipc::Result<Inheritance> understand(const Json& json) {
 }  // namespace
 
 ipc::Result<ipc::UniqueFd> write_handover(const Offer& offer) {
-    Json json{{"version", REEVE_VERSION},       {"generation", offer.generation},
-              {"started_ms", offer.started_ms}, {"board", offer.board},
-              {"pid_file", offer.pid_file},     {"pid_file_path", offer.pid_file_path},
-              {"control", offer.control},       {"control_path", offer.control_path},
-              {"report", offer.report},         {"listeners", Json::array()}};
+    Json json{{"version", REEVE_VERSION},
+              {"pid", ::getpid()},
+              {"generation", offer.generation},
+              {"started_ms", offer.started_ms},
+              {"board", offer.board},
+              {"pid_file", offer.pid_file},
+              {"pid_file_path", offer.pid_file_path},
+              {"control", offer.control},
+              {"control_path", offer.control_path},
+              {"report", offer.report},
+              {"listeners", Json::array()}};
     for (const auto& entry : offer.listeners->all()) json["listeners"].push_back(listener_json(entry));
     const auto text = json.dump(-1, ' ', false, Json::error_handler_t::replace);
     ipc::UniqueFd file(::memfd_create("reeve-handover", MFD_CLOEXEC));

@@ -39,7 +39,8 @@ struct Offer {
 
 /// What a master was given. It owns all of it, but the files' names are the giver's until they are kept.
 struct Inheritance {
-    std::uint32_t generation = 0;  ///< the last one of the master before
+    int pid = 0;                   ///< of the master before
+    std::uint32_t generation = 0;  ///< its last one
     std::uint64_t started_ms = 0;
     Listeners listeners;
     std::optional<ipc::Scoreboard> board;  ///< none: it was of another layout

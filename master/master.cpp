@@ -63,6 +63,7 @@ ipc::Result<Holdings> take_hold(const Plan& plan, Inheritance from, bool is_heir
                     .generation = from.generation,
                     .started_ms = started,
                     .is_heir = is_heir,
+                    .predecessor = from.pid,
                     .counters_anew = anew};
 }
 

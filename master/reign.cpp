@@ -71,7 +71,8 @@ Reign::Reign(event_base& loop, Program program, ReadConfig read, Holdings holdin
         open_control();
         return;
     }
-    predecessor_ = ipc::UniqueFd(::pidfd_open(::getppid(), 0));
+    predecessor_ = ipc::UniqueFd(::pidfd_open(holdings.predecessor, 0));
+    if (::getppid() != holdings.predecessor) predecessor_.reset();  // dead, and the number may be another's
     if (!predecessor_) return;
     predecessor_ended_ =
         ipc::Event::calling<&Reign::on_predecessor_end>(this, loop, predecessor_.get(), EV_READ);

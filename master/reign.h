@@ -33,6 +33,7 @@ struct Holdings {
     std::uint32_t generation = 0;  ///< the last one there was
     std::uint64_t started_ms = 0;  ///< CLOCK_MONOTONIC, when the first master started
     bool is_heir = false;          ///< another master serves until we do
+    int predecessor = 0;           ///< the pid of that one
     bool counters_anew = false;    ///< its scoreboard has another layout
 };
 
