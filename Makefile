@@ -31,7 +31,7 @@ MAKEFLAGS += -j$(JOBS)
 endif
 
 OUT := build/$(VARIANT)
-PACKAGES := libevent libevent_pthreads inih spdlog re2
+PACKAGES := libevent libevent_pthreads inih spdlog re2 libseccomp
 
 # what each variant adds
 OPTIMISE_release := -O2 -g1 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fcf-protection
@@ -58,7 +58,8 @@ CXXFLAGS = -std=c++20 -pipe -fPIE -pthread $(OPTIMISE) $(WARN) -I. $(SYSTEM_INCL
 # llhttp is loose about line ends unless it is told not to be, here and where its header is read
 STRICT := -DLLHTTP_STRICT_MODE=1
 CFLAGS = -std=c11 -pipe -fPIE $(OPTIMISE) $(STRICT) -w -I$(LLHTTP_INCLUDE)
-LDFLAGS = -pthread -pie $(LINK_$(VARIANT))
+# names for backtraces
+LDFLAGS = -pthread -pie -rdynamic $(LINK_$(VARIANT))
 LDLIBS = $(shell pkg-config --libs $(PACKAGES))
 CXXFLAGS := $(CXXFLAGS)
 LDLIBS := $(LDLIBS)
@@ -87,7 +88,7 @@ help:
 # ---- delivery -----------------------------------------------------------------------------------
 
 DEPS_BUILD := g++ make pkg-config libevent-dev libinih-dev libspdlog-dev libfmt-dev libre2-dev \
-	libexpected-dev libcli11-dev nlohmann-json3-dev node-llhttp
+	libexpected-dev libcli11-dev nlohmann-json3-dev node-llhttp libseccomp-dev
 DEPS_TEST := catch2 curl brotli zstd
 DEPS_LINT := clang clang-tidy clang-format libclang-rt-14-dev
 DEPS_BENCH := nginx-light wrk apache2-utils nghttp2-client python3 gnuplot-nox iproute2 procps

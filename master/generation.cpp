@@ -46,6 +46,7 @@ Generation::Generation(const Common& common, Found found, Logs logs, Listeners l
                    .plan = plan_,
                    .config = text_.get(),
                    .board = common.board,
+                   .poison = common.poison,
                    .title = common.title,
                    .run = common.run,
                    .generation = number,
@@ -53,15 +54,23 @@ Generation::Generation(const Common& common, Found found, Logs logs, Listeners l
                   std::move(on_change)),
       deadline_(ipc::Event::timer<&Generation::on_deadline>(this, common.loop)) {}
 
-void Generation::drain(bool keep_sockets) {
+void Generation::drain(const Listeners& next) {
+    if (ending_) return close_sockets();
+    listeners_.leave_to(next);
+    drain_keeping_sockets();
+    listeners_.close();  // each worker takes what waits, then closes too
+}
+
+void Generation::drain_keeping_sockets() {
     if (ending_) return;
     ending_ = true;
     const auto limit = plan_.reeve.shutdown_timeout;
     spdlog::info("draining generation={} timeout_ms={}", number(), limit.count());
     supervisor_.drain(limit);
-    if (!keep_sockets) listeners_.close();  // each worker takes what waits, then closes too
     escalate(SIGKILL, limit + drain_grace);
 }
+
+void Generation::close_sockets() { listeners_.close(); }
 
 void Generation::stop() {
     ending_ = hurried_ = true;

@@ -22,6 +22,7 @@ namespace master {
 struct Common {
     event_base& loop;
     ipc::Scoreboard& board;
+    Poison& poison;
     ProcessTitle& title;
     const WorkerMain& run;
     std::uint64_t started_ms = 0;  ///< when the first master started; CLOCK_MONOTONIC
@@ -55,8 +56,12 @@ class Generation {
     [[nodiscard]] bool draining() const noexcept { return ending_ && !hurried_; }
 
     /// Finishes what it holds within the plan's `shutdown_timeout`; who stays longer is killed.
-    /// With `keep_sockets` the listeners stay open, for a generation after this one.
-    void drain(bool keep_sockets);
+    /// Addresses that `next` does not have are given up, once what waits there has been taken.
+    void drain(const Listeners& next);
+    /// The same, but the listeners stay open as they are.
+    void drain_keeping_sockets();
+    /// What `drain_keeping_sockets` left.
+    void close_sockets();
     /// Leaves at once: told, then TERM, then KILL.
     void stop();
 

@@ -171,6 +171,14 @@ ipc::Result<void> Listener::attach(std::vector<std::uint32_t> chosen) {
     return done;
 }
 
+void Listener::deafen() noexcept {
+    // Of the connections themselves only those inherit the filter that begin after it: none.
+    sock_filter drop_all = BPF_STMT(BPF_RET | BPF_K, 0);
+    const sock_fprog program{.len = 1, .filter = &drop_all};
+    for (const auto& socket : group_)  // refused for Unix sockets, whose clients notice at once
+        ::setsockopt(socket->fd.get(), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+}
+
 // The kernel fills the gap that a socket leaves in its group with the last one. So first connections are
 // steered to those whose place stays the same; where there are none, an index out of range makes the kernel
 // hash, over sockets that are all fine once the leaving one is gone.

@@ -57,6 +57,10 @@ class Listener {
     [[nodiscard]] ipc::Result<void> listen(const SocketPtr& socket, std::uint32_t backlog);
     /// New connections go to these only. When these are all, or none, the kernel hashes.
     [[nodiscard]] ipc::Result<void> steer(const std::vector<const ListenSocket*>& live);
+    /// New connections are no longer taken up: their first packets go unheard, so that a client which tries
+    /// again finds whoever has the address then, or nobody. What waits in the queues can be emptied now
+    /// without more coming in, and then nothing is reset by closing. For good.
+    void deafen() noexcept;
     /// Ends a socket that connections are steered away from; for every process that has it. Its queue
     /// should be empty: what waits there is reset.
     [[nodiscard]] ipc::Result<void> close(const SocketPtr& socket);

@@ -71,6 +71,14 @@ ipc::Result<void> Listeners::steer(const std::vector<bool>& live) {
     return {};
 }
 
+void Listeners::leave_to(const Listeners& next) noexcept {
+    for (auto& entry : entries_) {
+        const bool stays = std::any_of(next.entries_.begin(), next.entries_.end(),
+                                       [&](const Entry& other) { return other.listener == entry.listener; });
+        if (!stays) entry.listener->deafen();
+    }
+}
+
 std::vector<Listeners::Retired> Listeners::retired() const {
     std::vector<Retired> all;
     for (std::uint32_t address = 0; address < entries_.size(); ++address) {

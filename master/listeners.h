@@ -44,6 +44,8 @@ class Listeners {
     [[nodiscard]] ipc::Result<void> listen();
     /// `live[slot]`: whether new connections may go to that slot.
     [[nodiscard]] ipc::Result<void> steer(const std::vector<bool>& live);
+    /// Addresses that `next` does not have take up no more connections; see `Listener::deafen`.
+    void leave_to(const Listeners& next) noexcept;
     /// Ours are gone then; a worker's copies live on until it closes them, and so do other generations'.
     void close() noexcept { entries_.clear(); }
 

@@ -54,7 +54,12 @@ Reign::Reign(event_base& loop, Program program, ReadConfig read, Holdings holdin
       control_socket_(std::move(holdings.control)),
       pid_file_(std::move(holdings.pid_file)),
       board_(std::move(holdings.board)),
-      common_{.loop = loop, .board = board_, .title = title, .run = run, .started_ms = holdings.started_ms},
+      common_{.loop = loop,
+              .board = board_,
+              .poison = poison_,
+              .title = title,
+              .run = run,
+              .started_ms = holdings.started_ms},
       inherited_(std::move(holdings.inherited)),
       last_generation_(holdings.generation),
       reload_(loop, *this),
@@ -356,9 +361,11 @@ void Reign::enter(State next) {
             return deadline_.arm(serving_->plan().reeve.drain_delay);
         case State::draining:
             reload_.cancel("the master is leaving");
-            if (serving_->ending() && !upgrade_.has_heir()) serving_->listeners().close();
-            return serving_->drain(upgrade_.has_heir());
-        case State::retiring: reload_.cancel("the workers are leaving"); return serving_->drain(true);
+            if (upgrade_.has_heir()) return serving_->drain_keeping_sockets();
+            return serving_->drain({});
+        case State::retiring:
+            reload_.cancel("the workers are leaving");
+            return serving_->drain_keeping_sockets();
         case State::idle: spdlog::info("all workers have left, the master stays"); return;
         case State::stopping:
             reload_.cancel("the master is leaving");
@@ -422,10 +429,12 @@ ipc::Result<void> Reign::commit(std::unique_ptr<Generation>& candidate) {
     auto before = std::exchange(serving_, std::move(candidate));
     spdlog::info("generation serves generation={} workers={}", serving_->number(), serving_->plan().workers);
     if (before) {
-        before->drain(false);
+        before->drain(serving_->listeners());
         leaving_.push_back(std::move(before));
         bound_generations();
     }
+    if (serving_->plan().reeve.upgrade == conf::Upgrade::unattended)
+        inherited_.leave_to(serving_->listeners());
     inherited_.close();
     board_.masters().generation.set(serving_->number());
     board_.masters().last_reload_unix.set(static_cast<std::uint64_t>(std::time(nullptr)));

@@ -110,6 +110,7 @@ class Reign final : private ReloadHost {
     std::unique_ptr<ControlServer> control_;
     std::optional<PidFile> pid_file_;
     ipc::Scoreboard board_;
+    Poison poison_;
     Common common_;
     Listeners inherited_;
     std::uint32_t last_generation_;

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "ipc/clock.h"
+#include "master/autopsy.h"
 #include "master/process_usage.h"
 
 namespace master {
@@ -302,16 +303,27 @@ void Supervisor::on_end(Slot& slot, const Ending& ending) {
 }
 
 void Supervisor::report_death(Slot& slot, const Ending& ending) {
-    const auto age_ms = ipc::monotonic_ms() - slot.started_ms;
-    const auto request = around_.board.row(slot.row).loop.in_flight.text();
+    const auto now = ipc::monotonic_ms();
+    auto& cell = around_.board.row(slot.row);
+    const auto request = cell.loop.in_flight.text();
     const bool asked = mode_ == Mode::leaving || slot.role == Slot::Role::leaving;
     spdlog::log(asked && ending.signal == 0 ? spdlog::level::info : spdlog::level::err,
-                "worker {} slot={} generation={} pid={} ending={:?} age_ms={} request={:?}",
-                asked ? "left" : "died", slot.index(), around_.generation, slot.pid(), ending.text(), age_ms,
-                request);
+                "worker {} slot={} generation={} pid={} ending={:?} age_ms={} request={:?}{}",
+                asked ? "left" : "died", slot.index(), around_.generation, slot.pid(), ending.text(),
+                now - slot.started_ms, request, autopsy(cell.crash));
+    const bool crashed = ending.signal != 0 && ending.signal != SIGKILL && ending.signal != SIGTERM;
+    if (crashed || slot.cause == RestartCause::stuck) suspect(request, now);
     if (asked) return;
     const auto cause = slot.cause.value_or(ending.signal != 0 ? RestartCause::signal : RestartCause::exit);
     around_.board.masters().restarts[static_cast<std::size_t>(cause)].add_shared();
+}
+
+void Supervisor::suspect(const std::string& request, std::uint64_t now) {
+    const auto crashes = around_.poison.crashed(request, now);
+    if (crashes < 2) return;
+    around_.board.masters().poison_requests.add_shared();
+    spdlog::critical("poison request: workers die of it again and again request={:?} crashes={}", request,
+                     crashes);
 }
 
 void Supervisor::replace(Slot& slot) {

@@ -16,6 +16,7 @@
 #include "master/listeners.h"
 #include "master/logs.h"
 #include "master/plan.h"
+#include "master/poison.h"
 #include "master/slot.h"
 #include "master/title.h"
 #include "master/watchdog.h"
@@ -33,6 +34,7 @@ struct Surroundings {
     const Plan& plan;
     int config;  ///< the configuration's text, for workers
     ipc::Scoreboard& board;
+    Poison& poison;
     ProcessTitle& title;
     const WorkerMain& run;
     std::uint32_t generation = 1;
@@ -104,6 +106,7 @@ class Supervisor final : public SlotOwner {
     void admit(Slot& slot);
     void take_seat(Slot& successor);
     void report_death(Slot& slot, const Ending& ending);
+    void suspect(const std::string& request, std::uint64_t now);
     void replace(Slot& slot);
     void look_after(Slot& slot, std::uint64_t now);
     void check_pulse(Slot& slot, std::uint64_t now);

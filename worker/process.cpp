@@ -11,13 +11,16 @@
 
 #include "conf/plan.h"
 #include "worker/connection/connections.h"
+#include "worker/crash_handler.h"
 #include "worker/dispatch/dispatcher.h"
 #include "worker/error_log.h"
 #include "worker/handler/make_handlers.h"
 #include "worker/http/http1.h"
 #include "worker/life.h"
+#include "worker/limits.h"
 #include "worker/observe/recorder.h"
 #include "worker/privileges.h"
+#include "worker/sandbox.h"
 
 namespace worker {
 namespace {
@@ -53,7 +56,13 @@ ipc::Result<std::unique_ptr<observe::LogWriter>> start_log_writer(const conf::Co
 
 /// Builds the rooms, in the order of a request's way backwards, and lives in them.
 ipc::Result<void> serve(const conf::Config& config, ipc::Seat& seat) {
+    note_crashes(seat.cell->crash);
+    if (auto limited = limit_core(config.reeve.core_max); !limited) return limited;
+    if (config.execution.cpu_affinity)
+        if (auto stays = stay_on_processor(seat.slot); !stays) return stays;
     if (auto dropped = drop_privileges(config.reeve.user, seat.master_pid); !dropped) return dropped;
+    if (config.reeve.sandbox)
+        if (auto entered = enter_sandbox(); !entered) return entered;
     auto log_writer = start_log_writer(config, seat);
     if (!log_writer) return tl::make_unexpected(log_writer.error());
 

@@ -235,8 +235,8 @@ TEST_CASE("methods are compared exactly", "[dispatch][router]") {
 
 TEST_CASE("a route without methods takes what its handler knows", "[dispatch][router]") {
     std::vector<conf::Route> routes;
-    for (const auto handler :
-         {Handler::files, Handler::health, Handler::status, Handler::metrics, Handler::respond, Handler::redirect}) {
+    for (const auto handler : {Handler::files, Handler::health, Handler::status, Handler::metrics,
+                               Handler::respond, Handler::redirect}) {
         routes.push_back(route(Kind::prefix, "/" + std::to_string(routes.size())));
         routes.back().handler = handler;
     }

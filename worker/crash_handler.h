@@ -1,0 +1,14 @@
+// worker/crash_handler.h: a signal that ends the process is noted before it does.
+#pragma once
+
+#include "ipc/crash_note.h"
+
+namespace worker {
+
+/// From now on SEGV, BUS, FPE, ILL, ABRT and SYS leave a note with where they struck, and then end the
+/// process as they would have: with a core, and with the signal as its status. On a stack of its own, so
+/// that an overflow of the stack is noted too. Once a process; `note` outlives it.
+/// In a build for a sanitizer the faults are left to that.
+void note_crashes(ipc::CrashNote& note);
+
+}  // namespace worker

@@ -1,0 +1,12 @@
+// worker/sandbox.h: which system calls a worker may use.
+#pragma once
+
+#include "ipc/result.h"
+
+namespace worker {
+
+/// From now on this thread, and all that it starts, may only use what serving needs. Anything else raises
+/// SIGSYS, which ends the process; the crash note names the call. Needs no_new_privs.
+[[nodiscard]] ipc::Result<void> enter_sandbox();
+
+}  // namespace worker
