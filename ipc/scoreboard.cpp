@@ -219,6 +219,15 @@ std::string Scoreboard::route_name(std::uint32_t index) const {
     return index == 0 || index >= routes_max ? std::string() : memory_->route_names[index].get();
 }
 
+std::array<std::uint64_t, Histogram::buckets> Scoreboard::latency() const noexcept {
+    std::array<std::uint64_t, Histogram::buckets> sum{};
+    for (std::uint32_t index = 0; index < rows_used(); ++index)
+        for (std::uint32_t route = 0; route < routes_used(); ++route)
+            for (std::size_t bucket = 0; bucket < sum.size(); ++bucket)
+                sum[bucket] += memory_->rows[index].routes[route].latency.count(bucket);
+    return sum;
+}
+
 Totals Scoreboard::totals() const noexcept {
     Totals sum;
     for (std::uint32_t index = 0; index < rows_used(); ++index) sum += memory_->rows[index].totals();

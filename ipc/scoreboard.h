@@ -187,6 +187,8 @@ class Scoreboard {
 
     /// Over all rows ever used.
     [[nodiscard]] Totals totals() const noexcept;
+    /// The buckets of all requests' latency, over all rows and routes; see `Histogram`.
+    [[nodiscard]] std::array<std::uint64_t, Histogram::buckets> latency() const noexcept;
 
  private:
     struct Memory;

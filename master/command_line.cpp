@@ -37,6 +37,20 @@ std::variant<CommandLine, Leave> parse_command_line(int argc, const char* const*
     app.add_option("--control", asked.control, "control socket of the running master")->type_name("PATH");
     auto* status = app.add_subcommand("status", "show processes and listeners");
     status->add_flag("--json", asked.json, "as JSON");
+    auto* top = app.add_subcommand("top", "show them live, with rates");
+    top->add_option("--interval", asked.top_interval, "seconds between two pictures")
+        ->check(CLI::Range(0.1, 3600.0))
+        ->type_name("SECONDS");
+    top->add_option("--count", asked.top_frames, "so many pictures, then leave")->type_name("N");
+    std::string level;
+    auto* loglevel = app.add_subcommand("loglevel", "log from this level on, until the next reload");
+    loglevel->add_option("LEVEL", level)
+        ->required()
+        ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "critical", "off"}));
+    std::uint32_t number = 0;
+    auto* worker = app.add_subcommand("worker", "do something to a worker")->require_subcommand(1);
+    auto* restart = worker->add_subcommand("restart", "replace a worker; its successor is ready first");
+    restart->add_option("N", number, "number of its slot")->required();
 
     try {
         app.parse(argc, argv);
@@ -48,16 +62,21 @@ std::variant<CommandLine, Leave> parse_command_line(int argc, const char* const*
         return Leave{2};
     }
     const int actions = int{check} + int{dump} + int{version} + int{build} + int{!asked.signal.empty()} +
-                        int{status->parsed()};
+                        int{status->parsed()} + int{top->parsed()} + int{loglevel->parsed()} +
+                        int{worker->parsed()};
     if (actions > 1) {
         std::fprintf(
             stderr,
-            "reeve: one thing at a time: -t, -T, -s, -v, -V or status\nreeve -h shows what there is\n");
+            "reeve: one thing at a time: -t, -T, -s, -v, -V or a command\nreeve -h shows what there is\n");
         return Leave{2};
     }
     asked.program = argc > 0 ? argv[0] : "reeve";
     if (asked.config.empty()) asked.config = default_config();
     if (status->parsed()) asked.action = Action::status;
+    if (top->parsed()) asked.action = Action::top;
+    if (loglevel->parsed()) asked.command = "loglevel " + level;
+    if (worker->parsed()) asked.command = "worker restart " + std::to_string(number);
+    if (!asked.command.empty()) asked.action = Action::command;
     if (!asked.signal.empty()) asked.action = Action::signal;
     if (check) asked.action = Action::check;
     if (dump) asked.action = Action::dump;

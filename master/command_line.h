@@ -8,7 +8,7 @@
 namespace master {
 
 struct CommandLine {
-    enum class Action : std::uint8_t { run, check, dump, signal, status, version, build };
+    enum class Action : std::uint8_t { run, check, dump, signal, status, top, command, version, build };
 
     Action action = Action::run;
     std::string program;  ///< the name we were called by
@@ -16,6 +16,9 @@ struct CommandLine {
     std::string control;  ///< path of the control socket; empty: as configured
     std::string signal;   ///< stop, quit, reload, reopen or upgrade
     bool json = false;
+    std::string command;           ///< for the master, as it stands
+    double top_interval = 1;       ///< seconds
+    std::uint64_t top_frames = 0;  ///< 0: without end
 };
 
 /// The exit status to leave with: help was shown, or the mistake was told.

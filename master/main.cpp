@@ -4,6 +4,7 @@
 #include <spdlog/fmt/ranges.h>
 #include <spdlog/version.h>
 
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <optional>
@@ -11,11 +12,13 @@
 
 #include "conf/load.h"
 #include "ipc/file.h"
+#include "master/activation.h"
 #include "master/command_line.h"
 #include "master/control_client.h"
 #include "master/daemon.h"
 #include "master/master.h"
 #include "master/title.h"
+#include "master/top.h"
 #include "worker/process.h"
 
 namespace {
@@ -54,22 +57,23 @@ int dump(const CommandLine& asked) {
     return done;
 }
 
-/// Asks the running master. The configuration is read only to find its socket.
-int ask(const CommandLine& asked, const std::string& command) {
-    std::string path = asked.control;
-    if (path.empty()) {
-        const auto loaded = load(asked.config);
-        if (!loaded) {
-            complain("reeve: no control socket to be found there: give --control PATH");
-            return misused;
-        }
-        path = loaded->config.reeve.control;
-        if (path.empty()) {
-            complain("reeve: " + asked.config + " sets no control socket: give --control PATH");
-            return misused;
-        }
+/// Where the running master listens. The configuration is read only to find that out.
+std::optional<std::string> control_socket(const CommandLine& asked) {
+    if (!asked.control.empty()) return asked.control;
+    const auto loaded = load(asked.config);
+    if (!loaded) {
+        complain("reeve: no control socket to be found there: give --control PATH");
+        return std::nullopt;
     }
-    const auto answer = master::ask(path, command);
+    if (!loaded->config.reeve.control.empty()) return loaded->config.reeve.control;
+    complain("reeve: " + asked.config + " sets no control socket: give --control PATH");
+    return std::nullopt;
+}
+
+int ask(const CommandLine& asked, const std::string& command) {
+    const auto path = control_socket(asked);
+    if (!path) return misused;
+    const auto answer = master::ask(*path, command);
     if (!answer) {
         complain("reeve: " + answer.error().text());
         return failed;
@@ -79,6 +83,19 @@ int ask(const CommandLine& asked, const std::string& command) {
         case master::Answer::Kind::failed: complain("reeve: " + answer->text); return failed;
         case master::Answer::Kind::refused: complain(answer->text); return misused;
     }
+    return failed;
+}
+
+int show_top(const CommandLine& asked) {
+    const auto path = control_socket(asked);
+    if (!path) return misused;
+    const std::chrono::duration<double> interval(asked.top_interval);
+    const auto shown =
+        master::run_top({.control = *path,
+                         .interval = std::chrono::duration_cast<std::chrono::milliseconds>(interval),
+                         .frames = asked.top_frames});
+    if (shown) return done;
+    complain("reeve: " + shown.error().text());
     return failed;
 }
 
@@ -124,6 +141,12 @@ int serve(const CommandLine& asked, master::ProcessTitle& title) {
         complain("reeve: " + inheritance.error().text());
         return failed;
     }
+    auto service = master::ServiceEnvironment::take();
+    auto activated = master::take_activation();
+    if (!activated) {
+        complain("reeve: " + activated.error().text());
+        return failed;
+    }
     std::error_code ignored;
     const auto path = std::filesystem::absolute(asked.config, ignored).lexically_normal().string();
     const auto read = [path] { return read_config(path); };
@@ -153,7 +176,9 @@ int serve(const CommandLine& asked, master::ProcessTitle& title) {
                         .read = read,
                         .worker = work,
                         .program = std::move(*program),
-                        .inheritance = std::move(*inheritance)},
+                        .inheritance = std::move(*inheritance),
+                        .activated = std::move(*activated),
+                        .service = std::move(service)},
                        title, report);
 }
 
@@ -175,6 +200,8 @@ int main(int argc, char** argv) {
         case CommandLine::Action::dump: return dump(asked);
         case CommandLine::Action::signal: return ask(asked, asked.signal);
         case CommandLine::Action::status: return ask(asked, asked.json ? "status json" : "status");
+        case CommandLine::Action::top: return show_top(asked);
+        case CommandLine::Action::command: return ask(asked, asked.command);
         case CommandLine::Action::version: fmt::print("reeve {}\n", REEVE_VERSION); return done;
         case CommandLine::Action::build: return show_build();
         case CommandLine::Action::run: {

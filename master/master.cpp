@@ -71,8 +71,9 @@ ipc::Result<Holdings> take_hold(const Plan& plan, Inheritance from, bool is_heir
 
 int run(Start start, ProcessTitle& title, StartReport& report) {
     const bool is_heir = start.inheritance.has_value();
-    auto holdings =
-        take_hold(start.first.plan, is_heir ? std::move(*start.inheritance) : Inheritance{}, is_heir);
+    auto inherited = is_heir ? std::move(*start.inheritance) : Inheritance{};
+    if (!is_heir) inherited.listeners = std::move(start.activated);
+    auto holdings = take_hold(start.first.plan, std::move(inherited), is_heir);
     if (!holdings) {
         report.failed(holdings.error().text());
         return 1;
@@ -85,8 +86,8 @@ int run(Start start, ProcessTitle& title, StartReport& report) {
     title.set("reeve: master");
     // Until the configured log is open, what goes wrong is said by `report` alone.
     spdlog::set_level(spdlog::level::off);
-    Reign reign(*loop, std::move(start.program), std::move(start.read), std::move(*holdings), title,
-                start.worker, report);
+    Reign reign(*loop, std::move(start.program), std::move(start.read), std::move(*holdings),
+                std::move(start.service), title, start.worker, report);
     return reign.run(std::move(start.first));
 }
 

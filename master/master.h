@@ -6,6 +6,7 @@
 #include "master/daemon.h"
 #include "master/handover.h"
 #include "master/reading.h"
+#include "master/service_manager.h"
 #include "master/supervisor.h"
 #include "master/title.h"
 #include "master/upgrade.h"
@@ -19,6 +20,8 @@ struct Start {
     WorkerMain worker;                       ///< what each worker does, in its own process
     Program program;                         ///< what an upgrade starts
     std::optional<Inheritance> inheritance;  ///< from the master before us
+    Listeners activated{};                   ///< sockets from a service manager
+    ServiceEnvironment service{};
 };
 
 /// Serves until told to leave by a signal or a control command. Returns the exit status; the outcome of the

@@ -38,6 +38,14 @@ std::string answer_to(const std::string& failure) {
     return failure.empty() ? "ok\n" : "error: " + failure + "\n";
 }
 
+/// What a service manager or another master listens on, and no server of ours.
+void warn_of_unused(const Listeners& inherited, const Listeners& used) {
+    for (const auto& entry : inherited.all())
+        if (std::none_of(used.all().begin(), used.all().end(),
+                         [&](const auto& other) { return other.listener == entry.listener; }))
+            spdlog::warn("inherited socket is not in use address={:?}", entry.listener->address().text());
+}
+
 }  // namespace
 
 ipc::Result<ipc::UniqueFd> block_master_signals() {
@@ -45,8 +53,8 @@ ipc::Result<ipc::UniqueFd> block_master_signals() {
     return Signals::block({SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH});
 }
 
-Reign::Reign(event_base& loop, Program program, ReadConfig read, Holdings holdings, ProcessTitle& title,
-             const WorkerMain& run, StartReport& report)
+Reign::Reign(event_base& loop, Program program, ReadConfig read, Holdings holdings,
+             ServiceEnvironment service, ProcessTitle& title, const WorkerMain& run, StartReport& report)
     : loop_(loop),
       program_(std::move(program)),
       read_(std::move(read)),
@@ -62,6 +70,7 @@ Reign::Reign(event_base& loop, Program program, ReadConfig read, Holdings holdin
               .started_ms = holdings.started_ms},
       inherited_(std::move(holdings.inherited)),
       last_generation_(holdings.generation),
+      service_(loop, std::move(service), [this] { return serving_ && serving_->supervisor().healthy(); }),
       reload_(loop, *this),
       upgrade_(loop, [this](const Ending& ending) { on_heir_end(ending); }),
       reopening_(loop, [this] { return generations(); }),
@@ -218,7 +227,7 @@ void Reign::upgrade(Upgrade::Done done) {
                       .pid_file_path = pid_file_ ? pid_file_->path() : std::string(),
                       .control = control_ ? control_->fd() : -1,
                       .control_path = plan.reeve.control};
-    upgrade_.begin(program_, offer, plan.reeve.start_timeout, {},
+    upgrade_.begin(program_, offer, plan.reeve.start_timeout, service_.environment().variables(),
                    [this, done = std::move(done)](const std::string& why, const std::string& note) {
                        done(why, note);
                        on_heir(why);
@@ -304,6 +313,7 @@ void Reign::on_heir(const std::string& why) {
     }
     masters.upgrades.add_shared();
     spdlog::info("another master has taken over pid={}", upgrade_.pid());
+    service_.main_pid(upgrade_.pid());
     if (control_) control_->pause();
     if (state_ != State::serving || serving_->plan().reeve.upgrade == conf::Upgrade::manual) return;
     enter(State::draining);
@@ -320,6 +330,7 @@ void Reign::on_heir_end(const Ending& ending) {
 
 void Reign::take_back() {
     spdlog::warn("this master serves again");
+    service_.main_pid(::getpid());
     if (pid_file_)
         if (const auto written = pid_file_->write(); !written)
             spdlog::error("pid file not written why={:?}", written.error().text());
@@ -357,11 +368,13 @@ void Reign::enter(State next) {
         case State::serving: return announce();
         case State::unready:
             reload_.cancel("the master is leaving");
+            service_.stopping("draining");
             serving_->supervisor().unready();
             return deadline_.arm(serving_->plan().reeve.drain_delay);
         case State::draining:
             reload_.cancel("the master is leaving");
             if (upgrade_.has_heir()) return serving_->drain_keeping_sockets();
+            service_.stopping("draining");
             return serving_->drain({});
         case State::retiring:
             reload_.cancel("the workers are leaving");
@@ -369,6 +382,7 @@ void Reign::enter(State next) {
         case State::idle: spdlog::info("all workers have left, the master stays"); return;
         case State::stopping:
             reload_.cancel("the master is leaving");
+            service_.stopping("stopping");
             for (Generation* generation : generations()) generation->stop();
             return;
         case State::gone: return;
@@ -433,14 +447,17 @@ ipc::Result<void> Reign::commit(std::unique_ptr<Generation>& candidate) {
         leaving_.push_back(std::move(before));
         bound_generations();
     }
-    if (serving_->plan().reeve.upgrade == conf::Upgrade::unattended)
+    if (is_heir_ && serving_->plan().reeve.upgrade == conf::Upgrade::unattended)
         inherited_.leave_to(serving_->listeners());
+    warn_of_unused(inherited_, serving_->listeners());
     inherited_.close();
     board_.masters().generation.set(serving_->number());
     board_.masters().last_reload_unix.set(static_cast<std::uint64_t>(std::time(nullptr)));
     if (announced_) board_.masters().reloads.add_shared();
     publish_listeners();
     enter(State::serving);
+    service_.ready(
+        fmt::format("generation {} serves, workers {}", serving_->number(), serving_->plan().workers));
     return {};
 }
 
@@ -469,6 +486,7 @@ void Reign::failed(const std::string& why) {
     if (state_ == State::starting) return;  // no reload, and said elsewhere
     board_.masters().reload_failures.add_shared();
     spdlog::error("reload failed, serving goes on why={:?}", why);
+    service_.ready("serving; the last reload failed: " + why);
 }
 
 Found Reign::kept() const {
@@ -533,6 +551,7 @@ Status Reign::status() const {
     status.master.reload_failures = board_.masters().reload_failures.get();
     status.master.upgrades = board_.masters().upgrades.get();
     status.master.totals = board_.totals();
+    status.master.latency = board_.latency();
     status.master.usage = process_usage(::getpid()).value_or(ProcessUsage{});
     auto all = generations();
     std::reverse(all.begin(), all.end());  // newest first

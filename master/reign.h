@@ -17,6 +17,7 @@
 #include "master/pid_file.h"
 #include "master/reload.h"
 #include "master/reopening.h"
+#include "master/service_manager.h"
 #include "master/signals.h"
 #include "master/status.h"
 #include "master/upgrade.h"
@@ -46,8 +47,8 @@ struct Holdings {
 class Reign final : private ReloadHost {
  public:
     /// All outlive this. `first`: the configuration to start with; `read`: how to read it again.
-    Reign(event_base& loop, Program program, ReadConfig read, Holdings holdings, ProcessTitle& title,
-          const WorkerMain& run, StartReport& report);
+    Reign(event_base& loop, Program program, ReadConfig read, Holdings holdings, ServiceEnvironment service,
+          ProcessTitle& title, const WorkerMain& run, StartReport& report);
     Reign(const Reign&) = delete;
     Reign& operator=(const Reign&) = delete;
     ~Reign() override;
@@ -83,6 +84,7 @@ class Reign final : private ReloadHost {
 
     // of ReloadHost
     [[nodiscard]] ReadConfig reader() override { return read_; }
+    void began() override { service_.reloading(); }
     [[nodiscard]] std::chrono::milliseconds start_timeout() const override;
     [[nodiscard]] ipc::Result<std::unique_ptr<Generation>> prepare(Found found) override;
     [[nodiscard]] ipc::Result<void> commit(std::unique_ptr<Generation>& candidate) override;
@@ -116,6 +118,7 @@ class Reign final : private ReloadHost {
     std::uint32_t last_generation_;
     std::unique_ptr<Generation> serving_;               ///< none before the first
     std::vector<std::unique_ptr<Generation>> leaving_;  ///< oldest first
+    ServiceManager service_;
     Reload reload_;
     Upgrade upgrade_;
     Reopening reopening_;

@@ -44,6 +44,7 @@ void Reload::begin_with(Found found, Done done) {
 
 void Reload::begin() {
     step_ = Step::reading;
+    host_.began();
     reading_ = std::make_unique<Reading>(loop_, host_.reader(), host_.start_timeout(),
                                          [this](Found found) { on_found(std::move(found)); });
 }

@@ -19,6 +19,8 @@ namespace master {
 class ReloadHost {
  public:
     virtual ~ReloadHost() = default;
+    /// A reload has begun; `commit` or `failed` says how it ends.
+    virtual void began() = 0;
     /// Reads the configuration that is wanted; run in a child.
     [[nodiscard]] virtual ReadConfig reader() = 0;
     [[nodiscard]] virtual std::chrono::milliseconds start_timeout() const = 0;

@@ -147,6 +147,8 @@ std::string status_json(const Status& status) {
                 {"upgrades_total", status.master.upgrades},
                 {"config", status.master.config}};
     master.update(totals_json(status.master.totals));
+    // Bucket i counts requests of less than 2^(i+7) us, the last one all that took longer.
+    master["latency_buckets"] = status.master.latency;
     master.update(usage_json(status.master.usage));
     Json workers = Json::array();
     for (const auto& worker : status.workers) workers.push_back(worker_json(worker));

@@ -19,7 +19,8 @@ struct MasterStatus {
     std::uint32_t generation = 1;
     std::uint64_t age_ms = 0;
     std::uint64_t reloads = 0, reload_failures = 0, upgrades = 0;
-    ipc::Totals totals;  ///< of all workers that ever were
+    ipc::Totals totals;                                            ///< of all workers that ever were
+    std::array<std::uint64_t, ipc::Histogram::buckets> latency{};  ///< of all requests that ever were
     ProcessUsage usage;
 };
 

@@ -55,7 +55,9 @@ class Instance {
                                 .read = read,
                                 .worker = worker,
                                 .program = {},
-                                .inheritance = std::nullopt},
+                                .inheritance = std::nullopt,
+                                .activated = {},
+                                .service = {}},
                                title, report);
         });
         REQUIRE(forked);
