@@ -89,7 +89,7 @@ help:
 
 DEPS_BUILD := g++ make pkg-config libevent-dev libinih-dev libspdlog-dev libfmt-dev libre2-dev \
 	libexpected-dev libcli11-dev nlohmann-json3-dev node-llhttp libseccomp-dev
-DEPS_TEST := catch2 curl brotli zstd
+DEPS_TEST := catch2 curl brotli zstd systemd logrotate
 DEPS_LINT := clang clang-tidy clang-format libclang-rt-14-dev
 DEPS_BENCH := nginx-light wrk apache2-utils nghttp2-client python3 gnuplot-nox iproute2 procps
 
@@ -185,6 +185,10 @@ install: program
 	    -e 's|^files = site$$|files = $(PREFIX)/share/reeve/site|' \
 	    -e 's|`make run` serves|reeve serves by default|' conf/reeve.ini > $(DESTDIR)/etc/reeve/reeve.ini; }
 	install -D -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/reeve/README.md
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)/etc/logrotate.d
+	for unit in reeve.service reeve.socket; do sed 's|/usr/local/|$(PREFIX)/|' docs/systemd/$$unit > \
+	  $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit; done
+	[ -e $(DESTDIR)/etc/logrotate.d/reeve ] || sed 's|/usr/local/|$(PREFIX)/|' docs/logrotate/reeve > $(DESTDIR)/etc/logrotate.d/reeve
 
 clean:
 	rm -rf build
