@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "conf/plan.h"
+#include "ipc/clock.h"
 
 namespace worker::observe {
 namespace {
@@ -37,13 +38,15 @@ Recorder::Recorder(const conf::Config& config, LogWriter& writer, execution::Loo
 }
 
 void Recorder::record(const http::Exchange& exchange) {
-    count(exchange);
+    // The loop's clock stands still during a turn, in which most requests begin and end.
+    const std::uint64_t took_us = ipc::monotonic_us() - exchange.begun_us;
+    count(exchange, took_us);
     if (exchange.server == nullptr) return;
     std::optional<Log>& log = logs_[static_cast<std::size_t>(exchange.server - config_.servers.data())];
-    if (log) write(*log, exchange);
+    if (log) write(*log, exchange, took_us);
 }
 
-void Recorder::count(const http::Exchange& exchange) {
+void Recorder::count(const http::Exchange& exchange, std::uint64_t took_us) {
     ipc::LoopCell& cell = loop_.cell();
     const std::size_t hundreds = exchange.response.status / 100u;
     const std::size_t status = hundreds < cell.statuses.size() ? hundreds : 0;
@@ -51,7 +54,7 @@ void Recorder::count(const http::Exchange& exchange) {
     cell.statuses[status].add();
     ipc::RouteCell& route = cell_of(exchange);
     route.statuses[status].add();
-    route.latency.add(loop_.clock().now_us() - exchange.begun_us);
+    route.latency.add(took_us);
     cell.bytes_in.add(exchange.bytes_received);
     cell.bytes_out.add(exchange.bytes_sent);
 }
@@ -61,7 +64,7 @@ ipc::RouteCell& Recorder::cell_of(const http::Exchange& exchange) noexcept {
     return *routes_[static_cast<std::size_t>(exchange.route - config_.routes.data())];
 }
 
-void Recorder::write(Log& log, const http::Exchange& exchange) {
+void Recorder::write(Log& log, const http::Exchange& exchange, std::uint64_t took_us) {
     using http::Known;
     const http::Request& request = exchange.request;
     connection::Peer::Text room;
@@ -83,7 +86,7 @@ void Recorder::write(Log& log, const http::Exchange& exchange) {
     record.bytes_received = exchange.bytes_received;
     record.connection = exchange.connection_id;
     record.connection_requests = exchange.connection_requests;
-    record.request_time_us = loop_.clock().now_us() - exchange.begun_us;
+    record.request_time_us = took_us;
     record.server = exchange.server->name;
     if (exchange.route != nullptr) record.route = exchange.route->name;
     record.keep_alive = exchange.keep_alive;

@@ -34,9 +34,9 @@ class Recorder final : public dispatch::Recorder {
         LogFile::Appender* appender;
     };
 
-    void count(const http::Exchange& exchange);
+    void count(const http::Exchange& exchange, std::uint64_t took_us);
     [[nodiscard]] ipc::RouteCell& cell_of(const http::Exchange& exchange) noexcept;
-    void write(Log& log, const http::Exchange& exchange);
+    void write(Log& log, const http::Exchange& exchange, std::uint64_t took_us);
     void on_flush(short what);
 
     execution::Loop& loop_;
