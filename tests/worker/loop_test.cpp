@@ -1,53 +1,14 @@
 // tests/worker/loop_test.cpp: turns are measured, and those that took long are told, with who held them up.
 #include "worker/execution/loop.h"
 
-#include <spdlog/sinks/ostream_sink.h>
-#include <spdlog/spdlog.h>
-
-#include <sstream>
-
 #include "ipc/clock.h"
+#include "tests/worker/turn.h"
 
 namespace {
 
 using namespace std::chrono_literals;
 using worker::execution::Loop;
 using worker::execution::Stopwatch;
-
-/// What is logged while it lives.
-class Logged {
- public:
-    Logged() {
-        spdlog::set_default_logger(
-            std::make_shared<spdlog::logger>("", std::make_shared<spdlog::sinks::ostream_sink_mt>(text_)));
-    }
-    ~Logged() { spdlog::set_default_logger(before_); }
-    [[nodiscard]] std::string text() const { return text_.str(); }
-
- private:
-    std::ostringstream text_;
-    std::shared_ptr<spdlog::logger> before_ = spdlog::default_logger();
-};
-
-/// Runs the loop for one turn that does `work`.
-class Turn {
- public:
-    Turn(Loop& loop, std::function<void()> work)
-        : loop_(loop), work_(std::move(work)), event_(ipc::Event::timer<&Turn::on_time>(this, loop.base())) {
-        event_.arm(0ms);
-        loop.run();
-    }
-
- private:
-    void on_time(short) {
-        loop_.enter();
-        work_();
-        loop_.stop();
-    }
-    Loop& loop_;
-    std::function<void()> work_;
-    ipc::Event event_;
-};
 
 void burn(std::uint64_t us) {
     const auto begun = ipc::monotonic_us();
@@ -83,6 +44,15 @@ TEST_CASE("slow turns right behind each other are counted, and told once", "[wor
     CHECK(cell.slow_turns.get() == 5);
     const auto text = logged.text();
     CHECK(text.find("loop was blocked") == text.rfind("loop was blocked"));
+}
+
+TEST_CASE("a turn that no request held up is blamed on none, least of all on one that waits", "[worker]") {
+    const Logged logged;
+    ipc::LoopCell cell;
+    Loop loop(cell, 10ms);
+    cell.in_flight.begin("POST", "/upload");
+    Turn(loop, [] { burn(20'000); });
+    CHECK(logged.text().find(R"(route="" request="")") != std::string::npos);
 }
 
 TEST_CASE("a turn that nothing held up long is only measured", "[worker]") {

@@ -183,7 +183,10 @@ Connection::State Connection::send() {
         return State::sending;
     }
     const std::uint64_t before = sent_;
+    const execution::Stopwatch stopwatch;
     const Sent sent = output_->send(transport_, turn_bytes_max, session_->ends_after_output(), sent_);
+    if (const auto ticks = stopwatch.ticks(); ticks >= execution::Stopwatch::long_ticks)
+        session_->on_slow_send(ticks);
     switch (sent) {
         case Sent::all:
             owner_.give_back(std::move(output_));

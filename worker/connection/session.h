@@ -30,6 +30,9 @@ class Session {
     virtual void on_end_of_input() = 0;
     /// All output is in the kernel's hands.
     virtual void on_sent() = 0;
+    /// Sending held up the loop for so many ticks of an `execution::Stopwatch`: a file that the disk was slow
+    /// to give. Called before `on_sent`.
+    virtual void on_slow_send(std::uint64_t ticks) = 0;
     /// A handler woke the connection.
     virtual void on_wake() = 0;
     /// Input was wanted and did not come in time. May produce a last answer.

@@ -83,10 +83,14 @@ bool Dispatcher::route(http::Exchange& exchange) {
 }
 
 void Dispatcher::handle(http::Exchange& exchange) {
-    const conf::Route& route = *exchange.route;
+    run(static_cast<std::size_t>(exchange.route - config_.routes.data()), exchange);
+}
+
+void Dispatcher::run(std::size_t route, http::Exchange& exchange) {
     const execution::Stopwatch stopwatch;
-    handlers_[static_cast<std::size_t>(&route - config_.routes.data())]->handle(exchange);
-    loop_.ran(stopwatch.ticks(), route.name, exchange.request.method(), exchange.request.raw_target());
+    handlers_[route]->handle(exchange);
+    loop_.ran(stopwatch.ticks(), config_.routes[route].name, exchange.request.method(),
+              exchange.request.raw_target());
 }
 
 const VirtualServer& Dispatcher::choose_server(http::Exchange& exchange) {
@@ -157,7 +161,7 @@ bool Dispatcher::serve_error_page(http::Exchange& exchange, http::Status status)
     exchange.error = status;
     exchange.request.target.path = *page;
     exchange.request.target.query = {};
-    handlers_[match.route]->handle(exchange);
+    run(match.route, exchange);
     return true;
 }
 

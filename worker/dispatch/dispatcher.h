@@ -34,6 +34,8 @@ class Dispatcher final : public http::Application {
     void on_over(const http::Exchange& exchange) override { recorder_.record(exchange); }
 
  private:
+    /// The handler of a route, with an eye on how long it holds up the loop.
+    void run(std::size_t route, http::Exchange& exchange);
     const VirtualServer& choose_server(http::Exchange& exchange);
     void choose_route(http::Exchange& exchange, std::uint32_t route);
     void allow(http::Exchange& exchange, std::string_view methods);

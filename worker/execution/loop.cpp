@@ -65,9 +65,9 @@ void Loop::tell_slow_turn(std::uint64_t us) {
         ++slow_untold_;
         return;
     }
-    const bool known = blame_.ticks != 0;  // else perhaps a file that was slow to send
+    const bool known = blame_.ticks != 0;  // else no request alone: too many, or the machine was busy
     spdlog::warn("loop was blocked for_ms={} route={:?} request={:?} more_untold={}", us / 1000,
-                 known ? blame_.route : "", known ? blame_.request : cell_.in_flight.text(), slow_untold_);
+                 known ? blame_.route : "", known ? blame_.request : "", slow_untold_);
     slow_told_us_ = now;
     slow_untold_ = 0;
 }

@@ -260,6 +260,14 @@ void Http1::on_sent() {
     if (state_ == State::sending) end_exchange();
 }
 
+/// Of several answers in one write the last is blamed: only that one can be a file.
+void Http1::on_slow_send(std::uint64_t ticks) {
+    if (!turn_) return;
+    const Exchange& exchange = turn_->exchange;
+    const std::string_view route = exchange.route != nullptr ? exchange.route->name : std::string_view();
+    service_.loop.ran(ticks, route, exchange.request.method(), exchange.request.raw_target());
+}
+
 void Http1::end_exchange() {
     Exchange& exchange = turn_->exchange;
     exchange.bytes_sent = produced_ - response_start_;

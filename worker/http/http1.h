@@ -40,6 +40,7 @@ class Http1 final : public connection::Session, private Carrier {
     void on_park() override;
     void on_end_of_input() override;
     void on_sent() override;
+    void on_slow_send(std::uint64_t ticks) override;
     void on_wake() override;
     void on_too_slow() override;
     void on_drain() override;
