@@ -21,7 +21,7 @@ TEST_CASE("requests are summed by route and class over all workers that ever wer
     board->row(second).routes[site].statuses[2].add(4);
     board->row(second).routes[0].statuses[4].add();
     board->give_back(second);
-    const auto text = worker::handler::metrics_text(*board, 5000, 1'000'000);
+    const auto text = worker::handler::metrics_text(*board, 5'000'000, 1'000'000'000);
     CHECK(has_line(text, R"(reeve_requests_total{route="site",status="2xx"} 7)"));
     CHECK(has_line(text, R"(reeve_requests_total{route="site",status="5xx"} 0)"));
     CHECK(has_line(text, R"(reeve_requests_total{route="",status="4xx"} 1)"));
@@ -60,7 +60,7 @@ TEST_CASE("gauges are of processes that live, by generation", "[metrics]") {
     board->listener(0).address.set({"127.0.0.1:80"});
     board->listener(0).pending.set(4);
     board->masters().restarts[static_cast<std::size_t>(ipc::RestartCause::stuck)].add_shared(2);
-    const auto text = worker::handler::metrics_text(*board, 5000, 1'000'000);
+    const auto text = worker::handler::metrics_text(*board, 5'000'000, 1'000'000'000);
     CHECK(has_line(text, "reeve_connections 50"));
     CHECK(has_line(text, R"(reeve_workers{generation="1",state="draining"} 1)"));
     CHECK(has_line(text, R"(reeve_workers{generation="2",state="ready"} 2)"));
@@ -68,6 +68,18 @@ TEST_CASE("gauges are of processes that live, by generation", "[metrics]") {
     CHECK(has_line(text, R"(reeve_generation_age_seconds{generation="1"} 4)"));
     CHECK(has_line(text, R"(reeve_accept_queue{address="127.0.0.1:80"} 4)"));
     CHECK(has_line(text, R"(reeve_worker_restarts_total{cause="stuck"} 2)"));
+}
+
+TEST_CASE("the start does not move with the moment that it is asked at", "[metrics]") {
+    auto board = ipc::Scoreboard::make();
+    board->masters().started_ms.set(2'500);
+    const std::int64_t boot_us = 1'700'000'000'100'000;
+    for (const std::uint64_t now_us : {2'500'000u, 2'500'999u, 3'000'400u, 900'000'001u})
+        for (const std::int64_t apart_us : {0, 1, 900}) {  // the two clocks are not read at once
+            const auto now_unix_us = boot_us + static_cast<std::int64_t>(now_us) + apart_us;
+            const auto text = worker::handler::metrics_text(*board, now_us, now_unix_us);
+            CHECK(has_line(text, "reeve_start_time_seconds 1700000003"));
+        }
 }
 
 TEST_CASE("each family has its help and its type before its samples", "[metrics]") {

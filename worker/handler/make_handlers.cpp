@@ -22,7 +22,7 @@ std::unique_ptr<http::Handler> make(const conf::Route& route, std::uint32_t inde
         case conf::Route::Handler::health: return std::make_unique<Health>(route.health, around.ready);
         case conf::Route::Handler::status:
             return std::make_unique<Status>(around.about, around.scoreboard, clock);
-        case conf::Route::Handler::metrics: return std::make_unique<Metrics>(around.scoreboard, clock);
+        case conf::Route::Handler::metrics: return std::make_unique<Metrics>(around.scoreboard);
     }
     std::abort();
 }

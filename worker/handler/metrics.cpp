@@ -4,11 +4,15 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <array>
+#include <chrono>
 #include <iterator>
 #include <map>
 #include <string_view>
 #include <utility>
+#include <vector>
 
+#include "ipc/clock.h"
 #include "worker/handler/own_text.h"
 
 namespace worker::handler {
@@ -81,6 +85,12 @@ void add_histogram(Text& text, const std::string& labels, const Sum& sum) {
     }
     text.sample(labels, seconds(sum.us), "_sum");
     text.sample(labels, below, "_count");
+}
+
+std::int64_t unix_us() {
+    return std::chrono::duration_cast<std::chrono::microseconds>(
+               std::chrono::system_clock::now().time_since_epoch())
+        .count();
 }
 
 template <class Visit>
@@ -164,7 +174,7 @@ void add_listeners(Text& text, const ipc::Scoreboard& board) {
     }
 }
 
-void add_masters(Text& text, const ipc::Scoreboard& board, std::uint64_t now_ms, std::int64_t now_unix_ms) {
+void add_masters(Text& text, const ipc::Scoreboard& board, std::uint64_t now_us, std::int64_t now_unix_us) {
     const auto& masters = board.masters();
     text.family("reeve_worker_restarts_total", "counter", "Workers replaced, by cause.");
     for (std::size_t cause = 0; cause < ipc::restart_causes; ++cause)
@@ -182,29 +192,30 @@ void add_masters(Text& text, const ipc::Scoreboard& board, std::uint64_t now_ms,
                 masters.generation.get());
     text.single("reeve_last_reload_timestamp_seconds", "gauge",
                 "When the configuration that serves came into force.", masters.last_reload_unix.get());
-    const auto up_ms = now_ms - std::min(now_ms, masters.started_ms.get());
+    // In whole seconds: whoever is asked, and whenever, it is the same number.
+    const auto up_us = now_us - std::min(now_us, masters.started_ms.get() * 1000);
     text.single("reeve_start_time_seconds", "gauge", "When the first master started.",
-                static_cast<double>(now_unix_ms - static_cast<std::int64_t>(up_ms)) / 1000);
+                (now_unix_us - static_cast<std::int64_t>(up_us) + 500'000) / 1'000'000);
     text.family("reeve_build_info", "gauge", "1, with the version of who answers.");
     text.sample(fmt::format("version=\"{}\"", escaped(REEVE_VERSION)), 1);
 }
 
 }  // namespace
 
-std::string metrics_text(const ipc::Scoreboard& board, std::uint64_t now_ms, std::int64_t now_unix_ms) {
+std::string metrics_text(const ipc::Scoreboard& board, std::uint64_t now_us, std::int64_t now_unix_us) {
     Text text;
     add_requests(text, board);
     add_totals(text, board);
-    add_workers(text, board, now_ms);
+    add_workers(text, board, now_us / 1000);
     add_listeners(text, board);
-    add_masters(text, board, now_ms, now_unix_ms);
+    add_masters(text, board, now_us, now_unix_us);
     return text.take();
 }
 
 void Metrics::handle(http::Exchange& exchange) {
     http::Response& response = exchange.response;
     response.fields = "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\nCache-Control: no-store\r\n";
-    add_own_text(response, metrics_text(scoreboard_, clock_.now_ms(), clock_.unix_ms()));
+    add_own_text(response, metrics_text(scoreboard_, ipc::monotonic_us(), unix_us()));
     exchange.finish();
 }
 

@@ -1,10 +1,10 @@
 // worker/handler/metrics.h: `metrics = on`: the scoreboard for Prometheus.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "ipc/scoreboard.h"
-#include "worker/execution/clock.h"
 #include "worker/http/exchange.h"
 
 namespace worker::handler {
@@ -13,18 +13,16 @@ namespace worker::handler {
 /// counters go on over crashes, reloads and upgrades.
 class Metrics final : public http::Handler {
  public:
-    /// Both must outlive it.
-    Metrics(const ipc::Scoreboard& scoreboard, const execution::Clock& clock)
-        : scoreboard_(scoreboard), clock_(clock) {}
+    /// `scoreboard` must outlive it.
+    explicit Metrics(const ipc::Scoreboard& scoreboard) : scoreboard_(scoreboard) {}
     void handle(http::Exchange& exchange) override;
 
  private:
     const ipc::Scoreboard& scoreboard_;
-    const execution::Clock& clock_;
 };
 
-/// `now_ms`: CLOCK_MONOTONIC; `now_unix_ms`: the same moment since the epoch.
-[[nodiscard]] std::string metrics_text(const ipc::Scoreboard& board, std::uint64_t now_ms,
-                                       std::int64_t now_unix_ms);
+/// `now_us`: CLOCK_MONOTONIC; `now_unix_us`: the same moment since the epoch.
+[[nodiscard]] std::string metrics_text(const ipc::Scoreboard& board, std::uint64_t now_us,
+                                       std::int64_t now_unix_us);
 
 }  // namespace worker::handler
