@@ -1,7 +1,10 @@
 // What Prometheus is told, compared with what clients did, and checked by its own tool.
 #include <signal.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <map>
+#include <sstream>
 
 #include "tests/integration/check.h"
 #include "tests/integration/server.h"
@@ -13,12 +16,38 @@ namespace {
 constexpr const char* routes =
     "[route hello]\npath = /hello\nrespond = 200 \"hello\"\n"
     "[route gone]\npath = /gone\nrespond = 410 \"gone\"\n"
+    "[route who]\npath = = /who\nrespond = 200 \"$worker\"\n"
     "[route metrics]\npath = = /metrics\nmetrics = on\n";
 
 /// The number behind the sample; -1 when there is none.
 double sample(const std::string& metrics, const std::string& name) {
     const auto at = ("\n" + metrics).find("\n" + name + " ");
     return at == std::string::npos ? -1 : std::strtod(metrics.c_str() + at + name.size() + 1, nullptr);
+}
+
+/// Those of its lines that say what one of `names` does.
+std::string lines_of(const std::string& metrics, const std::vector<std::string>& names) {
+    std::istringstream lines(metrics);
+    std::string found;
+    for (std::string line; std::getline(lines, line);)
+        if (std::any_of(names.begin(), names.end(),
+                        [&](const std::string& name) { return contains(line, name); }))
+            found += line + "\n";
+    return found;
+}
+
+/// A kept connection to each of the two workers.
+std::vector<Client> one_to_each(const Server& server) {
+    std::map<std::string, Client> clients;
+    eventually("both workers have answered", [&] {
+        Client client = server.connect();
+        client.send(get("/who"));
+        clients.try_emplace(client.response().body, std::move(client));
+        return clients.size() == 2;
+    });
+    std::vector<Client> all;
+    for (auto& [worker, client] : clients) all.push_back(std::move(client));
+    return all;
 }
 
 }  // namespace
@@ -37,10 +66,40 @@ TEST_CASE("metrics count what clients asked, by route and class", "[integration]
                sample(text, R"(reeve_requests_total{route="",status="4xx"})") == 1;
     });
     const auto text = server.get("/metrics").body;
-    CHECK(sample(text, R"(reeve_request_duration_seconds_count{route="hello"})") == 7);
+    for (const auto& [route, asked] : {std::pair("hello", 7), {"gone", 3}, {"", 1}}) {
+        const auto label = std::string("{route=\"") + route + "\"";
+        CHECK(sample(text, "reeve_request_duration_seconds_count" + label + "}") == asked);
+        CHECK(sample(text, "reeve_request_duration_seconds_bucket" + label + ",le=\"+Inf\"}") == asked);
+        CHECK(sample(text, "reeve_request_duration_seconds_sum" + label + "}") > 0);
+    }
+    CHECK(sample(text, R"(reeve_requests_total{route="hello",status="4xx"})") == 0);
     CHECK(sample(text, R"(reeve_workers{generation="1",state="ready"})") == 2);
     CHECK(sample(text, "reeve_generation") == 1);
     CHECK(sample(text, "reeve_loop_turn_seconds_count") > 0);
+}
+
+TEST_CASE("workers agree on the metrics", "[integration][metrics]") {
+    const TemporaryFolder folder;
+    const Server server(folder, {.routes = routes});
+    auto clients = one_to_each(server);
+    for (Client& client : clients)
+        for (int count = 0; count < 5; ++count) {
+            client.send(get("/hello"));
+            CHECK(client.response().status == 200);
+        }
+    eventually("all are counted", [&] {
+        return sample(server.get("/metrics").body, R"(reeve_requests_total{route="hello",status="2xx"})") ==
+               10;
+    });
+    std::vector<std::string> told;
+    for (Client& client : clients) {
+        client.send(get("/metrics"));
+        told.push_back(lines_of(client.response().body, {"route=\"hello\"", "route=\"gone\"", "reeve_workers",
+                                                         "reeve_start_time", "reeve_generation ", "# "}));
+    }
+    CHECK(told[0] == told[1]);
+    CHECK(contains(told[0], "reeve_start_time_seconds "));
+    CHECK(contains(told[0], R"(reeve_requests_total{route="hello",status="2xx"} 10)"));
 }
 
 TEST_CASE("promtool finds nothing to complain about in the metrics", "[integration][metrics]") {
