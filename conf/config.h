@@ -41,7 +41,7 @@ struct Reeve {
     Milliseconds watchdog{10'000};          ///< a silent loop is steered around after a quarter of it
     Milliseconds slow_loop{200};            ///< a turn of a loop that lasts longer is logged
     std::uint32_t generations_max = 4;      ///< old generations that may drain at once
-    Upgrade upgrade = Upgrade::unattended;   ///< whether the old master ends by itself
+    Upgrade upgrade = Upgrade::unattended;  ///< whether the old master ends by itself
     std::uint64_t open_files = 0;           ///< RLIMIT_NOFILE of a worker; 0: as high as the system lets
     std::optional<std::uint64_t> core_max;  ///< RLIMIT_CORE of a worker in bytes; none: as inherited
     bool sandbox = true;                    ///< workers may use only the system calls they need

@@ -56,7 +56,7 @@ Generation::Generation(const Common& common, Found found, Logs logs, Listeners l
 
 void Generation::drain(const Listeners& next) {
     if (ending_) return close_sockets();
-    listeners_.leave_to(next);
+    if (&next != &listeners_) listeners_.leave_to(next);
     drain_keeping_sockets();
     listeners_.close();  // each worker takes what waits, then closes too
 }

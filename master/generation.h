@@ -56,7 +56,8 @@ class Generation {
     [[nodiscard]] bool draining() const noexcept { return ending_ && !hurried_; }
 
     /// Finishes what it holds within the plan's `shutdown_timeout`; who stays longer is killed.
-    /// Addresses that `next` does not have are given up, once what waits there has been taken.
+    /// Addresses that `next` does not have are given up, once what waits there has been taken; our own as
+    /// `next`: none is, somebody else may go on with them.
     void drain(const Listeners& next);
     /// The same, but the listeners stay open as they are.
     void drain_keeping_sockets();

@@ -375,6 +375,7 @@ void Reign::enter(State next) {
             reload_.cancel("the master is leaving");
             if (upgrade_.has_heir()) return serving_->drain_keeping_sockets();
             service_.stopping("draining");
+            if (predecessor_) return serving_->drain_keeping_sockets();  // they are its sockets too
             return serving_->drain({});
         case State::retiring:
             reload_.cancel("the workers are leaving");
@@ -443,7 +444,7 @@ ipc::Result<void> Reign::commit(std::unique_ptr<Generation>& candidate) {
     auto before = std::exchange(serving_, std::move(candidate));
     spdlog::info("generation serves generation={} workers={}", serving_->number(), serving_->plan().workers);
     if (before) {
-        before->drain(serving_->listeners());
+        before->drain(predecessor_ ? before->listeners() : serving_->listeners());
         leaving_.push_back(std::move(before));
         bound_generations();
     }

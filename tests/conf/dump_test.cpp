@@ -91,8 +91,8 @@ error_page = 500 /e
 TEST_CASE("the dump shows every setting of a section, with its comment", "[conf]") {
     const auto text = dump(loaded("[route r]\nfiles = /srv\n"));
     for (const auto& setting : described()) {
-        const std::set<std::string_view> others{"respond", "content_type", "redirect", "health", "status",
-                                               "metrics"};
+        const std::set<std::string_view> others{"respond", "content_type", "redirect",
+                                                "health",  "status",       "metrics"};
         if (others.contains(setting.key)) continue;
         CAPTURE(setting.key);
         CHECK(text.find("; " + std::string(setting.comment) + "\n") != std::string::npos);

@@ -19,7 +19,8 @@ std::vector<ipc::Message> one_of_each() {
             ipc::Reopened{.request = 7},
             ipc::Adopt{.queue = 1, .listener = 2},
             ipc::Release{.queue = 9},
-            ipc::Serve{}};
+            ipc::Serve{},
+            ipc::SetLevel{.level = 4}};
 }
 
 }  // namespace

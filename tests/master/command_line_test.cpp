@@ -44,12 +44,16 @@ TEST_CASE("-c stands before a command or after it", "[master]") {
 }
 
 TEST_CASE("what is not known, or does not go together, is a usage error", "[master]") {
-    const auto words =
-        GENERATE(std::vector<const char*>{"top"}, std::vector<const char*>{"-x"},
-                 std::vector<const char*>{"-s"}, std::vector<const char*>{"-s", "restart"},
-                 std::vector<const char*>{"-c"}, std::vector<const char*>{"-t", "-T"},
-                 std::vector<const char*>{"-t", "-s", "stop"}, std::vector<const char*>{"-t", "status"},
-                 std::vector<const char*>{"--json"}, std::vector<const char*>{"status", "extra"});
+    const auto words = GENERATE(
+        std::vector<const char*>{"bottom"}, std::vector<const char*>{"-x"},
+        std::vector<const char*>{"top", "--interval", "0"}, std::vector<const char*>{"top", "status"},
+        std::vector<const char*>{"loglevel"}, std::vector<const char*>{"loglevel", "loud"},
+        std::vector<const char*>{"worker"}, std::vector<const char*>{"worker", "restart"},
+        std::vector<const char*>{"worker", "restart", "x"}, std::vector<const char*>{"-s"},
+        std::vector<const char*>{"-s", "restart"}, std::vector<const char*>{"-c"},
+        std::vector<const char*>{"-t", "-T"}, std::vector<const char*>{"-t", "-s", "stop"},
+        std::vector<const char*>{"-t", "status"}, std::vector<const char*>{"--json"},
+        std::vector<const char*>{"status", "extra"});
     CAPTURE(words[0], words.size());
     const auto parsed = parse(words);
     REQUIRE(std::holds_alternative<master::Leave>(parsed));
@@ -58,4 +62,14 @@ TEST_CASE("what is not known, or does not go together, is a usage error", "[mast
 
 TEST_CASE("help is no error", "[master]") {
     for (const char* word : {"-h", "--help"}) CHECK(std::get<master::Leave>(parse({word})).status == 0);
+}
+
+TEST_CASE("commands for a running master are said as it understands them", "[master]") {
+    CHECK(asked({"loglevel", "debug"}).command == "loglevel debug");
+    CHECK(asked({"worker", "restart", "3", "--control", "/x"}).command == "worker restart 3");
+    CHECK(asked({"worker", "restart", "3", "--control", "/x"}).control == "/x");
+    const auto top = asked({"top", "--interval", "0.5", "--count", "3"});
+    CHECK(top.action == Action::top);
+    CHECK(top.top_interval == 0.5);
+    CHECK(top.top_frames == 3);
 }
