@@ -179,6 +179,12 @@ void Listener::deafen() noexcept {
         ::setsockopt(socket->fd.get(), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
 }
 
+void Listener::listen_again() noexcept {
+    const int unused = 0;
+    for (const auto& socket : group_)  // fails where there is no filter
+        ::setsockopt(socket->fd.get(), SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof unused);
+}
+
 // The kernel fills the gap that a socket leaves in its group with the last one. So first connections are
 // steered to those whose place stays the same; where there are none, an index out of range makes the kernel
 // hash, over sockets that are all fine once the leaving one is gone.

@@ -59,8 +59,10 @@ class Listener {
     [[nodiscard]] ipc::Result<void> steer(const std::vector<const ListenSocket*>& live);
     /// New connections are no longer taken up: their first packets go unheard, so that a client which tries
     /// again finds whoever has the address then, or nobody. What waits in the queues can be emptied now
-    /// without more coming in, and then nothing is reset by closing. For good.
+    /// without more coming in, and then nothing is reset by closing. For every process that has them.
     void deafen() noexcept;
+    /// Undoes that: whoever has deafened them is gone, and we serve again.
+    void listen_again() noexcept;
     /// Ends a socket that connections are steered away from; for every process that has it. Its queue
     /// should be empty: what waits there is reset.
     [[nodiscard]] ipc::Result<void> close(const SocketPtr& socket);

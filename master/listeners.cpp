@@ -55,9 +55,11 @@ ipc::Result<Listeners> Listeners::bind(const std::vector<conf::Listen>& plan, co
 }
 
 ipc::Result<void> Listeners::listen() {
-    for (auto& entry : entries_)
+    for (auto& entry : entries_) {
+        entry.listener->listen_again();
         for (const auto& socket : entry.sockets)
             if (auto done = entry.listener->listen(socket, entry.plan.backlog); !done) return done;
+    }
     return {};
 }
 

@@ -159,6 +159,7 @@ void Reign::on_command(Client client, std::string_view command) {
 
 void Reign::begin_stop() {
     if (state_ == State::stopping || state_ == State::gone) return;
+    upgrade_.cancel("the master is leaving");
     if (state_ == State::starting) {
         report_.failed("stopped before it was ready");
         exit_status_ = 1;
@@ -168,6 +169,7 @@ void Reign::begin_stop() {
 }
 
 void Reign::begin_quit() {
+    upgrade_.cancel("the master is leaving");
     switch (state_) {
         case State::starting: return begin_stop();
         case State::serving: enter(upgrade_.has_heir() ? State::draining : State::unready); return advance();
@@ -315,7 +317,8 @@ void Reign::on_heir(const std::string& why) {
     spdlog::info("another master has taken over pid={}", upgrade_.pid());
     service_.main_pid(upgrade_.pid());
     if (control_) control_->pause();
-    if (state_ != State::serving || serving_->plan().reeve.upgrade == conf::Upgrade::manual) return;
+    const bool leaving = state_ != State::serving && state_ != State::retiring && state_ != State::idle;
+    if (leaving || serving_->plan().reeve.upgrade == conf::Upgrade::manual) return;
     enter(State::draining);
     on_change();
 }
@@ -334,7 +337,11 @@ void Reign::take_back() {
     if (pid_file_)
         if (const auto written = pid_file_->write(); !written)
             spdlog::error("pid file not written why={:?}", written.error().text());
-    if (state_ == State::serving) return serving_->supervisor().settle();
+    if (state_ == State::serving) {
+        if (const auto listening = serving_->listeners().listen(); !listening)
+            spdlog::error("cannot listen again why={:?}", listening.error().text());
+        return serving_->supervisor().settle();
+    }
     enter(State::idle);
     reload_.begin_with(kept(), [this](const ReloadOutcome& outcome) {
         if (outcome.kind == ReloadOutcome::Kind::done) return;

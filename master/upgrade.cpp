@@ -104,25 +104,36 @@ void Upgrade::begin(const Program& program, Offer offer, milliseconds limit,
     late_.arm(limit);
 }
 
-void Upgrade::on_report(short) {
+void Upgrade::cancel(const std::string& why) {
+    if (!starting()) return;
+    on_report(EV_READ);
+    if (!starting()) return;
+    failure_ = told_.empty() ? why : told_;
+    readable_.disarm();  // too late to serve
+    child_.signal(SIGKILL);
+}
+
+/// All that it has told so far.
+void Upgrade::hear() {
     std::array<char, 512> bytes{};
-    const auto size = ::read(report_.get(), bytes.data(), bytes.size());
-    if (size < 0) return;
-    if (size > 0 && told_.size() < told_bytes_max) told_.append(bytes.data(), static_cast<std::size_t>(size));
+    for (;;) {
+        const auto size = ::read(report_.get(), bytes.data(), bytes.size());
+        if (size == 0) readable_.disarm();
+        if (size <= 0) return;
+        if (told_.size() < told_bytes_max) told_.append(bytes.data(), static_cast<std::size_t>(size));
+    }
+}
+
+void Upgrade::on_report(short) {
+    hear();
     if (!told_.empty() && told_[0] == serves_report) {
         heir_ = true;
         return end({});
     }
-    if (size != 0) return;
-    readable_.disarm();
-    if (failure_.empty()) failure_ = told_;
-    if (starting()) child_.signal(SIGKILL);  // closed without a word: its end tells
+    if (!readable_.armed()) child_.signal(SIGKILL);  // closed without that word: its end tells
 }
 
-void Upgrade::on_late(short) {
-    failure_ = "the new master was not ready in time";
-    child_.signal(SIGKILL);
-}
+void Upgrade::on_late(short) { cancel("the new master was not ready in time"); }
 
 void Upgrade::on_exit(short) {
     const auto ending = child_.reap();
@@ -131,7 +142,8 @@ void Upgrade::on_exit(short) {
         spdlog::error("the new master is gone ending={:?}", ending->text());
         return on_heir_end_(*ending);
     }
-    if (failure_.empty()) failure_ = told_;
+    if (starting()) hear();  // its last words
+    if (failure_.empty() && !told_.starts_with(serves_report)) failure_ = told_;
     end(failure_.empty() ? "the new master ended before it was ready: " + ending->text() : failure_);
 }
 

@@ -43,6 +43,9 @@ class Upgrade {
     /// variables, NAME=VALUE.
     void begin(const Program& program, Offer offer, std::chrono::milliseconds limit,
                const std::vector<std::string>& environment, Done done);
+    /// Ends one that is starting, for that reason; unless it has said by now that it serves: then it is the
+    /// heir when this returns.
+    void cancel(const std::string& why);
 
     [[nodiscard]] bool starting() const noexcept { return static_cast<bool>(done_); }
     /// The new master serves, beside us.
@@ -50,6 +53,7 @@ class Upgrade {
     [[nodiscard]] pid_t pid() const noexcept { return child_.pid(); }
 
  private:
+    void hear();
     void on_report(short what);
     void on_exit(short what);
     void on_late(short what);

@@ -46,6 +46,14 @@ Ran upgrade(const TemporaryFolder& folder) {
     return run({reeve(), "-s", "upgrade", "--control", folder.path("control")});
 }
 
+/// A request that its worker has and waits for: its body of five bytes is not there.
+Client held_by(const Server& server) {
+    Client client = server.connect();
+    client.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
+    CHECK(client.response().status == 100);
+    return client;
+}
+
 }  // namespace
 
 TEST_CASE("upgrades lose no request, and the new master has everything", "[integration][upgrade]") {
@@ -147,6 +155,12 @@ TEST_CASE("with upgrade = manual the operator decides", "[integration][upgrade]"
         ::kill(heir, SIGQUIT);
         eventually("the old one has the pid file again", [&] { return server.serving() == old; });
         eventually("it has the control socket again", [&] { return server.status().master == old; });
+        CHECK(server.get("/").status == 200);
+    }
+    SECTION("for the old one, whose workers are still there") {
+        ::kill(heir, SIGQUIT);
+        eventually("the old one has the pid file again", [&] { return server.serving() == old; });
+        CHECK(server.get("/").status == 200);
     }
     SECTION("for the old one, because the new one died") {
         ::kill(old, SIGWINCH);
@@ -177,6 +191,69 @@ TEST_CASE("a new master that dies while the old one drains gives all back", "[in
     CHECK(server.status().master == old);
     CHECK(slow.take(32 << 20).size() == 32u << 20);
     CHECK(upgrade(folder).status == 0);
+}
+
+TEST_CASE("an address that the new master gave up is back with the old one", "[integration][upgrade]") {
+    const TemporaryFolder folder;
+    Setup setup;
+    const auto given_up = free_port();
+    setup.server = "listen = 127.0.0.1:" + std::to_string(given_up) + "\n";
+    const Server server(folder, setup);
+    Client held = held_by(server);  // keeps the old one from leaving
+    const auto old = server.serving();
+    setup.server = "";
+    write_config(folder, setup, server.port());
+    REQUIRE(upgrade(folder).status == 0);
+    ::kill(server.serving(), SIGKILL);
+    eventually("the old one serves again", [&] { return count(server.log(), "generation serves") == 3; });
+    CHECK(server.serving() == old);
+    Client client(given_up);
+    client.send(get("/", "Connection: close\r\n"));
+    CHECK(client.response().status == 200);
+    held.send("12345");
+    CHECK(held.response().status == 200);
+}
+
+TEST_CASE("who is told to quit while an upgrade starts takes the new master along",
+          "[integration][upgrade]") {
+    const TemporaryFolder folder;
+    const Program program(folder);
+    const Server server(folder, {}, program.path());
+    Client held = held_by(server);  // so long that the new master could get ready
+    program.put("#!/bin/sh\nsleep 0.2\nexec " + reeve() + " \"$@\"\n");
+    ::kill(server.pid(), SIGUSR2);
+    eventually("it starts", [&] { return contains(server.log(), "upgrade started"); });
+    ::kill(server.pid(), SIGQUIT);
+    eventually("it is given up", [&] { return contains(server.log(), "upgrade failed"); });
+    held.send("12345");
+    CHECK(held.response().status == 200);
+    eventually("nobody is left", [&] { return server.processes().empty(); });
+    CHECK(is_free(server.port()));
+    CHECK(count(server.log(), "generation serves") == 1);
+}
+
+TEST_CASE("whose workers are sent away while an upgrade starts gives way to it", "[integration][upgrade]") {
+    const TemporaryFolder folder;
+    const Program program(folder);
+    const Server server(folder, {}, program.path());
+    program.put("#!/bin/sh\nsleep 0.2\nexec " + reeve() + " \"$@\"\n");
+    ::kill(server.pid(), SIGUSR2);
+    eventually("it starts", [&] { return contains(server.log(), "upgrade started"); });
+    ::kill(server.pid(), SIGWINCH);
+    eventually("the old master has left", [&] { return !lives(server.pid()); });
+    CHECK(server.get("/").status == 200);
+}
+
+TEST_CASE("what a new master says of a bad configuration is heard to the end", "[integration][upgrade]") {
+    const TemporaryFolder folder;
+    Setup setup;
+    const Server server(folder, setup);
+    for (int line = 0; line < 20; ++line) setup.server += "no_such_key = 1\n";
+    setup.server += "the_last = 1\n";
+    write_config(folder, setup, server.port());
+    const Ran ran = upgrade(folder);
+    CHECK(ran.status == 1);
+    CHECK(contains(ran.errors, "the_last"));
 }
 
 TEST_CASE("a master killed in the middle of an upgrade leaves one that serves, or a free port",
