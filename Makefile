@@ -33,9 +33,9 @@ endif
 OUT := build/$(VARIANT)
 PACKAGES := libevent libevent_pthreads inih spdlog re2 libseccomp
 
-# what each variant adds
+# what each variant adds; with these two sanitizers optimising takes longer than running unoptimised
 OPTIMISE_release := -O2 -g1 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fcf-protection
-OPTIMISE_asan := -O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+OPTIMISE_asan := -O0 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 OPTIMISE_tsan := -O1 -g1 -fno-omit-frame-pointer -fsanitize=thread
 OPTIMISE_fuzz := -O1 -g1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 LINK_release := -Wl,-z,relro,-z,now -Wl,--as-needed
