@@ -68,6 +68,10 @@ TEST_CXXFLAGS := $(filter-out -O1 -O2 -D_FORTIFY_SOURCE=2,$(CXXFLAGS)) -O0
 
 SOURCES := $(filter-out master/main.cpp,$(sort $(shell find conf ipc master worker -name '*.cpp')))
 UNIT_TESTS := $(sort $(shell find tests/conf tests/ipc tests/master tests/worker -name '*_test.cpp')) tests/main.cpp
+# threads are in workers, and in what these share with the master
+ifeq ($(VARIANT),tsan)
+UNIT_TESTS := $(filter tests/ipc/% tests/worker/% tests/main.cpp,$(UNIT_TESTS))
+endif
 INTEGRATION_TESTS := $(sort $(wildcard tests/integration/*.cpp)) tests/main.cpp
 FUZZERS := $(sort $(wildcard tests/fuzz/*_fuzz.cpp))
 ALL_CODE = $(shell find conf ipc master worker tests -name '*.cpp' -o -name '*.h')
