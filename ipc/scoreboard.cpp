@@ -199,7 +199,7 @@ std::uint32_t Scoreboard::add_route(std::string_view name) {
     if (const auto known = route(name); known != 0) return known;
     const auto index = memory_->routes_used.load();
     if (index >= routes_max) return 0;
-    memory_->route_names[index].set({name});
+    memory_->route_names[index].set(name);
     memory_->routes_used.store(index + 1);
     return index;
 }

@@ -28,10 +28,8 @@ class InFlight {
  public:
     static constexpr std::size_t text_max = 192;
 
-    /// Loop thread. Begins a request: "GET /path" cut at `text_max`.
-    void begin(std::string_view method, std::string_view target) noexcept {
-        text_.set({method, " ", target});
-    }
+    /// Loop thread. Begins a request: "GET /path", cut at `text_max`.
+    void begin(std::string_view request) noexcept { text_.set(request); }
     /// Loop thread. The loop went on to something else.
     void end() noexcept { text_.clear(); }
     /// Any process. Empty: no request was running.

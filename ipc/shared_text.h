@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <initializer_list>
 #include <string>
 #include <string_view>
 
@@ -21,15 +20,9 @@ class SharedText {
  public:
     static constexpr std::size_t text_max = Bytes;
 
-    /// The writer alone. The parts in a row, cut at `text_max`.
-    void set(std::initializer_list<std::string_view> parts) noexcept {
-        std::array<char, Bytes> text;
-        std::size_t length = 0;
-        for (const std::string_view part : parts) {
-            const auto size = std::min(part.size(), text.size() - length);
-            std::memcpy(text.data() + length, part.data(), size);
-            length += size;
-        }
+    /// The writer alone. Cut at `text_max`.
+    void set(std::string_view text) noexcept {
+        const std::size_t length = std::min(text.size(), text_max);
         // Each word is stored with release and loaded with acquire: whoever sees a new word also sees the
         // odd sequence. On x86 these are plain moves.
         const auto sequence = sequence_.load(std::memory_order_relaxed);

@@ -528,7 +528,7 @@ void Reign::publish_listeners() {
             cell.address.clear();
             continue;
         }
-        cell.address.set({entries[index].listener->address().text()});
+        cell.address.set(entries[index].listener->address().text());
         cell.pending.set(entries[index].listener->pending().value_or(0));
     }
 }

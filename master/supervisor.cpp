@@ -181,6 +181,7 @@ void Supervisor::spawn(Slot& slot) {
     slot.cause.reset();
     slot.requests_before = cell.loop.requests.get();
     slot.requests_limit = jittered(around_.plan.max_requests);
+    publish(slot);  // the child may look before we do anything else
     const auto spawned = slot.spawn(kept_descriptors(slot),
                                     [&](ipc::Channel channel) { return run(slot, std::move(channel)); });
     if (spawned) {
@@ -514,11 +515,13 @@ void Supervisor::settle() {
 
 /// What other processes may know of the slots.
 void Supervisor::publish() {
-    for_each([&](const Slot& slot) {
-        auto& tenant = around_.board.row(slot.row).tenant;
-        tenant.state.set(static_cast<std::uint64_t>(slot.state));
-        tenant.restarts.set(slot.restarts);
-    });
+    for_each([this](const Slot& slot) { publish(slot); });
+}
+
+void Supervisor::publish(const Slot& slot) {
+    auto& tenant = around_.board.row(slot.row).tenant;
+    tenant.state.set(static_cast<std::uint64_t>(slot.state));
+    tenant.restarts.set(slot.restarts);
 }
 
 }  // namespace master

@@ -113,6 +113,7 @@ class Supervisor final : public SlotOwner {
     void recycle_if_due(Slot& slot, std::uint64_t now);
     void leave(const ipc::Message& message);
     void publish();
+    void publish(const Slot& slot);
     void plan_look();
 
     Surroundings around_;

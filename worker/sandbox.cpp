@@ -103,22 +103,22 @@ bool allow(void* filter, std::span<const int> calls) {
 bool allow_in_part(void* filter) {
     const auto self = static_cast<scmp_datum_t>(::getpid());
     const scmp_datum_t thread = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD;
-    const auto add = [&](int call, const scmp_arg_cmp& compare) {
+    const auto add = [&](int call, unsigned argument, scmp_compare how, scmp_datum_t value) {
+        // a masked one is compared where the mask has bits: here with the mask itself
+        const scmp_arg_cmp compare{argument, how, value, how == SCMP_CMP_MASKED_EQ ? value : 0};
         return ::seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, call, 1, &compare) == 0;
     };
     return
         // Threads, but no processes. Of clone3 the flags cannot be seen: without it clone is used.
-        add(SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, thread, thread)) &&
+        add(SCMP_SYS(clone), 0, SCMP_CMP_MASKED_EQ, thread) &&
         ::seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0) == 0 &&
         // Signals to ourselves: to interrupt a thread, and to end as a crash should.
-        add(SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_EQ, self)) &&
+        add(SCMP_SYS(tgkill), 0, SCMP_CMP_EQ, self) &&
         // Limits may be read. The third argument is where new ones would stand.
-        add(SCMP_SYS(prlimit64), SCMP_A2(SCMP_CMP_EQ, 0)) &&
-        add(SCMP_SYS(prctl), SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME)) &&
+        add(SCMP_SYS(prlimit64), 2, SCMP_CMP_EQ, 0) && add(SCMP_SYS(prctl), 0, SCMP_CMP_EQ, PR_SET_NAME) &&
         // Whether something is a terminal, and how much can be read.
-        add(SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, TCGETS)) &&
-        add(SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, FIONREAD)) &&
-        add(SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, FIONBIO)) &&
+        add(SCMP_SYS(ioctl), 1, SCMP_CMP_EQ, TCGETS) && add(SCMP_SYS(ioctl), 1, SCMP_CMP_EQ, FIONREAD) &&
+        add(SCMP_SYS(ioctl), 1, SCMP_CMP_EQ, FIONBIO) &&
         // The C library asks name services by these where there are any, and does without.
         ::seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket), 0) == 0 &&
         ::seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(connect), 0) == 0;

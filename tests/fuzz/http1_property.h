@@ -28,6 +28,16 @@ inline std::string describe(const worker::http::Request& request, const worker::
     return text + std::to_string(parser.body_bytes()) + (parser.keep_alive() ? " keeps" : " ends");
 }
 
+/// Of a head that was taken: every line ends with CR LF, has neither inside, and none is folded.
+inline void require_clean_lines(std::string_view head) {
+    while (!head.empty()) {
+        const std::size_t end = head.find('\n');
+        require(end != head.npos && end > 0 && head.find('\r') == end - 1 && head.find('\0') > end);
+        require(head[0] != ' ' && head[0] != '\t');
+        head.remove_prefix(end + 1);
+    }
+}
+
 /// Reads `bytes` as a connection would that gets them `step` at a time.
 inline Heard listen(std::string_view bytes, std::size_t step) {
     using worker::http::Parsed;
@@ -59,6 +69,7 @@ inline Heard listen(std::string_view bytes, std::size_t step) {
             }
             if (!in_body && parsed != Parsed::more) {
                 require(taken > 0);
+                require_clean_lines({request.head, request.head_size});
                 request.keep();
             }
             pending.erase(pending.begin(), pending.begin() + static_cast<std::ptrdiff_t>(taken));

@@ -16,7 +16,7 @@ TEST_CASE("a child's counters and request in flight are read after its death", "
     if (child == 0) {
         board->row(1).loop.requests.add(41);
         board->row(1).loop.requests.add();
-        board->row(1).loop.in_flight.begin("GET", "/crash?x=1");
+        board->row(1).loop.in_flight.begin("GET /crash?x=1");
         ::_exit(0);
     }
     int status = 0;
@@ -119,17 +119,17 @@ TEST_CASE("a moved scoreboard keeps its memory", "[ipc]") {
 
 TEST_CASE("a request in flight ends, is cut at its bound, and shows printable characters only", "[ipc]") {
     ipc::InFlight flight;
-    flight.begin("GET", "/a");
+    flight.begin("GET /a");
     flight.end();
     CHECK(flight.text().empty());
-    flight.begin("GET", "/\r\n\x1b[31m\xff\x7f");
+    flight.begin("GET /\r\n\x1b[31m\xff\x7f");
     CHECK(flight.text() == "GET /???[31m??");
     for (std::size_t length = 0; length < 300; ++length) {
         const std::string target = "/" + std::string(length, 'y');
-        flight.begin("POST", target);
+        flight.begin("POST " + target);
         CHECK(flight.text() == ("POST " + target).substr(0, ipc::InFlight::text_max));
     }
-    flight.begin(std::string(500, 'M'), "/never");
+    flight.begin(std::string(500, 'M') + " /never");
     CHECK(flight.text() == std::string(ipc::InFlight::text_max, 'M'));
 }
 
@@ -138,7 +138,7 @@ TEST_CASE("a reader beside a busy writer sees whole requests or at worst a print
     std::atomic<bool> done{false};
     std::thread writer([&] {
         for (int turn = 0; turn < 20'000; ++turn) {
-            flight.begin("GET", turn % 2 == 0 ? std::string(100, 'a') : std::string(60, 'b'));
+            flight.begin("GET " + (turn % 2 == 0 ? std::string(100, 'a') : std::string(60, 'b')));
             if (turn % 3 == 0) flight.end();
         }
         done = true;

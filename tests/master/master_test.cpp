@@ -39,7 +39,7 @@ TEST_CASE("a master starts its workers, serves, and leaves nothing behind on sto
 
 TEST_CASE("a worker that is killed is replaced at once, and the log names its request", "[master]") {
     Instance instance([](ipc::Seat seat) {
-        seat.cell->loop.in_flight.begin("GET", "/killer");
+        seat.cell->loop.in_flight.begin("GET /killer");
         seat.cell->loop.connections.add(5);
         return serve(std::move(seat));
     });

@@ -50,7 +50,7 @@ TEST_CASE("a turn that no request held up is blamed on none, least of all on one
     const Logged logged;
     ipc::LoopCell cell;
     Loop loop(cell, 10ms);
-    cell.in_flight.begin("POST", "/upload");
+    cell.in_flight.begin("POST /upload");
     Turn(loop, [] { burn(20'000); });
     CHECK(logged.text().find(R"(route="" request="")") != std::string::npos);
 }

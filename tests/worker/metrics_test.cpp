@@ -57,7 +57,7 @@ TEST_CASE("gauges are of processes that live, by generation", "[metrics]") {
     seat(2, 8, ipc::SlotState::ready);
     seat(2, 9, ipc::SlotState::ready);
     seat(3, 0, ipc::SlotState::ready);
-    board->listener(0).address.set({"127.0.0.1:80"});
+    board->listener(0).address.set("127.0.0.1:80");
     board->listener(0).pending.set(4);
     board->masters().restarts[static_cast<std::size_t>(ipc::RestartCause::stuck)].add_shared(2);
     const auto text = worker::handler::metrics_text(*board, 5'000'000, 1'000'000'000);

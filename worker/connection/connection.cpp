@@ -183,11 +183,7 @@ Connection::State Connection::send() {
         return State::sending;
     }
     const std::uint64_t before = sent_;
-    const execution::Stopwatch stopwatch;
-    const Sent sent = output_->send(transport_, turn_bytes_max, session_->ends_after_output(), sent_);
-    if (const auto ticks = stopwatch.ticks(); ticks >= execution::Stopwatch::long_ticks)
-        session_->on_slow_send(ticks);
-    switch (sent) {
+    switch (send_output()) {
         case Sent::all:
             owner_.give_back(std::move(output_));
             session_->on_sent();
@@ -201,6 +197,17 @@ Connection::State Connection::send() {
     }
     if (sent_ != before) owner_.loop().arm(*this, session_->send_patience_ms());
     return State::sending;
+}
+
+/// Only a file can hold up the loop: on the disk.
+Sent Connection::send_output() {
+    const bool last = session_->ends_after_output();
+    if (output_->only_text()) return output_->send(transport_, turn_bytes_max, last, sent_);
+    const execution::Stopwatch stopwatch;
+    const Sent sent = output_->send(transport_, turn_bytes_max, last, sent_);
+    if (const auto ticks = stopwatch.ticks(); ticks >= execution::Stopwatch::long_ticks)
+        session_->on_slow_send(ticks);
+    return sent;
 }
 
 Connection::State Connection::discard() {

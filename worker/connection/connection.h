@@ -67,6 +67,7 @@ class Connection final : private execution::Deadline, public Registered {
 
     [[nodiscard]] State receive();
     [[nodiscard]] State send();
+    [[nodiscard]] Sent send_output();
     [[nodiscard]] State discard();
     /// Where the session's wish leads.
     [[nodiscard]] State proceed();

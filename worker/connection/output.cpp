@@ -74,8 +74,14 @@ Sent Output::send(Transport& transport, std::size_t budget, bool last, std::uint
     return Sent::all;
 }
 
+Moved Output::send_piece(Transport& transport, const Piece& piece, bool more) {
+    const char* bytes = piece.bytes != nullptr ? piece.bytes : text_.data();
+    return transport.send(bytes + piece.offset, static_cast<std::size_t>(piece.size), more);
+}
+
 /// All memory up to the next piece of a file, in one call.
 Moved Output::send_memory(Transport& transport, bool last) {
+    if (first_ + 1 == pieces_.size()) return send_piece(transport, pieces_[first_], last);
     std::array<iovec, vectors_max> vectors;
     std::size_t count = 0;
     std::size_t at = first_;
@@ -85,8 +91,7 @@ Moved Output::send_memory(Transport& transport, bool last) {
         vectors[count++] = {const_cast<char*>(bytes + piece.offset), static_cast<std::size_t>(piece.size)};
     }
     const bool more = last || at < pieces_.size();
-    if (count == 1)
-        return transport.send(static_cast<const char*>(vectors[0].iov_base), vectors[0].iov_len, more);
+    if (count == 1) return send_piece(transport, pieces_[first_], more);
     return transport.send(std::span(vectors).first(count), more);
 }
 

@@ -64,6 +64,7 @@ class Output {
 
     void grow_text(std::size_t size);
     Piece& text_piece();
+    [[nodiscard]] Moved send_piece(Transport& transport, const Piece& piece, bool more);
     [[nodiscard]] Moved send_memory(Transport& transport, bool last);
     void advance(std::uint64_t bytes);
 

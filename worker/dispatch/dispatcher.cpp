@@ -30,6 +30,18 @@ std::string added_lines(const conf::Server& server, const conf::Route* route) {
 
 std::uint64_t milliseconds(conf::Milliseconds time) { return static_cast<std::uint64_t>(time.count()); }
 
+/// What the route says, else what the server does; `route` may be null.
+http::Terms terms_of(const conf::Server& server, const conf::Route* route, std::string_view added_fields) {
+    const conf::Limits& limits = server.limits;
+    const conf::RouteLimits own = route != nullptr ? route->limits : conf::RouteLimits{};
+    return {.added_fields = added_fields,
+            .body_max = own.body_max.value_or(limits.body_max),
+            .body_timeout_ms = milliseconds(own.body_timeout.value_or(limits.body_timeout)),
+            .send_timeout_ms = milliseconds(own.send_timeout.value_or(limits.send_timeout)),
+            .keepalive_timeout_ms = milliseconds(own.keepalive_timeout.value_or(limits.keepalive_timeout)),
+            .keepalive_requests = own.keepalive_requests.value_or(limits.keepalive_requests)};
+}
+
 }  // namespace
 
 Dispatcher::Dispatcher(const conf::Config& config, const std::vector<conf::Listen>& plan,
@@ -39,9 +51,12 @@ Dispatcher::Dispatcher(const conf::Config& config, const std::vector<conf::Liste
     for (std::uint32_t address = 0; address < plan.size(); ++address)
         limits_.push_back(&config.servers[router.server(address, {}).index].limits);
     for (const conf::Server& server : config.servers) {
-        std::vector<std::string>& lines = added_.emplace_back();
-        for (const conf::Route& route : config.routes) lines.push_back(added_lines(server, &route));
-        lines.push_back(added_lines(server, nullptr));
+        std::vector<http::Terms>& all = terms_.emplace_back();
+        const auto add = [&](const conf::Route* route) {
+            all.push_back(terms_of(server, route, added_.emplace_back(added_lines(server, route))));
+        };
+        for (const conf::Route& route : config.routes) add(&route);
+        add(nullptr);
     }
 }
 
@@ -69,7 +84,10 @@ bool Dispatcher::route(http::Exchange& exchange) {
     }
     const Router::Match match = router_.match(server, target->path, request.method());
     switch (match.kind) {
-        case Router::Match::Kind::found: choose_route(exchange, match.route); return true;
+        case Router::Match::Kind::found:
+            exchange.route = &config_.routes[match.route];
+            exchange.terms = &terms_[server.index][match.route];
+            return true;
         case Router::Match::Kind::none: refuse(exchange, 404); return false;
         case Router::Match::Kind::method: break;
     }
@@ -95,28 +113,9 @@ void Dispatcher::run(std::size_t route, http::Exchange& exchange) {
 
 const VirtualServer& Dispatcher::choose_server(http::Exchange& exchange) {
     const VirtualServer& server = router_.server(exchange.address, exchange.request.host);
-    const std::uint32_t index = server.index;
-    const conf::Limits& limits = config_.servers[index].limits;
-    exchange.server = &config_.servers[index];
-    exchange.added_fields = added_[index].back();
-    exchange.body_max = limits.body_max;
-    exchange.body_timeout_ms = milliseconds(limits.body_timeout);
-    exchange.send_timeout_ms = milliseconds(limits.send_timeout);
-    exchange.keepalive_timeout_ms = milliseconds(limits.keepalive_timeout);
-    exchange.keepalive_requests = limits.keepalive_requests;
+    exchange.server = &config_.servers[server.index];
+    exchange.terms = &terms_[server.index].back();
     return server;
-}
-
-void Dispatcher::choose_route(http::Exchange& exchange, std::uint32_t route) {
-    const conf::Route& chosen = config_.routes[route];
-    exchange.route = &chosen;
-    exchange.added_fields = added_[static_cast<std::size_t>(exchange.server - config_.servers.data())][route];
-    const conf::RouteLimits& limits = chosen.limits;
-    exchange.body_max = limits.body_max.value_or(exchange.body_max);
-    exchange.keepalive_requests = limits.keepalive_requests.value_or(exchange.keepalive_requests);
-    if (limits.body_timeout) exchange.body_timeout_ms = milliseconds(*limits.body_timeout);
-    if (limits.send_timeout) exchange.send_timeout_ms = milliseconds(*limits.send_timeout);
-    if (limits.keepalive_timeout) exchange.keepalive_timeout_ms = milliseconds(*limits.keepalive_timeout);
 }
 
 /// What OPTIONS asks (RFC 9110 9.3.7).

@@ -1,6 +1,7 @@
 // worker/dispatch/dispatcher.h: decides who answers a request; policy only, no I/O.
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -37,7 +38,6 @@ class Dispatcher final : public http::Application {
     /// The handler of a route, with an eye on how long it holds up the loop.
     void run(std::size_t route, http::Exchange& exchange);
     const VirtualServer& choose_server(http::Exchange& exchange);
-    void choose_route(http::Exchange& exchange, std::uint32_t route);
     void allow(http::Exchange& exchange, std::string_view methods);
     [[nodiscard]] const std::string* error_page(const http::Exchange& exchange, http::Status status) const;
     [[nodiscard]] bool serve_error_page(http::Exchange& exchange, http::Status status);
@@ -48,8 +48,9 @@ class Dispatcher final : public http::Application {
     execution::Loop& loop_;
     std::vector<std::unique_ptr<http::Handler>> handlers_;
     std::vector<const conf::Limits*> limits_;  ///< by address
-    std::vector<std::vector<std::string>>
-        added_;  ///< `add_header` lines, by server, then by route; last: none
+    /// By server, then by route; last: none.
+    std::vector<std::vector<http::Terms>> terms_;
+    std::deque<std::string> added_;  ///< `add_header` lines, of which `terms_` are views
 };
 
 }  // namespace worker::dispatch

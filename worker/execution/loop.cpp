@@ -5,8 +5,6 @@
 #include <cstdlib>
 #include <utility>
 
-#include "ipc/clock.h"
-
 namespace worker::execution {
 namespace {
 
@@ -51,7 +49,7 @@ void Loop::run() {
 }
 
 void Loop::end_turn() {
-    const std::uint64_t took = ipc::monotonic_us() - turn_begun_us_;
+    const std::uint64_t took = clock_.precise_us() - turn_begun_us_;
     cell_.turns.add(took);
     if (took > slow_turn_us_) tell_slow_turn(took);
     blame_.ticks = 0;

@@ -16,7 +16,6 @@ class Stopwatch {
 
     [[nodiscard]] std::uint64_t ticks() const noexcept { return now() - begun_; }
 
- private:
     [[nodiscard]] static std::uint64_t now() noexcept {
 #if defined(__x86_64__)
         return __builtin_ia32_rdtsc();
@@ -28,6 +27,7 @@ class Stopwatch {
 #endif
     }
 
+ private:
     std::uint64_t begun_ = now();
 };
 

@@ -8,7 +8,7 @@ void Exchange::begin(Carrier& carrier, Application& application, const connectio
     response.clear();
     server = nullptr;
     route = nullptr;
-    body_max = body_timeout_ms = send_timeout_ms = keepalive_timeout_ms = keepalive_requests = 0;
+    terms = &no_terms;
     peer = from;
     connection_id = id;
     connection_requests = 0;
@@ -18,7 +18,6 @@ void Exchange::begin(Carrier& carrier, Application& application, const connectio
     bytes_sent = body_bytes_sent = bytes_received = 0;
     keep_alive = finished = false;
     error = 0;
-    added_fields = {};
     carrier_ = &carrier;
     application_ = &application;
 }

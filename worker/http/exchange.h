@@ -22,6 +22,16 @@ class Carrier {
     virtual void on_finished(Exchange& exchange) = 0;
 };
 
+/// What the configuration says of the requests of one route on one server.
+struct Terms {
+    std::string_view added_fields;  ///< lines of `add_header`, for answers that are no errors
+    std::uint64_t body_max = 0;     ///< 0: none
+    std::uint64_t body_timeout_ms = 0, send_timeout_ms = 0, keepalive_timeout_ms = 0;
+    std::uint64_t keepalive_requests = 0;
+};
+
+inline constexpr Terms no_terms;
+
 /// Borrowed from the loop's pool for the time of one request. A handler fills `response` and calls
 /// `finish`, at once or on a later turn; afterwards the exchange is no longer the handler's.
 class Exchange {
@@ -43,10 +53,7 @@ class Exchange {
     // What routing found.
     const conf::Server* server = nullptr;
     const conf::Route* route = nullptr;  ///< null: none, or not asked yet
-    std::string_view added_fields;       ///< lines of `add_header`, for answers that are no errors
-    std::uint64_t body_max = 0;          ///< 0: none
-    std::uint64_t body_timeout_ms = 0, send_timeout_ms = 0, keepalive_timeout_ms = 0;
-    std::uint64_t keepalive_requests = 0;
+    const Terms* terms = &no_terms;      ///< `no_terms` before routing
 
     // Where it came from.
     connection::Peer peer;

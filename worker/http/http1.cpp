@@ -120,7 +120,7 @@ void Http1::on_head(bool complete) {
     Request& request = exchange.request;
     exchange.bytes_received = request.head_size;
     exchange.connection_requests = ++requests_;
-    service_.loop.cell().in_flight.begin(request.method(), request.raw_target());
+    service_.loop.cell().in_flight.begin(request.begin_of_line());
     body_pending_ = !complete;
 
     const bool expects = request.minor >= 1 && request.has(Known::expect);
@@ -133,7 +133,8 @@ void Http1::on_head(bool complete) {
     if (!routed) return respond();
     if (complete) return handle();
     const Parser& parser = turn_->parser;
-    if (exchange.body_max > 0 && !parser.chunked() && parser.content_length() > exchange.body_max)
+    if (exchange.terms->body_max > 0 && !parser.chunked() &&
+        parser.content_length() > exchange.terms->body_max)
         return refuse(413);
     if (std::exchange(expects_continue_, false)) {
         connection_.output().append(go_ahead);
@@ -151,7 +152,7 @@ std::size_t Http1::read_body(std::span<char> input) {
     exchange.bytes_received += taken;
     fresh_ = true;  // something came: the next read has its time again
     const bool answered = state_ == State::rest;
-    const bool too_large = exchange.body_max > 0 && parser.body_bytes() > exchange.body_max;
+    const bool too_large = exchange.terms->body_max > 0 && parser.body_bytes() > exchange.terms->body_max;
     if (parsed == Parsed::refused || (too_large && parsed != Parsed::complete) || (too_large && !answered)) {
         malformed_ = true;
         if (answered) {
@@ -207,15 +208,15 @@ void Http1::respond() {
 bool Http1::keeps_alive() const {
     const Exchange& exchange = turn_->exchange;
     return !malformed_ && turn_->parser.keep_alive() && !exchange.response.close && !service_.draining &&
-           exchange.keepalive_timeout_ms > 0 && requests_ < exchange.keepalive_requests &&
+           exchange.terms->keepalive_timeout_ms > 0 && requests_ < exchange.terms->keepalive_requests &&
            (!body_pending_ || may_drop_body());
 }
 
 /// Whether the body of a request that is answered already is worth reading to keep the connection.
 bool Http1::may_drop_body() const {
     const Exchange& exchange = turn_->exchange;
-    if (expects_continue_ || exchange.body_max == 0) return false;
-    return turn_->parser.chunked() || turn_->parser.content_length() <= exchange.body_max;
+    if (expects_continue_ || exchange.terms->body_max == 0) return false;
+    return turn_->parser.chunked() || turn_->parser.content_length() <= exchange.terms->body_max;
 }
 
 void Http1::write_response() {
@@ -223,14 +224,14 @@ void Http1::write_response() {
     const Response& response = exchange.response;
     connection::Output& output = connection_.output();
     char* const start = output.reserve(response.fields.size() + response.more_fields.size() +
-                                       exchange.added_fields.size() + head_room);
+                                       exchange.terms->added_fields.size() + head_room);
     char* at = put_status_line(start, response.status);
     at = put(at, server_and_date);
     at = put(at, service_.loop.clock().date());
     at = put(at, "\r\n");
     at = put(at, response.fields);
     at = put(at, response.more_fields);
-    if (response.status < 400) at = put(at, exchange.added_fields);
+    if (response.status < 400) at = put(at, exchange.terms->added_fields);
     if (has_content(response.status)) {
         at = put(at, "Content-Length: ");
         at = std::to_chars(at, at + 20, response.body_size).ptr;
@@ -274,7 +275,7 @@ void Http1::end_exchange() {
     exchange.body_bytes_sent = exchange.bytes_sent - response_head_;
     service_.application.on_over(exchange);
     service_.loop.cell().in_flight.end();
-    keepalive_ms_ = exchange.keepalive_timeout_ms;
+    keepalive_ms_ = exchange.terms->keepalive_timeout_ms;
     if (!exchange.keep_alive) {
         // A client that did not ask for the end may be sending still: closing now could reset our answer
         // away.
@@ -370,7 +371,7 @@ std::uint64_t Http1::patience_ms() {
         }
         case State::head: return count(limits_.header_timeout);
         case State::body:
-        case State::rest: return turn_->exchange.body_timeout_ms;
+        case State::rest: return turn_->exchange.terms->body_timeout_ms;
         case State::handling:
         case State::sending:
         case State::closing:
@@ -380,7 +381,7 @@ std::uint64_t Http1::patience_ms() {
 }
 
 std::uint64_t Http1::send_patience_ms() const {
-    if (turn_ && turn_->exchange.send_timeout_ms > 0) return turn_->exchange.send_timeout_ms;
+    if (turn_ && turn_->exchange.terms->send_timeout_ms > 0) return turn_->exchange.terms->send_timeout_ms;
     return static_cast<std::uint64_t>(limits_.send_timeout.count());
 }
 

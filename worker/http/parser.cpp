@@ -38,21 +38,36 @@ bool request_line_is_clean(const Request& request) noexcept {
     const std::string_view head(request.head, request.head_size);
     const std::size_t target = request.target_span.at;
     const std::size_t version = target + request.target_span.size + 1;
-    return request.method_span.at + request.method_span.size + 1 == target && head[target - 1] == ' ' &&
+    return after_empty_lines(head).data() == head.data() + request.method_span.at &&
+           request.method_span.at + request.method_span.size + 1 == target && head[target - 1] == ' ' &&
            head[version - 1] == ' ' && head.substr(version, 5) == "HTTP/" &&
            head.substr(version + 8, 2) == "\r\n";
 }
 
-/// Every line ends with CR LF and has neither inside (RFC 9112 2.2): what one reader takes for a line, all
-/// must.
-bool lines_are_clean(std::string_view head) noexcept {
-    while (!head.empty()) {
-        const std::size_t end = head.find('\n');
-        if (end == std::string_view::npos || end == 0 || head.find('\r') != end - 1) return false;
-        if (head[0] == ' ' || head[0] == '\t') return false;  // a folded line (RFC 9112 5.2)
-        head.remove_prefix(end + 1);
+/// Follows the head from its request line on: name ":" value CR LF, one field right behind the other, and an
+/// empty line (RFC 9112 2.1, 2.2). What one reader takes for a line, all must: so no folded line (5.2), no
+/// bare LF, nothing between name and colon. Inside a value the machine itself lets no CR or LF pass.
+bool fields_are_clean(const Request& request) noexcept {
+    const std::string_view head(request.head, request.head_size);
+    const auto after_space = [head](std::size_t at) {
+        while (at < head.size() && (head[at] == ' ' || head[at] == '\t')) ++at;
+        return at;
+    };
+    const auto line_ends = [head](std::size_t at) {
+        return at + 2 <= head.size() && head[at] == '\r' && head[at + 1] == '\n';
+    };
+    std::size_t at = request.target_span.at + request.target_span.size + sizeof " HTTP/1.1\r\n" - 1;
+    for (const Field& field : request.fields) {
+        if (field.name.at != at) return false;
+        at += field.name.size;
+        if (at >= head.size() || head[at] != ':') return false;
+        at = after_space(at + 1);
+        if (field.value.size > 0 && field.value.at != at) return false;
+        at = after_space(at + field.value.size);
+        if (!line_ends(at)) return false;
+        at += 2;
     }
-    return true;
+    return line_ends(at) && at + 2 == head.size();
 }
 
 }  // namespace
@@ -201,12 +216,11 @@ Parsed Parser::finish_head(std::size_t size, bool complete) noexcept {
 }
 
 /// What llhttp lets pass and we do not; 0: nothing.
-Status Parser::check_head() const noexcept {
+Status Parser::check_head() noexcept {
     const Request& request = *request_;
     if (machine_.method == HTTP_CONNECT) return 501;  // whatever follows is not for us to take apart
     if (machine_.http_major != 1 || machine_.http_minor > 1) return 505;
-    const std::string_view head = after_empty_lines({request.head, request.head_size});
-    if (folded_ || !lines_are_clean(head) || !request_line_is_clean(request)) return 400;
+    if (folded_ || !request_line_is_clean(request) || !fields_are_clean(request)) return 400;
     for (const Field& field : request.fields)
         if (!is_token(request.view(field.name))) return 400;
     if (request.has(Known::transfer_encoding)) {
@@ -216,7 +230,17 @@ Status Parser::check_head() const noexcept {
     }
     const std::size_t hosts = request.count(Known::host);
     if (hosts > 1 || (hosts == 0 && request.minor == 1)) return 400;
-    return valid_host(request.value(Known::host)) ? 0 : 400;
+    return host_is_valid(request.value(Known::host)) ? 0 : 400;
+}
+
+/// Nearly all requests name the host that the one before them named.
+bool Parser::host_is_valid(std::string_view host) noexcept {
+    if (!host.empty() && host == std::string_view(host_before_.data(), host_before_size_)) return true;
+    if (!valid_host(host)) return false;
+    if (host.size() <= host_before_.size()) {
+        host_before_size_ = host.copy(host_before_.data(), host_before_.size());
+    }
+    return true;
 }
 
 Status Parser::explain(llhttp_errno error, std::span<const char> bytes) const noexcept {

@@ -4,9 +4,11 @@
 
 #include <llhttp.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "worker/http/request.h"
 #include "worker/http/status.h"
@@ -55,7 +57,8 @@ class Parser {
     void check_framing(const char* end) noexcept;
     [[nodiscard]] Parsed over_limit(std::size_t size) noexcept;
     [[nodiscard]] Parsed finish_head(std::size_t size, bool complete) noexcept;
-    [[nodiscard]] Status check_head() const noexcept;
+    [[nodiscard]] Status check_head() noexcept;
+    [[nodiscard]] bool host_is_valid(std::string_view host) noexcept;
     [[nodiscard]] Status explain(llhttp_errno error, std::span<const char> bytes) const noexcept;
 
     llhttp_t machine_{};
@@ -65,6 +68,8 @@ class Parser {
     std::uint64_t head_max_ = 0, uri_max_ = 0;
     std::uint64_t content_length_ = 0, body_bytes_ = 0, framing_bytes_ = 0;
     std::size_t seen_ = 0;
+    std::array<char, 64> host_before_{};  ///< of an earlier request, and valid
+    std::size_t host_before_size_ = 0;
     Status refusal_ = 400;
     const char* framing_at_ = nullptr;  // of this call's bytes: not yet checked
     char framing_last_ = 0;             // 0: payload, or nothing yet

@@ -31,6 +31,10 @@ class Request {
     [[nodiscard]] std::string_view method() const noexcept { return view(method_span); }
     /// As it stood in the request line.
     [[nodiscard]] std::string_view raw_target() const noexcept { return view(target_span); }
+    /// The request line up to its version: "GET /path".
+    [[nodiscard]] std::string_view begin_of_line() const noexcept {
+        return {head + method_span.at, target_span.at + target_span.size - method_span.at};
+    }
     [[nodiscard]] bool is_head() const noexcept { return method() == "HEAD"; }
     [[nodiscard]] bool is_get() const noexcept { return method() == "GET"; }
 

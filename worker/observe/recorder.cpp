@@ -6,7 +6,6 @@
 #include <cstdlib>
 
 #include "conf/plan.h"
-#include "ipc/clock.h"
 
 namespace worker::observe {
 namespace {
@@ -39,7 +38,7 @@ Recorder::Recorder(const conf::Config& config, LogWriter& writer, execution::Loo
 
 void Recorder::record(const http::Exchange& exchange) {
     // The loop's clock stands still during a turn, in which most requests begin and end.
-    const std::uint64_t took_us = ipc::monotonic_us() - exchange.begun_us;
+    const std::uint64_t took_us = loop_.clock().precise_us() - exchange.begun_us;
     count(exchange, took_us);
     if (exchange.server == nullptr) return;
     std::optional<Log>& log = logs_[static_cast<std::size_t>(exchange.server - config_.servers.data())];
