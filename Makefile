@@ -95,7 +95,7 @@ DEPS_BUILD := g++ make pkg-config libevent-dev libinih-dev libspdlog-dev libfmt-
 	libexpected-dev libcli11-dev nlohmann-json3-dev node-llhttp libseccomp-dev
 DEPS_TEST := catch2 curl brotli zstd systemd logrotate
 DEPS_LINT := clang clang-tidy clang-format libclang-rt-14-dev
-DEPS_BENCH := nginx-light wrk apache2-utils nghttp2-client python3 gnuplot-nox iproute2 procps
+DEPS_BENCH := nginx-light apache2-utils nghttp2-client python3 gnuplot-nox iproute2 procps
 
 define install_missing
 	@missing=""; for package in $(1); do \
@@ -157,9 +157,9 @@ fuzz: deps deps-lint
 fuzz-build: $(patsubst tests/fuzz/%.cpp,$(OUT)/%,$(FUZZERS))
 
 bench: deps deps-bench
-	@$(MAKE) program build/bench/raw_epoll
-	@python3 tests/bench/run.py --reeve build/reeve --raw build/bench/raw_epoll $(BENCH_ARGS)
-build/bench/raw_epoll: tests/bench/raw_epoll.cpp
+	@$(MAKE) program build/bench/raw_epoll build/bench/generator
+	@python3 tests/bench/run.py --reeve build/reeve --raw build/bench/raw_epoll --generator build/bench/generator $(BENCH_ARGS)
+build/bench/%: tests/bench/%.cpp
 	@mkdir -p $(@D)
 	g++ -std=c++20 -O2 -Wall -Wextra -o $@ $<
 

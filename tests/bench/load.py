@@ -1,7 +1,8 @@
-"""The load: one checked request, then wrk, or idle connections; all from the generator's core."""
+"""The load: one checked request, then turns of requests, or idle connections; all from the generator's core."""
 
 import contextlib
 import http.client
+import select
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 import servers
 
 FOLDER = Path(__file__).resolve().parent
-WRK_GRACE_SECONDS = 30
+TURN_SECONDS_MAX = 30
 
 
 class LoadFailed(Exception):
@@ -19,12 +20,12 @@ class LoadFailed(Exception):
 
 @dataclass(frozen=True)
 class Load:
-    """What the generator saw. `failed` counts broken connections, time-outs and statuses above 399."""
+    """What the generator saw in one turn. `failed` counts broken connections, and answers other than the first."""
 
     requests: int
     seconds: float
     failed: int
-    p99_ms: float | None  # None when pipelined: wrk's statistics take each request for a round trip
+    p99_ms: float | None  # None when pipelined: the time of a burst is no request's
 
 
 def check(port, path, expected):
@@ -42,26 +43,38 @@ def check(port, path, expected):
         raise LoadFailed(f"GET {path}: status {response.status}, {len(body)} bytes, expected 200 and {len(expected)}")
 
 
-def wrk(port, case, seconds):
-    """Runs wrk for `seconds` with one thread."""
-    header = ["-H", "Connection: close"] if case.close else []
-    command = [
-        "wrk", "-t1", f"-c{case.connections}", f"-d{seconds}s", "--timeout", "10s", *header,
-        "-s", str(FOLDER / "wrk.lua"), f"http://127.0.0.1:{port}{case.path}", "--", str(case.pipeline),
-    ]  # fmt: skip
-    with _generator(command) as process:
+class Turns:
+    """A generator with its connections, which does nothing between turns."""
+
+    def __init__(self, process, case):
+        self._process = process
+        self._case = case
+
+    def take(self, requests):
+        """Sends so many and waits for their answers."""
         try:
-            output, _ = process.communicate(timeout=seconds + WRK_GRACE_SECONDS)
-        except subprocess.TimeoutExpired as why:
-            raise LoadFailed(f"wrk did not end in {seconds + WRK_GRACE_SECONDS} s") from why
-    for line in output.splitlines():
-        if line.startswith("result "):
-            requests, duration_us, broken, status, p99_us = map(int, line.split()[1:])
-            if not requests:
-                raise LoadFailed(f"GET {case.path}: wrk saw no answer")
-            p99_ms = p99_us / 1e3 if case.pipeline == 1 else None
-            return Load(requests, duration_us / 1e6, broken + status, p99_ms)
-    raise LoadFailed(f"wrk: {output.strip()[-500:]}")
+            self._process.stdin.write(f"{requests}\n")
+            self._process.stdin.flush()
+            ready, _, _ = select.select([self._process.stdout], [], [], TURN_SECONDS_MAX)
+        except OSError as why:
+            raise LoadFailed(f"GET {self._case.path}: {self._said()}") from why
+        words = self._process.stdout.readline().split() if ready else []
+        if len(words) != 4 or not all(word.isdigit() for word in words):
+            raise LoadFailed(f"GET {self._case.path}: {' '.join(words)} {self._said()}")
+        answered, took_us, failed, p99_us = map(int, words)
+        return Load(answered, took_us / 1e6, failed, p99_us / 1e3 if self._case.pipeline == 1 else None)
+
+    def _said(self):
+        self._process.kill()
+        return self._process.stdout.read().strip()[-500:]
+
+
+@contextlib.contextmanager
+def turns(program, port, case):
+    """A generator for this case, connected until the block ends."""
+    mode = "close" if case.close else "keep"
+    with _generator([program, str(port), case.path, str(case.connections), str(case.pipeline), mode]) as process:
+        yield Turns(process, case)
 
 
 @contextlib.contextmanager

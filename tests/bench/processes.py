@@ -30,9 +30,9 @@ def tree(root):
     return found
 
 
-def cpu_ns(root):
-    """CPU time of the tree so far. Children that have ended count through their parents, in clock ticks."""
-    return sum(_own_ns(pid) + _ended_children_ns(pid) for pid in tree(root))
+def cpu_ns(pids):
+    """CPU time of these processes so far. Children that have ended count through their parents, in clock ticks."""
+    return sum(_own_ns(pid) + _ended_children_ns(pid) for pid in pids)
 
 
 def memory(root):

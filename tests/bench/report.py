@@ -21,12 +21,14 @@ nothing and only sends prepared bytes: the limit of what one process can do on t
   (user and system, ended children too), divided by the requests the generator saw answered. Unlike requests per
   second it does not depend on how fast the generator is, and it is what a request takes away from everything else.
 - {network}
-- {rounds} rounds. In each round every server is started anew and measured for {seconds} s, in turns of one second with
-  the others, in both orders. A ratio is formed within a round; the table gives the median over the rounds and, in
-  brackets, the smallest and the largest.
+- {rounds} rounds. In each round every server is started anew and measured for about {seconds} s, in turns of a tenth of
+  a second with the others, in both orders: what disturbs the machine disturbs all alike. A round's cost is the median
+  of its turns, a ratio is formed within a round; the table gives the median over the rounds and, in brackets, the
+  smallest and the largest.
 - Before each measurement one request is checked byte for byte. When even one request fails, this page is not written.
-- The generator is wrk with one thread and {usual} connections
-  ({exceptions}).
+- The generator, `tests/bench/generator.cpp`, has {usual} connections
+  ({exceptions}),
+  each with one request under way, and counts what is no 200 of the expected length as failed.
 - The idle case opens 10,000 connections, sends one request on each, and reads the memory of the process tree from
   `/proc/PID/smaps_rollup` while they are held. PSS shares out what several processes map together.
 - nginx is tuned: `sendfile`, `tcp_nopush`, `open_file_cache`, `return` for the 13-byte body, connection limits no
@@ -87,14 +89,14 @@ class Sample:
 
 
 def sample_of_load(turns):
-    """One sample out of the turns of one round, each the CPU ns it took and what the generator saw."""
+    """One sample out of the turns of one round, each the CPU ns it took and what the generator saw of it."""
     seen = [load for _, load in turns]
     requests = sum(load.requests for load in seen)
     p99 = [load.p99_ms for load in seen if load.p99_ms]
     return Sample(
-        cost=sum(spent for spent, _ in turns) / requests,
+        cost=statistics.median(spent / load.requests for spent, load in turns),
         requests=requests,
-        per_second=requests / sum(load.seconds for load in seen),
+        per_second=statistics.median(load.requests / load.seconds for load in seen),
         p99_ms=statistics.median(p99) if p99 else None,
         failed=sum(load.failed for load in seen))  # fmt: skip
 

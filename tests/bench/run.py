@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """reeve beside nginx and a raw epoll responder: CPU time per request, requests per second, p99, memory.
 
-    run.py --reeve build/reeve --raw build/bench/raw_epoll
+    run.py --reeve build/reeve --raw build/bench/raw_epoll --generator build/bench/generator
 
 Exit status: 0 measured, 1 something failed, 2 usage, or a server's program is missing. A run over all cases and
 all servers rewrites docs/BENCHMARKS.md and docs/benchmarks.svg; any other only prints its table.
@@ -30,7 +30,8 @@ EVERYONE = ["reeve", "nginx", "raw"]
 ROUNDS_MIN = 5  # below it the documents are not rewritten
 ROUNDS_MAX = 100
 SECONDS_MAX = 60
-TURN_SECONDS = 1  # wrk counts in whole seconds
+TURN_SECONDS = 0.1  # short beside what disturbs the machine
+WARM_UP_REQUESTS = 64
 SELF_CHECK_TOLERANCE = 0.02
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -39,6 +40,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--reeve", type=Path, default=Path("build/reeve"))
     parser.add_argument("--raw", type=Path, default=Path("build/bench/raw_epoll"))
+    parser.add_argument("--generator", type=Path, default=Path("build/bench/generator"))
     parser.add_argument("--rounds", type=_count(ROUNDS_MAX), default=5)
     parser.add_argument("--seconds", type=_count(SECONDS_MAX), default=3, help="for each server in each round")
     parser.add_argument("--case", action="append", choices=[case.name for case in CASES], help="may be repeated")
@@ -71,29 +73,38 @@ def find_programs(options):
         missing.append(f"{options.raw} is missing: run `make {options.raw}`")
     if not nginx and any(kind.startswith("nginx") for kind in options.servers):
         missing.append("nginx is missing: run `make deps-bench`")
-    for tool in ("wrk", "gnuplot"):
-        if not shutil.which(tool):
-            missing.append(f"{tool} is missing: run `make deps-bench`")
+    if not options.generator.is_file():
+        missing.append(f"{options.generator} is missing: run `make {options.generator}`")
+    if not shutil.which("gnuplot"):
+        missing.append("gnuplot is missing: run `make deps-bench`")
     for line in missing:
         print(f"bench: {line}", file=sys.stderr)
     return None if missing else servers.Programs(options.reeve.resolve(), options.raw.resolve(), nginx)
 
 
-def measure_load(case, kinds, programs, root, seconds):
-    """A sample of each server. They take turns second by second: what disturbs the machine disturbs all alike."""
-    turns = {kind: [] for kind in kinds}
+def measure_load(case, kinds, programs, generator, root, seconds):
+    """A sample of each server. They take short turns: what disturbs the machine disturbs all alike."""
+    spent = {kind: [] for kind in kinds}
     with contextlib.ExitStack() as stack:
-        started = {kind: stack.enter_context(servers.running(kind, programs, root, case.access_log)) for kind in kinds}
-        for server in started.values():
+        order = []
+        for kind in kinds:
+            server = stack.enter_context(servers.running(kind, programs, root, case.access_log))
             load.check(server.port, case.path, expected_body(case, root))
-        order = list(started.items())
-        for _ in range(seconds):
-            for kind, server in order:
-                before = processes.cpu_ns(server.pid)
-                seen = load.wrk(server.port, case, TURN_SECONDS)
-                turns[kind].append((processes.cpu_ns(server.pid) - before, seen))
+            turns = stack.enter_context(load.turns(generator, server.port, case))
+            order.append((kind, processes.tree(server.pid), turns))
+        # as many requests for each as the reference answers in one turn
+        _, _, pace = next((each for each in order if each[0] == report.REFERENCE), order[0])
+        warm = pace.take(max(WARM_UP_REQUESTS, case.connections * case.pipeline * 4))
+        requests = max(case.connections * case.pipeline, int(warm.requests / warm.seconds * TURN_SECONDS))
+        for _, _, turns in order:
+            turns.take(requests)
+        for _ in range(int(seconds / TURN_SECONDS)):
+            for kind, family, turns in order:
+                before = processes.cpu_ns(family)
+                seen = turns.take(requests)
+                spent[kind].append((processes.cpu_ns(family) - before, seen))
             order.reverse()  # nobody always comes second
-    return {kind: report.sample_of_load(kind_turns) for kind, kind_turns in turns.items()}
+    return {kind: report.sample_of_load(kind_turns) for kind, kind_turns in spent.items()}
 
 
 def measure_idle(case, kinds, programs, root):
@@ -122,7 +133,7 @@ def measure_all(cases, options, programs, root):
             if case.idle:
                 samples = measure_idle(case, kinds, programs, root)
             else:
-                samples = measure_load(case, kinds, programs, root, options.seconds)
+                samples = measure_load(case, kinds, programs, options.generator.resolve(), root, options.seconds)
             for kind, sample in samples.items():
                 results[case][kind].append(sample)
                 print(f"{case.name:>9} {number}/{options.rounds} {kind:>10} {report.describe(case, sample)}", flush=True)
