@@ -34,6 +34,7 @@ class Checks {
 
     void run() {
         for (std::size_t i = 0; i < config_.servers.size(); ++i) check_server(i);
+        for (std::size_t i = 0; i < config_.upstreams.size(); ++i) check_upstream(i);
         for (std::size_t i = 0; i < config_.routes.size(); ++i) check_route(i);
         check_paths();
     }
@@ -108,6 +109,7 @@ class Checks {
         const auto& route = config_.routes[i];
         const auto* origin = origins_.routes.at(i);
         check_route_servers(route, origin);
+        if (route.handler == Route::Handler::proxy) check_upstream(route.proxy.upstream, origin, "proxy");
         check_error_pages(route.error_page, origin);
         if (const auto twice = repeated(route.methods); twice != route.methods.end())
             report_.refuse(place_of_word(origin, "methods", *twice),
@@ -117,8 +119,7 @@ class Checks {
             if (attempts[n].starts_with('='))
                 report_.refuse(place_of_word(origin, "try", attempts[n]),
                                fmt::format("try: the status {} may only be the last", attempts[n]));
-        if (route.handler == Route::Handler::files && route.files.strip_prefix &&
-            route.path.kind != PathMatch::Kind::prefix)
+        if (route.strip_prefix && route.path.kind != PathMatch::Kind::prefix)
             report_.refuse(place_of(origin, "strip_prefix"),
                            "strip_prefix: this route's path is not a prefix");
         if (is_sound(origin, "path") && is_sound(origin, "server") && is_sound(origin, "methods"))
@@ -135,6 +136,30 @@ class Checks {
         if (const auto twice = repeated(route.servers); twice != route.servers.end())
             report_.refuse(place_of_word(origin, "server", *twice),
                            fmt::format("server: {} stands twice", *twice));
+    }
+
+    void check_upstream(const std::string& name, const Section* origin, std::string_view key) {
+        std::vector<std::string_view> names;
+        for (const auto& upstream : config_.upstreams) names.push_back(upstream.name);
+        if (std::find(names.begin(), names.end(), name) == names.end())
+            report_.refuse(place_of(origin, key),
+                           fmt::format("{}: there is no [upstream {}]{}", key, name, hint(name, names)));
+    }
+
+    void check_upstream(std::size_t i) {
+        const auto& upstream = config_.upstreams[i];
+        const auto* origin = origins_.upstreams.at(i);
+        if (!is_sound(origin, "peer")) return;
+        if (upstream.peers.empty())
+            return report_.refuse(origin->place, fmt::format("{} has no peer", origin->text()));
+        std::map<std::string, Place> seen;
+        for (std::size_t n = 0; n < upstream.peers.size(); ++n) {
+            const auto place = place_of(origin, "peer", n);
+            const auto [first, fresh] = seen.try_emplace(upstream.peers[n].address.text(), place);
+            if (!fresh)
+                report_.refuse(place, fmt::format("peer: {} stands already, at {}", first->first,
+                                                  report_.refer(first->second, place)));
+        }
     }
 
     void check_route_path(std::size_t i) {

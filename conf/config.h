@@ -158,7 +158,6 @@ struct Files {
     bool symlinks = false;                ///< follow links that leave the root
     bool dotfiles = false;                ///< serve names that begin with a dot
     bool precompressed = true;            ///< .br, .zst, .gz siblings
-    bool strip_prefix = false;            ///< look for what follows the route's `path`, not for all of it
     std::optional<Milliseconds> expires;  ///< `expires = 1h`: Cache-Control max-age and Expires
     std::string cache_control;            ///< `cache_control = no-cache`: the value as written
     bool operator==(const Files&) const = default;
@@ -181,9 +180,92 @@ struct Redirect {
 
 enum class Health : std::uint8_t { live, ready };
 
+/// `peer = 127.0.0.1:9000 weight=2 backup down max_conns=100`.
+struct UpstreamPeer {
+    Address address;
+    std::uint32_t weight = 1;
+    bool backup = false;          ///< asked only when no other peer can be
+    bool down = false;            ///< not asked
+    std::uint32_t max_conns = 0;  ///< requests at once, over all workers; 0: any number
+    bool operator==(const UpstreamPeer&) const = default;
+};
+
+/// `balance = round_robin | least_conn | random_two | hash KEY`.
+struct Balance {
+    enum class How : std::uint8_t { round_robin, least_conn, random_two, hash };
+    How how = How::round_robin;
+    std::string key;  ///< of `hash`: a text with $variables
+    bool operator==(const Balance&) const = default;
+};
+
+/// What counts as a failure of an upstream, for its breaker; connecting and resets always do.
+struct BreakerOn {
+    bool timeout = true;
+    bool gateway = true;  ///< 502, 503, 504
+    bool server = false;  ///< the other 5xx
+    bool operator==(const BreakerOn&) const = default;
+};
+
+/// `breaker_…`: when an upstream is not asked any more, and how it comes back.
+struct Breaker {
+    std::uint32_t failures = 0;         ///< in a row; 0: these do not open it
+    std::uint32_t failure_percent = 0;  ///< of the calls within `window`; 0: not
+    std::uint32_t slow_percent = 0;     ///< likewise, of calls that took longer than `slow`
+    Milliseconds slow{1000};
+    Milliseconds window{10'000};
+    std::uint32_t calls_min = 20;
+    Milliseconds reset{10'000};
+    std::uint32_t probes = 1;
+    BreakerOn on;
+    bool operator==(const Breaker&) const = default;
+};
+
+/// [upstream NAME]: those who answer for us.
+struct Upstream {
+    std::string name;
+    std::vector<UpstreamPeer> peers;  ///< not empty
+    Balance balance;
+    std::uint32_t keepalive = 64;            ///< idle connections a worker keeps, over all peers; 0: none
+    Milliseconds keepalive_timeout{60'000};  ///< an idle one is closed after this
+    std::uint64_t keepalive_requests = 1000;
+    std::uint32_t eject_failures = 3;  ///< in a row, after which a peer is left alone; 0: never
+    Milliseconds eject_time{10'000};
+    Breaker breaker;
+    bool operator==(const Upstream&) const = default;
+};
+
+/// `rewrite = ^/old/(.*) /new/\1`: RE2 on the path; what does not match stays.
+struct Rewrite {
+    std::string pattern, replacement;  ///< both empty: none
+    bool operator==(const Rewrite&) const = default;
+};
+
+enum class ForwardedFields : std::uint8_t { off, x_forwarded, forwarded, both };
+
+/// `proxy = UPSTREAM` and what belongs to it.
+struct Proxy {
+    std::string upstream;
+    Milliseconds connect_timeout{5'000};
+    Milliseconds read_timeout{60'000};          ///< to the first byte, and between two
+    Milliseconds send_timeout{60'000};          ///< between two writes of the request
+    Milliseconds timeout{0};                    ///< of the whole; 0: none
+    std::uint32_t retries = 2;                  ///< further peers that are asked; 0: none
+    std::vector<std::uint16_t> retry_statuses;  ///< answers after which another peer is asked
+    std::uint64_t response_header_max = 64ull << 10;
+    std::uint64_t buffer = 64ull << 10;  ///< of each direction: what waits in memory for a slow side
+    Rewrite rewrite;
+    std::vector<Header> set_header;        ///< for the peer; values may hold $variables; empty: taken away
+    std::vector<std::string> hide_header;  ///< of the response
+    ForwardedFields forwarded = ForwardedFields::x_forwarded;
+    bool request_id = true;        ///< X-Request-Id is made when the client sent none
+    bool trace = true;             ///< traceparent likewise
+    bool rewrite_redirect = true;  ///< Location of a peer's own, made ours
+    bool operator==(const Proxy&) const = default;
+};
+
 /// [route NAME]: exactly one of the handlers.
 struct Route {
-    enum class Handler : std::uint8_t { files, respond, redirect, health, status, metrics };
+    enum class Handler : std::uint8_t { files, respond, redirect, proxy, health, status, metrics };
 
     std::string name;
     std::vector<std::string> servers;  ///< names of servers; empty: every server
@@ -193,7 +275,11 @@ struct Route {
     Files files;
     Respond respond;
     Redirect redirect;
+    Proxy proxy;
+    bool strip_prefix = false;  ///< `files`, `proxy`: what follows the route's `path` counts, not all of it
     Health health = Health::live;
+    std::string
+        fallback;  ///< `proxy`: a path of the same server, for 502, 503 and 504 of our own; empty: none
     RouteLimits limits;
     std::vector<Header> add_header;
     std::vector<ErrorPage> error_page;
@@ -206,8 +292,9 @@ struct Config {
     std::string path;  ///< the file it came from, absolute; empty: none
     Reeve reeve;
     Execution execution;
-    std::vector<Server> servers;  ///< in file order
-    std::vector<Route> routes;    ///< in file order
+    std::vector<Server> servers;      ///< in file order
+    std::vector<Upstream> upstreams;  ///< in file order
+    std::vector<Route> routes;        ///< in file order
     bool operator==(const Config&) const = default;
 };
 

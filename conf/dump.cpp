@@ -14,9 +14,7 @@ bool is_used(const Setting<Section>&, const Section&) {
 }
 
 /// What another handler would use is refused in this route, so it is not shown.
-bool is_used(const Setting<Route>& row, const Route& route) {
-    return row.used_by.value_or(route.handler) == route.handler;
-}
+bool is_used(const Setting<Route>& row, const Route& route) { return is_used_by(row, route.handler); }
 
 /// Every setting below its comment; one without a value stays a comment.
 template <class Section>
@@ -40,6 +38,8 @@ std::string dump(const Config& given) {
     write(out, "reeve", reeve_settings(), config.reeve);
     write(out, "execution", execution_settings(), config.execution);
     for (const auto& server : config.servers) write(out, "server " + server.name, server_settings(), server);
+    for (const auto& upstream : config.upstreams)
+        write(out, "upstream " + upstream.name, upstream_settings(), upstream);
     for (const auto& route : config.routes) write(out, "route " + route.name, route_settings(), route);
     return out;
 }

@@ -135,6 +135,8 @@ Parsed<std::vector<Header>> HeaderType::parse(const Value& value) const {
     auto text = FieldValue{true}.parse({value.text.substr(colon + 1), value.folder});
     if (!text) return tl::unexpected(text.error());
     header.value = std::move(*text);
+    if (variables)
+        if (const auto split = split_text(header.value); !split) return tl::unexpected(split.error());
     return std::vector{std::move(header)};
 }
 
@@ -172,6 +174,41 @@ Parsed<std::vector<ErrorPage>> ErrorPageType::parse(const Value& value) const {
 
 std::string ErrorPageType::print(const ErrorPage& page) const {
     return fmt::format("{} {}", fmt::join(page.statuses, " "), as_word(page.target));
+}
+
+Parsed<std::string> RequestPath::parse(const Value& value) const {
+    auto word = only_word(value.text, "path");
+    if (!word) return word;
+    return request_path(std::move(*word));
+}
+
+std::string RequestPath::print(const std::string& path) const { return path.empty() ? path : as_word(path); }
+
+Parsed<std::string> SectionName::parse(const Value& value) const {
+    auto word = only_word(value.text, "name");
+    if (word && !is_name(*word))
+        return tl::unexpected(fmt::format("{} is not the name of a section", shown(*word)));
+    return word;
+}
+
+Parsed<Strings> FieldNames::parse(const Value& value) const {
+    return each_word(value, [](const std::string& word) -> Parsed<std::string> {
+        if (!is_token(word))
+            return tl::unexpected(fmt::format("{} is not the name of a header", shown(word)));
+        return word;
+    });
+}
+
+Parsed<std::vector<std::uint16_t>> Statuses::parse(const Value& value) const {
+    const auto words = split_words(value.text);
+    if (!words) return tl::unexpected(words.error());
+    std::vector<std::uint16_t> all;
+    for (const auto& word : *words) {
+        const auto status = parse_number(word.text, 400, 599);
+        if (!status) return tl::unexpected("status " + status.error());
+        all.push_back(static_cast<std::uint16_t>(*status));
+    }
+    return all;
 }
 
 Parsed<Strings> SectionNames::parse(const Value& value) const {

@@ -18,6 +18,7 @@ struct AccessLogType {
 
 /// `Name: value`, one a line. What frames a message is not for the configuration to set.
 struct HeaderType {
+    bool variables = false;  ///< the value is a text with $variables
     [[nodiscard]] Parsed<std::vector<Header>> parse(const Value& value) const;
     [[nodiscard]] std::string print(const Header& header) const;
 };
@@ -33,6 +34,30 @@ struct FieldValue {
 struct ErrorPageType {
     [[nodiscard]] Parsed<std::vector<ErrorPage>> parse(const Value& value) const;
     [[nodiscard]] std::string print(const ErrorPage& page) const;
+};
+
+/// A path of a server, as the router sees it.
+struct RequestPath {
+    [[nodiscard]] Parsed<std::string> parse(const Value& value) const;
+    [[nodiscard]] std::string print(const std::string& path) const;
+};
+
+/// The name of one section.
+struct SectionName {
+    [[nodiscard]] Parsed<std::string> parse(const Value& value) const;
+    [[nodiscard]] std::string print(const std::string& name) const { return name; }
+};
+
+/// Names of header fields, several a line.
+struct FieldNames {
+    [[nodiscard]] Parsed<std::vector<std::string>> parse(const Value& value) const;
+    [[nodiscard]] std::string print(const std::string& name) const { return name; }
+};
+
+/// Statuses of responses, several a line.
+struct Statuses {
+    [[nodiscard]] Parsed<std::vector<std::uint16_t>> parse(const Value& value) const;
+    [[nodiscard]] std::string print(std::uint16_t status) const { return std::to_string(status); }
 };
 
 /// Names of sections, several a line.

@@ -56,6 +56,12 @@ class Reader {
             server.name = section.name;
             read_settings(section, server_settings(), server);
             if (keep) config_.servers.push_back(std::move(server)), origins_.servers.push_back(&section);
+        } else if (section.kind == "upstream") {
+            Upstream upstream;
+            upstream.name = section.name;
+            read_settings(section, upstream_settings(), upstream);
+            if (keep)
+                config_.upstreams.push_back(std::move(upstream)), origins_.upstreams.push_back(&section);
         } else {
             Route route;
             route.name = section.name;
@@ -127,7 +133,7 @@ class Reader {
                 continue;
             }
             chosen = &entry;
-            route.handler = *row->used_by;
+            route.handler = row->used_by.front();
         }
         if (chosen == nullptr)
             return report_.refuse(
@@ -135,10 +141,11 @@ class Reader {
 
         for (auto& entry : section.entries) {
             const auto* row = row_of(entry);
-            if (row == nullptr || row->is_handler || row->used_by.value_or(route.handler) == route.handler)
-                continue;
+            if (row == nullptr || row->is_handler || is_used_by(*row, route.handler)) continue;
+            std::vector<std::string_view> users;
+            for (const auto handler : row->used_by) users.push_back(key_of(handler));
             refuse(entry, fmt::format("{}: belongs to `{}`, and this route's handler is `{}`", entry.key,
-                                      key_of(*row->used_by), chosen->key));
+                                      fmt::join(users, "` and `"), chosen->key));
         }
     }
 

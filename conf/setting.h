@@ -1,8 +1,8 @@
 // conf/setting.h: what one row of the table of settings is, and how rows are built.
 #pragma once
 
+#include <algorithm>
 #include <functional>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -29,9 +29,14 @@ struct Setting {
     std::function<void(Section&)> clear{};                       ///< lists only: takes the default away
     /// The values that read back the same; none: unset.
     std::function<std::vector<std::string>(const Section&)> write{};
-    std::optional<Route::Handler> used_by{};  ///< routes only: the one handler that knows it; none: all do
-    bool is_handler = false;                  ///< routes only: the key that chooses the handler `used_by`
+    std::vector<Route::Handler> used_by{};  ///< routes only: the handlers that know it; none: all do
+    bool is_handler = false;                ///< routes only: the key that chooses the only one of `used_by`
 };
+
+inline bool is_used_by(const Setting<Route>& row, Route::Handler handler) {
+    return row.used_by.empty() ||
+           std::find(row.used_by.begin(), row.used_by.end(), handler) != row.used_by.end();
+}
 
 template <class Section>
 using Settings = std::vector<Setting<Section>>;

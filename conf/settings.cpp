@@ -5,6 +5,7 @@
 #include "conf/address.h"
 #include "conf/http_types.h"
 #include "conf/types.h"
+#include "conf/upstream_types.h"
 
 namespace conf {
 namespace {
@@ -24,13 +25,13 @@ constexpr Number<std::uint64_t> keepalive_number{1, many};
 
 /// The row is used by one handler only.
 Setting<Route> used_by(Handler handler, Setting<Route> row) {
-    row.used_by = handler;
+    row.used_by = {handler};
     return row;
 }
 
 /// The row chooses the handler, and reads as a value only where it did.
 Setting<Route> choosing(Handler handler, Setting<Route> row) {
-    row.used_by = handler;
+    row.used_by = {handler};
     row.is_handler = true;
     row.write = [handler, write = std::move(row.write)](const Route& route) {
         return route.handler == handler ? write(route) : std::vector<std::string>();
@@ -48,6 +49,13 @@ struct RespondParts {
 struct NothingHeld {
     auto operator()(const Route&) const { return On::Nothing{}; }
 };
+
+Setting<Route> strip_prefix_setting() {
+    auto row = scalar<Route>("strip_prefix", &Route::strip_prefix, Switch{},
+                             "on: what follows the route's path counts, not all of the path");
+    row.used_by = {Handler::files, Handler::proxy};
+    return row;
+}
 
 template <class Section>
 std::string default_of(const Setting<Section>& row, const Section& section) {
@@ -176,8 +184,52 @@ const Settings<Server>& server_settings() {
     return rows;
 }
 
+const Settings<Upstream>& upstream_settings() {
+    const auto breaker = [](auto member) { return in(&Upstream::breaker, member); };
+    static const Settings<Upstream> rows{
+        list<Upstream>("peer", &Upstream::peers, PeerType{},
+                       "HOST:PORT, [IPV6]:PORT or unix:PATH; options weight=N, backup, down, max_conns=N"),
+        scalar<Upstream>(
+            "balance", &Upstream::balance, BalanceType{},
+            "who is next: round_robin, least_conn, random_two, or hash and a text with $variables"),
+        scalar<Upstream>("keepalive", &Upstream::keepalive, Number<std::uint32_t>{0, 100'000},
+                         "idle connections a worker keeps, over all peers; 0: none"),
+        scalar<Upstream>("keepalive_timeout", &Upstream::keepalive_timeout, wait_time,
+                         "how long an idle connection is kept"),
+        scalar<Upstream>("keepalive_requests", &Upstream::keepalive_requests, keepalive_number,
+                         "requests a connection may carry"),
+        scalar<Upstream>("eject_failures", &Upstream::eject_failures, Number<std::uint32_t>{0, 1'000'000},
+                         "failures in a row after which a peer is not asked for a while; 0: it always is"),
+        scalar<Upstream>("eject_time", &Upstream::eject_time, wait_time, "how long; never all peers at once"),
+        scalar<Upstream>("breaker_failures", breaker(&Breaker::failures), Number<std::uint32_t>{0, 1'000'000},
+                         "failures in a row, over all workers, that open the breaker; 0: these do not"),
+        scalar<Upstream>("breaker_failure_percent", breaker(&Breaker::failure_percent),
+                         Number<std::uint32_t>{0, 100},
+                         "failures of 100 calls that open it; 0: these do not"),
+        scalar<Upstream>("breaker_slow_percent", breaker(&Breaker::slow_percent),
+                         Number<std::uint32_t>{0, 100}, "slow calls of 100 that open it; 0: these do not"),
+        scalar<Upstream>("breaker_slow", breaker(&Breaker::slow), wait_time,
+                         "a call that takes longer is slow"),
+        scalar<Upstream>("breaker_window", breaker(&Breaker::window), Time{100ms, day},
+                         "percentages are of the calls of so long"),
+        scalar<Upstream>("breaker_calls_min", breaker(&Breaker::calls_min), Number<std::uint32_t>{1, 8191},
+                         "and mean nothing with fewer calls"),
+        scalar<Upstream>("breaker_reset", breaker(&Breaker::reset), wait_time,
+                         "how long it stays open, and up to a tenth more; then probes are let through"),
+        scalar<Upstream>("breaker_probes", breaker(&Breaker::probes), Number<std::uint32_t>{1, 16},
+                         "so many at once, over all workers; as many successes close it"),
+        scalar<Upstream>(
+            "breaker_on", breaker(&Breaker::on), BreakerOnType{},
+            "failures besides connecting and resets: timeout, gateway (502 503 504), server (other 5xx); "
+            "none"),
+    };
+    return rows;
+}
+
 const Settings<Route>& route_settings() {
     const auto files = [](auto row) { return used_by(Handler::files, std::move(row)); };
+    const auto proxy = [](auto row) { return used_by(Handler::proxy, std::move(row)); };
+    const auto of = [](auto member) { return in(&Route::proxy, member); };
     const auto limit = [](auto member) { return in(&Route::limits, member); };
     static const Settings<Route> rows{
         list<Route>("server", &Route::servers, SectionNames{}, "servers it belongs to; none: every server"),
@@ -203,12 +255,12 @@ const Settings<Route>& route_settings() {
                             "on: serve names that begin with a dot")),
         files(scalar<Route>("precompressed", in(&Route::files, &Files::precompressed), Switch{},
                             "send .br, .zst and .gz siblings to whoever takes them")),
-        files(scalar<Route>("strip_prefix", in(&Route::files, &Files::strip_prefix), Switch{},
-                            "on: look for what follows the route's path, not for all of the path")),
         files(scalar<Route>("expires", in(&Route::files, &Files::expires), Optional<Time>{{0ms, 3650 * day}},
                             "how long a client may keep a file: max-age and Expires; 0: not at all")),
         files(scalar<Route>("cache_control", in(&Route::files, &Files::cache_control), FieldValue{},
                             "the value of Cache-Control as it stands")),
+
+        strip_prefix_setting(),
 
         choosing(Handler::respond,
                  scalar<Route>("respond", RespondParts{}, RespondType{},
@@ -219,6 +271,47 @@ const Settings<Route>& route_settings() {
             Handler::redirect,
             scalar<Route>("redirect", &Route::redirect, RedirectType{},
                           "handler: sends to another place, `301 https://$host$uri`; 302 without a status")),
+        choosing(Handler::proxy, scalar<Route>("proxy", of(&Proxy::upstream), SectionName{},
+                                               "handler: passes requests on to this upstream")),
+        proxy(scalar<Route>("connect_timeout", of(&Proxy::connect_timeout), wait_time,
+                            "until a peer has taken the connection; then another one is asked, or 504")),
+        proxy(scalar<Route>(
+            "read_timeout", of(&Proxy::read_timeout), wait_time,
+            "to the first byte of the response, and between two; a tunnel may be quiet as long")),
+        proxy(scalar<Route>("proxy_send_timeout", of(&Proxy::send_timeout), wait_time,
+                            "between two writes of the request to the peer")),
+        proxy(scalar<Route>("timeout", of(&Proxy::timeout), Time{0ms, day},
+                            "for the whole of it, retries too; 0: no limit")),
+        proxy(scalar<Route>("retries", of(&Proxy::retries), Number<std::uint32_t>{0, 16},
+                            "how many further peers are asked, where asking twice is safe; 0: none")),
+        proxy(list<Route>("retry_statuses", of(&Proxy::retry_statuses), Statuses{},
+                          "answers after which another peer is asked: 502 503 504")),
+        proxy(scalar<Route>("response_header_max", of(&Proxy::response_header_max), Size{1 * kib, 16 * mib},
+                            "bytes of a peer's status line and header; beyond: 502")),
+        proxy(scalar<Route>("buffer", of(&Proxy::buffer), Size{4 * kib, gib},
+                            "bytes that wait in memory for a slow client, and for a slow peer")),
+        proxy(scalar<Route>("rewrite", of(&Proxy::rewrite), RewriteType{},
+                            "`REGEX REPLACEMENT` for the path that the peer sees, \\1 for a group (RE2)")),
+        proxy(list<Route>("set_header", of(&Proxy::set_header), HeaderType{true},
+                          "`Name: value` for the peer, $variables in it; without a value it is taken away")),
+        proxy(list<Route>("hide_header", of(&Proxy::hide_header), FieldNames{},
+                          "fields of the response that the client does not see")),
+        proxy(scalar<Route>("forwarded", of(&Proxy::forwarded),
+                            Choice<ForwardedFields>{{{"x_forwarded", ForwardedFields::x_forwarded},
+                                                     {"forwarded", ForwardedFields::forwarded},
+                                                     {"both", ForwardedFields::both},
+                                                     {"off", ForwardedFields::off}}},
+                            "what the peer hears of the client: x_forwarded (-For, -Proto, -Host), forwarded "
+                            "(RFC 7239), both, off")),
+        proxy(scalar<Route>("request_id", of(&Proxy::request_id), Switch{},
+                            "on: X-Request-Id is made where the client sent none")),
+        proxy(scalar<Route>("trace", of(&Proxy::trace), Switch{},
+                            "on: traceparent (W3C) is made where the client sent none")),
+        proxy(scalar<Route>("fallback", &Route::fallback, RequestPath{},
+                            "path of the same server to serve in place of a 502, 503 or 504 of our own")),
+        proxy(scalar<Route>("rewrite_redirect", of(&Proxy::rewrite_redirect), Switch{},
+                            "on: a Location that names the peer itself leads to us instead")),
+
         choosing(Handler::health,
                  scalar<Route>("health", &Route::health,
                                Choice<Health>{{{"live", Health::live}, {"ready", Health::ready}}},
@@ -248,7 +341,7 @@ const Settings<Route>& route_settings() {
 
 std::string_view key_of(Route::Handler handler) {
     for (const auto& row : route_settings())
-        if (row.is_handler && row.used_by == handler) return row.key;
+        if (row.is_handler && row.used_by.front() == handler) return row.key;
     std::abort();  // every handler has its row
 }
 
@@ -257,16 +350,17 @@ std::vector<Described> described() {
     describe("reeve", reeve_settings(), Reeve{}, all);
     describe("execution", execution_settings(), Execution{}, all);
     describe("server", server_settings(), default_server(), all);
+    describe("upstream", upstream_settings(), Upstream{}, all);
     describe("route", route_settings(), Route{}, all);
     return all;
 }
 
 const std::vector<std::string_view>& section_kinds() {
-    static const std::vector<std::string_view> kinds{"reeve", "execution", "server", "route"};
+    static const std::vector<std::string_view> kinds{"reeve", "execution", "server", "upstream", "route"};
     return kinds;
 }
 
-bool is_named(std::string_view kind) { return kind == "server" || kind == "route"; }
+bool is_named(std::string_view kind) { return kind == "server" || kind == "upstream" || kind == "route"; }
 
 void complete(Config& config) {
     if (config.servers.empty()) config.servers.emplace_back().name = "default";

@@ -13,6 +13,7 @@ namespace conf {
 [[nodiscard]] const Settings<Reeve>& reeve_settings();
 [[nodiscard]] const Settings<Execution>& execution_settings();
 [[nodiscard]] const Settings<Server>& server_settings();
+[[nodiscard]] const Settings<Upstream>& upstream_settings();
 [[nodiscard]] const Settings<Route>& route_settings();
 
 /// `files`, `respond`...: the key that chooses the handler.

@@ -23,9 +23,12 @@ struct Scoreboard::Memory {
     std::atomic<std::uint32_t> layout{scoreboard_layout};
     std::atomic<std::uint32_t> rows_used{0};
     std::atomic<std::uint32_t> routes_used{1};
+    std::atomic<std::uint32_t> peers_used{1}, upstreams_used{1};
     MasterCell masters;
     std::array<ListenerCell, listener_cells> listeners;
     std::array<SharedText<64>, routes_max> route_names;
+    std::array<UpstreamCell, upstreams_max> upstreams;
+    std::array<PeerCell, peers_max> peers;
     std::array<WorkerCell, rows_max> rows;
 };
 
@@ -102,6 +105,19 @@ std::string_view name(RestartCause cause) {
     std::abort();
 }
 
+std::string_view name(CallFailure failure) {
+    switch (failure) {
+        case CallFailure::connect: return "connect";
+        case CallFailure::connect_timeout: return "connect_timeout";
+        case CallFailure::send_timeout: return "send_timeout";
+        case CallFailure::read_timeout: return "read_timeout";
+        case CallFailure::reset: return "reset";
+        case CallFailure::malformed: return "malformed";
+        case CallFailure::status: return "status";
+    }
+    std::abort();
+}
+
 Result<Scoreboard> Scoreboard::make() {
     UniqueFd file(::memfd_create("reeve-scoreboard", MFD_CLOEXEC | MFD_ALLOW_SEALING));
     if (!file) return system_error("make scoreboard");
@@ -117,6 +133,8 @@ Result<Scoreboard> Scoreboard::make() {
     made->magic.store(Memory::wanted_magic);
     made->layout.store(scoreboard_layout);
     made->routes_used.store(1);
+    made->peers_used.store(1);
+    made->upstreams_used.store(1);
     return Scoreboard(std::move(file), made);
 }
 
@@ -186,9 +204,19 @@ std::optional<std::uint32_t> Scoreboard::take(std::uint32_t owner) noexcept {
     return std::nullopt;
 }
 
+void Scoreboard::end_calls(std::uint32_t index) noexcept {
+    auto& cell = row(index);
+    for (std::uint32_t peer = 1; peer < peers_used(); ++peer) cell.peers[peer].active.set(0);
+    const auto pid = static_cast<std::uint32_t>(cell.tenant.pid.get());
+    if (pid == 0) return;
+    for (std::uint32_t index_of = 1; index_of < upstreams_used(); ++index_of)
+        upstream_cell(index_of).breaker.free_leases_of(pid);
+}
+
 void Scoreboard::give_back(std::uint32_t index) noexcept {
     auto& cell = row(index);
     cell.loop.connections.set(0);
+    end_calls(index);
     cell.loop.in_flight.end();
     cell.tenant.pid.set(0);
     cell.tenant.state.set(static_cast<std::uint64_t>(SlotState::empty));
@@ -218,6 +246,65 @@ std::uint32_t Scoreboard::routes_used() const noexcept {
 std::string Scoreboard::route_name(std::uint32_t index) const {
     return index == 0 || index >= routes_max ? std::string() : memory_->route_names[index].get();
 }
+
+namespace {
+
+std::string peer_name(std::string_view upstream, std::string_view address) {
+    std::string name(upstream);
+    name.append("/").append(address);
+    name.resize(std::min(name.size(), SharedText<128>::text_max));
+    return name;
+}
+
+}  // namespace
+
+std::uint32_t Scoreboard::add_upstream(std::string_view name) {
+    if (const auto known = upstream(name); known != 0) return known;
+    const auto index = memory_->upstreams_used.load();
+    if (index >= upstreams_max) return 0;
+    memory_->upstreams[index].name.set(name);
+    memory_->upstreams_used.store(index + 1);
+    return index;
+}
+
+std::uint32_t Scoreboard::upstream(std::string_view name) const {
+    const auto wanted = name.substr(0, SharedText<64>::text_max);
+    for (std::uint32_t index = 1; index < upstreams_used(); ++index)
+        if (memory_->upstreams[index].name.get() == wanted) return index;
+    return 0;
+}
+
+std::uint32_t Scoreboard::upstreams_used() const noexcept {
+    return std::min<std::uint32_t>(memory_->upstreams_used.load(), upstreams_max);
+}
+
+UpstreamCell& Scoreboard::upstream_cell(std::uint32_t index) noexcept { return memory_->upstreams.at(index); }
+const UpstreamCell& Scoreboard::upstream_cell(std::uint32_t index) const noexcept {
+    return memory_->upstreams.at(index);
+}
+
+std::uint32_t Scoreboard::add_peer(std::string_view upstream, std::string_view address) {
+    if (const auto known = peer(upstream, address); known != 0) return known;
+    const auto index = memory_->peers_used.load();
+    if (index >= peers_max) return 0;
+    memory_->peers[index].name.set(peer_name(upstream, address));
+    memory_->peers_used.store(index + 1);
+    return index;
+}
+
+std::uint32_t Scoreboard::peer(std::string_view upstream, std::string_view address) const {
+    const std::string wanted = peer_name(upstream, address);
+    for (std::uint32_t index = 1; index < peers_used(); ++index)
+        if (memory_->peers[index].name.get() == wanted) return index;
+    return 0;
+}
+
+std::uint32_t Scoreboard::peers_used() const noexcept {
+    return std::min<std::uint32_t>(memory_->peers_used.load(), peers_max);
+}
+
+PeerCell& Scoreboard::peer_cell(std::uint32_t index) noexcept { return memory_->peers.at(index); }
+const PeerCell& Scoreboard::peer_cell(std::uint32_t index) const noexcept { return memory_->peers.at(index); }
 
 std::array<std::uint64_t, Histogram::buckets> Scoreboard::latency() const noexcept {
     std::array<std::uint64_t, Histogram::buckets> sum{};

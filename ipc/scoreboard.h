@@ -16,12 +16,13 @@
 #include "ipc/result.h"
 #include "ipc/shared_text.h"
 #include "ipc/unique_fd.h"
+#include "ipc/upstream_cells.h"
 
 namespace ipc {
 
 /// Bumped when the layout changes: memory of another version is not read (an upgrade starts its counters
 /// anew).
-constexpr std::uint32_t scoreboard_layout = 1;
+constexpr std::uint32_t scoreboard_layout = 2;
 
 /// What a loop is doing for whom, so that a crash can be pinned on a request.
 class InFlight {
@@ -104,6 +105,7 @@ struct WorkerCell {
     LoopCell loop;
     CrashNote crash;
     std::array<RouteCell, routes_max> routes;  ///< by `Scoreboard::route`
+    std::array<PeerUse, peers_max> peers;      ///< by `Scoreboard::peer`
 
     [[nodiscard]] Totals totals() const noexcept;
     /// Since the row was taken.
@@ -172,6 +174,8 @@ class Scoreboard {
 
     /// A free row, now held by master `owner`; none when all are taken. Rows whose owner is no more are free.
     [[nodiscard]] std::optional<std::uint32_t> take(std::uint32_t owner) noexcept;
+    /// Its process is no more: it calls nobody, and holds no permit of a breaker.
+    void end_calls(std::uint32_t row) noexcept;
     /// Its counters stay.
     void give_back(std::uint32_t row) noexcept;
 
@@ -182,6 +186,21 @@ class Scoreboard {
     [[nodiscard]] std::uint32_t route(std::string_view name) const;
     [[nodiscard]] std::uint32_t routes_used() const noexcept;
     [[nodiscard]] std::string route_name(std::uint32_t index) const;
+
+    /// Upstreams, as routes above: added by a master before it forks, 0 for those beyond `upstreams_max`.
+    std::uint32_t add_upstream(std::string_view name);
+    [[nodiscard]] std::uint32_t upstream(std::string_view name) const;
+    [[nodiscard]] std::uint32_t upstreams_used() const noexcept;
+    [[nodiscard]] UpstreamCell& upstream_cell(std::uint32_t index) noexcept;
+    [[nodiscard]] const UpstreamCell& upstream_cell(std::uint32_t index) const noexcept;
+
+    /// Peers of upstreams, as routes above: added by a master before it forks, 0 for those beyond
+    /// `peers_max`.
+    std::uint32_t add_peer(std::string_view upstream, std::string_view address);
+    [[nodiscard]] std::uint32_t peer(std::string_view upstream, std::string_view address) const;
+    [[nodiscard]] std::uint32_t peers_used() const noexcept;
+    [[nodiscard]] PeerCell& peer_cell(std::uint32_t index) noexcept;
+    [[nodiscard]] const PeerCell& peer_cell(std::uint32_t index) const noexcept;
 
     /// Over all rows ever used.
     [[nodiscard]] Totals totals() const noexcept;

@@ -33,10 +33,10 @@ struct Seat {
     std::vector<SeatListener> listeners;
     std::vector<UniqueFd> access_logs;  ///< one a distinct path, in order of `conf::access_log_paths`
     Channel channel{UniqueFd()};
-    int log_level = 2;                       ///< spdlog's number; may differ from what the configuration says
-    UniqueFd config;                         ///< a sealed file: the configuration as `conf::dump` writes it
-    WorkerCell* cell = nullptr;              ///< ours; lives longer than the worker
-    const Scoreboard* scoreboard = nullptr;  ///< everyone's, to show
+    int log_level = 2;                 ///< spdlog's number; may differ from what the configuration says
+    UniqueFd config;                   ///< a sealed file: the configuration as `conf::dump` writes it
+    WorkerCell* cell = nullptr;        ///< ours; lives longer than the worker
+    Scoreboard* scoreboard = nullptr;  ///< everyone's, to show
 };
 
 }  // namespace ipc

@@ -52,6 +52,14 @@ std::variant<CommandLine, Leave> parse_command_line(int argc, const char* const*
     auto* restart = worker->add_subcommand("restart", "replace a worker; its successor is ready first");
     restart->add_option("N", number, "number of its slot")->required();
 
+    std::string upstream, word;
+    auto* breaker =
+        app.add_subcommand("breaker", "open or close the breaker of an upstream, or leave it to itself");
+    breaker->add_option("NAME", upstream, "of the upstream")->required();
+    breaker->add_option("STATE", word, "open: refuse all; close: admit all; auto: by its rules")
+        ->required()
+        ->check(CLI::IsMember({"open", "close", "auto"}));
+
     try {
         app.parse(argc, argv);
     } catch (const CLI::CallForHelp&) {
@@ -63,7 +71,7 @@ std::variant<CommandLine, Leave> parse_command_line(int argc, const char* const*
     }
     const int actions = int{check} + int{dump} + int{version} + int{build} + int{!asked.signal.empty()} +
                         int{status->parsed()} + int{top->parsed()} + int{loglevel->parsed()} +
-                        int{worker->parsed()};
+                        int{worker->parsed()} + int{breaker->parsed()};
     if (actions > 1) {
         std::fprintf(
             stderr,
@@ -76,6 +84,7 @@ std::variant<CommandLine, Leave> parse_command_line(int argc, const char* const*
     if (top->parsed()) asked.action = Action::top;
     if (loglevel->parsed()) asked.command = "loglevel " + level;
     if (worker->parsed()) asked.command = "worker restart " + std::to_string(number);
+    if (breaker->parsed()) asked.command = "breaker " + word + " " + upstream;
     if (!asked.command.empty()) asked.action = Action::command;
     if (!asked.signal.empty()) asked.action = Action::signal;
     if (check) asked.action = Action::check;

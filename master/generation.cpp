@@ -30,6 +30,10 @@ ipc::Result<std::unique_ptr<Generation>> Generation::prepare(const Common& commo
     auto listeners = Listeners::bind(plan.listens, plan.accept, plan.workers, before);
     if (!listeners) return tl::make_unexpected(std::move(listeners.error()));
     for (const auto& route : plan.routes) common.board.add_route(route);
+    for (const auto& [upstream, address] : plan.peers) {
+        common.board.add_upstream(upstream);
+        common.board.add_peer(upstream, address);
+    }
     return std::unique_ptr<Generation>(new Generation(common, std::move(found), std::move(*logs),
                                                       std::move(*listeners), number, std::move(on_change)));
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "conf/config.h"
@@ -21,6 +22,8 @@ struct Plan {
     std::vector<conf::Listen> listens;               ///< `conf::listen_plan`
     std::vector<std::string> access_logs;            ///< `conf::access_log_paths`
     std::vector<std::string> routes;                 ///< their names
+    /// Of all upstreams: name and address of each peer.
+    std::vector<std::pair<std::string, std::string>> peers;
 
     bool operator==(const Plan&) const = default;
 };

@@ -154,6 +154,7 @@ void Reign::on_command(Client client, std::string_view command) {
         });
     if (const auto level = argument_of("loglevel ")) return set_level(client, *level);
     if (const auto number = argument_of("worker restart ")) return restart_worker(client, *number);
+    if (const auto words = argument_of("breaker ")) return force_breaker(client, *words);
     control_->answer(client, "error: unknown command\n");
 }
 
@@ -250,6 +251,23 @@ void Reign::set_level(Client client, std::string_view level) {
         generation->logs().set_level(*number);
         generation->supervisor().tell_all(ipc::SetLevel{.level = static_cast<std::uint32_t>(*number)});
     }
+    control_->answer(client, "ok\n");
+}
+
+/// "open NAME", "close NAME", "auto NAME".
+void Reign::force_breaker(Client client, std::string_view words) {
+    const auto space = words.find(' ');
+    const auto word = words.substr(0, space);
+    const auto index = space == words.npos ? 0 : board_.upstream(words.substr(space + 1));
+    if (index == 0) return control_->answer(client, "error: there is no such upstream\n");
+    const auto force = word == "open"    ? ipc::BreakerForce::open
+                       : word == "close" ? ipc::BreakerForce::closed
+                                         : ipc::BreakerForce::automatic;
+    const auto name = words.substr(space + 1);
+    spdlog::info("breaker is told upstream={} word={}", name, word);
+    if (const auto changed = board_.upstream_cell(index).breaker.force(force, ipc::monotonic_ms()))
+        spdlog::warn("breaker changed upstream={} from={} to={} cause={}", name, ipc::name(changed->from),
+                     ipc::name(changed->to), ipc::name(changed->cause));
     control_->answer(client, "ok\n");
 }
 
@@ -568,6 +586,8 @@ Status Reign::status() const {
             status.workers.push_back(std::move(worker));
     }
     if (serving_) status.listeners = listener_statuses(serving_->listeners());
+    status.upstreams = ipc::report_upstreams(board_, now);
+    status.peers = ipc::report_peers(board_, now);
     return status;
 }
 

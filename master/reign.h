@@ -70,6 +70,7 @@ class Reign final : private ReloadHost {
     void upgrade(Upgrade::Done done);
     void reopen(std::optional<Client> client);
     void set_level(Client client, std::string_view level);
+    void force_breaker(Client client, std::string_view words);
     void restart_worker(Client client, std::string_view number);
 
     // what happens

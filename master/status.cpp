@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 namespace master {
 namespace {
@@ -64,6 +65,66 @@ Json worker_json(const WorkerStatus& worker) {
         worker.heartbeat_age_ms ? Json(static_cast<double>(*worker.heartbeat_age_ms) / 1000) : Json();
     json.update(usage_json(worker.usage));
     return json;
+}
+
+std::uint64_t failures_of(const ipc::PeerReport& peer) {
+    return std::accumulate(peer.failures.begin(), peer.failures.end(), std::uint64_t{0});
+}
+
+/// "closed", "open 3.2s" until it is tried again, "open (forced)".
+std::string breaker_text(const ipc::BreakerStatus& breaker) {
+    std::string text(ipc::name(breaker.state));
+    if (breaker.force != ipc::BreakerForce::automatic) return text + " (forced)";
+    if (breaker.retry_after_ms > 0) text += " " + duration(breaker.retry_after_ms);
+    return text;
+}
+
+std::string upstreams_text(const Status& status) {
+    if (status.upstreams.empty()) return {};
+    std::string out =
+        fmt::format("\n{:<20} {:<16} {:>10} {:>10}\n", "upstream", "breaker", "refused", "probes");
+    for (const auto& upstream : status.upstreams)
+        out += fmt::format("{:<20} {:<16} {:>10} {:>10}\n", upstream.name, breaker_text(upstream.breaker),
+                           upstream.refused, upstream.probes);
+    out += fmt::format("\n{:<20} {:<28} {:>7} {:>12} {:>10} {:>10} {:>8}  {}\n", "upstream", "peer", "active",
+                       "calls", "failed", "5xx", "conns", "state");
+    for (const auto& peer : status.peers)
+        out +=
+            fmt::format("{:<20} {:<28} {:>7} {:>12} {:>10} {:>10} {:>8}  {}\n", peer.upstream, peer.address,
+                        peer.active, peer.calls, failures_of(peer), peer.statuses[5], peer.connections,
+                        peer.ejected_ms > 0 ? "ejected " + duration(peer.ejected_ms) : "up");
+    return out;
+}
+
+Json upstreams_json(const Status& status) {
+    Json all = Json::array();
+    for (const auto& upstream : status.upstreams) {
+        Json peers = Json::array();
+        for (const auto& peer : status.peers) {
+            if (peer.upstream != upstream.name) continue;
+            Json failures = Json::object();
+            for (std::size_t i = 0; i < ipc::call_failures; ++i)
+                failures[std::string(ipc::name(static_cast<ipc::CallFailure>(i)))] = peer.failures[i];
+            peers.push_back({{"address", peer.address},
+                             {"active", peer.active},
+                             {"calls_total", peer.calls},
+                             {"connections_total", peer.connections},
+                             {"failures_total", std::move(failures)},
+                             {"ejections_total", peer.ejections},
+                             {"ejected_seconds", static_cast<double>(peer.ejected_ms) / 1000}});
+        }
+        all.push_back({{"name", upstream.name},
+                       {"breaker",
+                        {{"state", ipc::name(upstream.breaker.state)},
+                         {"forced", upstream.breaker.force != ipc::BreakerForce::automatic},
+                         {"retry_after_seconds", static_cast<double>(upstream.breaker.retry_after_ms) / 1000},
+                         {"failures_total", upstream.failures},
+                         {"slow_total", upstream.slow},
+                         {"refused_total", upstream.refused},
+                         {"probes_total", upstream.probes}}},
+                       {"peers", std::move(peers)}});
+    }
+    return all;
 }
 
 }  // namespace
@@ -133,7 +194,7 @@ std::string status_text(const Status& status) {
         out += fmt::format("{:<40} {:<10} {:>8} {:>8}  {}\n", listener.address, listener.accept,
                            listener.backlog, listener.pending ? std::to_string(*listener.pending) : "-",
                            slots_text(listener));
-    return out;
+    return out + upstreams_text(status);
 }
 
 std::string status_json(const Status& status) {
@@ -159,7 +220,10 @@ std::string status_json(const Status& status) {
                              {"backlog", listener.backlog},
                              {"pending", listener.pending ? Json(*listener.pending) : Json()},
                              {"slots", listener.slots}});
-    const Json all{{"master", master}, {"workers", workers}, {"listeners", listeners}};
+    const Json all{{"master", master},
+                   {"workers", workers},
+                   {"listeners", listeners},
+                   {"upstreams", upstreams_json(status)}};
     return all.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "ipc/upstream_report.h"
 #include "master/listeners.h"
 #include "master/process_usage.h"
 #include "master/supervisor.h"
@@ -49,6 +50,8 @@ struct Status {
     MasterStatus master;
     std::vector<WorkerStatus> workers;
     std::vector<ListenerStatus> listeners;
+    std::vector<ipc::UpstreamReport> upstreams;
+    std::vector<ipc::PeerReport> peers;
 };
 
 /// `now`: CLOCK_MONOTONIC in ms.

@@ -279,6 +279,7 @@ void Supervisor::on_end(Slot& slot, const Ending& ending) {
     report_death(slot, ending);
     auto& cell = around_.board.row(slot.row);
     cell.loop.connections.set(0);
+    around_.board.end_calls(slot.row);
     cell.loop.in_flight.end();
     cell.tenant.pid.set(0);
     slot.due_ms = 0;

@@ -62,7 +62,7 @@ ipc::Result<void> serve(const conf::Config& config, ipc::Seat& seat) {
         if (auto stays = stay_on_processor(seat.slot); !stays) return stays;
     if (auto dropped = drop_privileges(config.reeve.user, seat.master_pid); !dropped) return dropped;
     if (config.reeve.sandbox)
-        if (auto entered = enter_sandbox(); !entered) return entered;
+        if (auto entered = enter_sandbox(!config.upstreams.empty()); !entered) return entered;
     auto log_writer = start_log_writer(config, seat);
     if (!log_writer) return tl::make_unexpected(log_writer.error());
 
@@ -78,10 +78,11 @@ ipc::Result<void> serve(const conf::Config& config, ipc::Seat& seat) {
     const std::vector<conf::Listen> plan = conf::listen_plan(config);
     const dispatch::Router router(config, plan);
     handler::FileCache files(config.execution, loop);
+    upstream::Upstreams upstreams(config, loop, seat.scoreboard, seat.cell);
     observe::Recorder recorder(config, **log_writer, loop, seat);
     dispatch::Dispatcher dispatcher(
         config, plan, router, recorder, loop,
-        handler::make_handlers({config, loop, files, *seat.scoreboard, about, ready}));
+        handler::make_handlers({config, loop, files, upstreams, *seat.scoreboard, about, ready}));
     http::Service service{.loop = loop, .application = dispatcher, .draining = false, .spare = {}};
     http::Http1Factory factory(service);
     connection::Connections connections(loop, factory, input_bytes(config), connections_max(config));

@@ -7,6 +7,7 @@
 #include <seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
@@ -99,8 +100,27 @@ bool allow(void* filter, std::span<const int> calls) {
     return true;
 }
 
+/// The C library asks name services by these where there are any, and does without.
+bool deny_connections(void* filter) {
+    return ::seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket), 0) == 0 &&
+           ::seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(connect), 0) == 0;
+}
+
+/// To upstreams: streams of the families that a peer may have. Nothing raw, nothing of the kernel's own.
+bool allow_connections(void* filter) {
+    for (const scmp_datum_t family : {AF_INET, AF_INET6, AF_UNIX}) {
+        const scmp_arg_cmp stream[] = {
+            {0, SCMP_CMP_EQ, family, 0},
+            {1, SCMP_CMP_EQ, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0},
+        };
+        if (::seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, stream) != 0) return false;
+    }
+    return ::seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(connect), 0) == 0 &&
+           ::seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(splice), 0) == 0;
+}
+
 /// Calls that are harmless with some arguments only.
-bool allow_in_part(void* filter) {
+bool allow_in_part(void* filter, bool connects) {
     const auto self = static_cast<scmp_datum_t>(::getpid());
     const scmp_datum_t thread = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD;
     const auto add = [&](int call, unsigned argument, scmp_compare how, scmp_datum_t value) {
@@ -119,19 +139,17 @@ bool allow_in_part(void* filter) {
         // Whether something is a terminal, and how much can be read.
         add(SCMP_SYS(ioctl), 1, SCMP_CMP_EQ, TCGETS) && add(SCMP_SYS(ioctl), 1, SCMP_CMP_EQ, FIONREAD) &&
         add(SCMP_SYS(ioctl), 1, SCMP_CMP_EQ, FIONBIO) &&
-        // The C library asks name services by these where there are any, and does without.
-        ::seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket), 0) == 0 &&
-        ::seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(connect), 0) == 0;
+        (connects ? allow_connections(filter) : deny_connections(filter));
 }
 
 }  // namespace
 
-ipc::Result<void> enter_sandbox() {
+ipc::Result<void> enter_sandbox(bool connects) {
     const Filter filter(::seccomp_init(SCMP_ACT_TRAP));
     if (!filter) return ipc::failure("no memory for the sandbox");
     const bool built = allow(filter.get(), network) && allow(filter.get(), files) &&
                        allow(filter.get(), process) && allow(filter.get(), sanitizer) &&
-                       allow_in_part(filter.get());
+                       allow_in_part(filter.get(), connects);
     if (!built) return ipc::failure("the sandbox cannot be built");
     if (const int failed = ::seccomp_load(filter.get()); failed != 0)
         return tl::make_unexpected(

@@ -6,7 +6,8 @@
 namespace worker {
 
 /// From now on this thread, and all that it starts, may only use what serving needs. Anything else raises
-/// SIGSYS, which ends the process; the crash note names the call. Needs no_new_privs.
-[[nodiscard]] ipc::Result<void> enter_sandbox();
+/// SIGSYS, which ends the process; the crash note names the call. Needs no_new_privs. `connects`: serving
+/// means connecting to upstreams too.
+[[nodiscard]] ipc::Result<void> enter_sandbox(bool connects = false);
 
 }  // namespace worker

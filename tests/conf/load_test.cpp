@@ -161,9 +161,9 @@ status = on
                                .symlinks = true,
                                .dotfiles = true,
                                .precompressed = false,
-                               .strip_prefix = true,
                                .expires = 1h,
                                .cache_control = "public, max-age=60"});
+    CHECK(files.strip_prefix);
     CHECK(files.limits == RouteLimits{1024, 1s, 2s, 3s, 4});
     CHECK(config.routes[1].path == PathMatch{PathMatch::Kind::exact, "/hello"});
     CHECK(config.routes[1].respond == Respond{200, "a ; b\n\"c\" \\ $host", "text/html"});

@@ -14,7 +14,7 @@ const std::string good_route = "[route ok]\npath = /ok\nrespond = 200\n";
 const std::vector<Mistake> mistakes{
     // sections and keys
     {"[sever a]\n", 1, "unknown section `sever`; did you mean `server`?"},
-    {"[upstream a]\n", 1, "unknown section `upstream`; valid: reeve, execution, server, route"},
+    {"[upstream a]\n", 1, "[upstream a] has no peer"},
     {"[execution]\nwokers = 2\n", 2, "unknown key `wokers`; did you mean `workers`?"},
     {"[server a]\nworkers = 2\n", 2, "unknown key `workers` in [server a]; it belongs to [execution]"},
     {"[server a]\nqwertz = 2\n", 2, "unknown key `qwertz`; `reeve -T` lists all there are"},
@@ -63,13 +63,13 @@ const std::vector<Mistake> mistakes{
      "error_page: 404 has its page already, at line 2"},
     // routes
     {"[route r]\npath = /x\n", 1,
-     "[route r] has no handler: one of files, respond, redirect, health, status"},
+     "[route r] has no handler: one of files, respond, redirect, proxy, health, status"},
     {"[route r]\nfiles = /a\nrespond = 200\n", 3,
      "respond: the route has a handler already, `files` at line 2"},
     {"[route r]\nrespond = 200\nindex = a.html\n", 3,
      "index: belongs to `files`, and this route's handler is `respond`"},
     {"[route r]\nfiles = /a\ncontent_type = text/css\n", 3, "content_type: belongs to `respond`"},
-    {"[route r]\nproxy = b\n", 2, "unknown key `proxy`"},
+    {"[route r]\nproxy = b\n", 2, "proxy: there is no [upstream b]"},
     {"[route r]\npath = x\nfiles = /a\n", 2, "path: \"x\" does not begin with `/`"},
     {"[route r]\npath = /a//b\nfiles = /a\n", 2, "path: \"/a//b\" can never match"},
     {"[route r]\npath = /a/../b\nfiles = /a\n", 2, "path: \"/a/../b\" can never match"},

@@ -16,6 +16,13 @@ using worker::execution::Loop;
 struct Nobody final : worker::dispatch::Recorder, worker::http::Carrier {
     void record(const worker::http::Exchange&) override {}
     void on_finished(worker::http::Exchange&) override {}
+    void on_informed(worker::http::Exchange&, worker::http::Status, std::string_view) override {}
+    void on_begun(worker::http::Exchange&) override {}
+    void on_piece(worker::http::Exchange&, const worker::connection::Chunk&) override {}
+    void on_given_up(worker::http::Exchange&) override {}
+    void on_go_ahead(worker::http::Exchange&) override {}
+    void on_body_wanted(worker::http::Exchange&) override {}
+    [[nodiscard]] std::uint64_t unsent() const override { return 0; }
 };
 
 /// Holds up its loop, and answers, or refuses.

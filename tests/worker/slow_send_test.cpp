@@ -31,6 +31,7 @@ class OneFile final : public worker::http::Application {
         exchange.route = &route_;
         return true;
     }
+    [[nodiscard]] bool streams(const worker::http::Exchange&) const override { return false; }
     void handle(worker::http::Exchange& exchange) override {
         exchange.response.add({{}, nullptr, file_.get(), 0, file_bytes});
         exchange.finish();

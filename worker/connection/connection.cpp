@@ -59,7 +59,7 @@ void Connection::drain() {
 void Connection::on_event(evutil_socket_t, short what, void* self) noexcept {
     auto& connection = *static_cast<Connection*>(self);
     connection.owner_.loop().enter();
-    if ((what & (EV_READ | EV_CLOSED)) != 0) connection.readable_ = true;
+    if ((what & (EV_READ | EV_CLOSED)) != 0) connection.readable_ = connection.peek_ = true;
     if ((what & EV_CLOSED) != 0) connection.ending_ = true;
     if ((what & EV_WRITE) != 0) connection.writable_ = true;
     connection.advance();
@@ -85,6 +85,7 @@ Connection::State Connection::step() {
             if (!std::exchange(woken_, false)) return State::handling;
             session_->on_wake();
             return proceed();
+        case State::streaming: return stream();
         case State::sending: return send();
         case State::lingering: return discard();
         case State::closed: return State::closed;
@@ -96,7 +97,8 @@ void Connection::enter(State next) {
     state_ = next;
     switch (next) {
         case State::receiving: return;  // the session says how long, in wait()
-        case State::handling: return disarm();
+        case State::handling:
+        case State::streaming: return disarm();
         case State::sending: return owner_.loop().arm(*this, session_->send_patience_ms());
         case State::lingering: transport_.finish(); return owner_.loop().arm(*this, linger_ms);
         case State::closed: return disarm();
@@ -111,6 +113,7 @@ void Connection::wait() {
                 owner_.loop().arm(*this, patience);
             break;
         case State::handling:
+        case State::streaming:
         case State::sending:
         case State::lingering: break;
         case State::closed: owner_.input().clear(); return owner_.retire(*this);
@@ -210,6 +213,101 @@ Sent Connection::send_output() {
     return sent;
 }
 
+/// Both ways, as long as anything moves.
+Connection::State Connection::stream() {
+    if (std::exchange(late_, false)) return stream_late();
+    const std::uint64_t before = sent_;
+    bool moved = false;
+    for (bool moving = true; moving;) {
+        moving = std::exchange(woken_, false);
+        if (moving) session_->on_wake();
+        moving = stream_output() || moving;
+        if (failed_) {
+            break_off();
+            return State::closed;
+        }
+        if (session_->wants() != Wants::stream) return proceed();
+        if (session_->reads()) {
+            moving = stream_input() || moving;
+        } else if (peer_left()) {
+            break_off();
+            return State::closed;
+        }
+        if (session_->wants() != Wants::stream) return proceed();
+        moved = moved || moving;
+    }
+    time_stream(moved || sent_ != before);
+    return State::streaming;
+}
+
+Connection::State Connection::stream_late() {
+    if (!all_sent()) {
+        break_off();
+        return State::closed;
+    }
+    session_->on_too_slow();
+    return session_->wants() == Wants::stream ? State::streaming : proceed();
+}
+
+/// Whether the session could go on because of it.
+bool Connection::stream_output() {
+    if (!output_ || !writable_) return false;
+    if (++rounds_ > turn_rounds_max) {
+        yield();
+        return false;
+    }
+    switch (send_output()) {
+        case Sent::all:
+            owner_.give_back(std::move(output_));
+            session_->on_sent();
+            return true;
+        case Sent::blocked:
+            writable_ = false;
+            watch_writable();
+            return false;
+        case Sent::yielded: yield(); return false;
+        case Sent::failed: failed_ = true; return false;
+    }
+    std::abort();
+}
+
+bool Connection::stream_input() {
+    unpark();
+    Input& input = owner_.input();
+    bool took = false;
+    while (session_->wants() == Wants::stream && session_->reads()) {
+        if (!input.empty()) {
+            const std::size_t size = session_->on_input(input.bytes());
+            input.begin += size;
+            if (size > 0) {
+                took = readable_ = true;
+                continue;
+            }
+        }
+        if (!fill()) break;
+    }
+    if (!ended_ || !input.empty() || session_->wants() != Wants::stream || !session_->reads()) return took;
+    session_->on_end_of_input();
+    return true;
+}
+
+/// Nobody reads, so the end would go unnoticed: a handler would work on for nobody.
+bool Connection::peer_left() {
+    if (ending_ || ended_) return true;
+    return std::exchange(peek_, false) && transport_.peek() == Io::ended;
+}
+
+/// What is overdue first: the peer takes our output, or it sends what we want.
+void Connection::time_stream(bool moved) {
+    if (!all_sent()) {
+        if (moved || !armed()) owner_.loop().arm(*this, session_->send_patience_ms());
+    } else if (!session_->reads()) {
+        disarm();
+    } else if (const std::uint64_t patience = session_->patience_ms(); patience > 0) {
+        owner_.loop().arm(*this, patience);
+    }
+}
+
 Connection::State Connection::discard() {
     if (std::exchange(late_, false) || ended_) return State::closed;
     Input& input = owner_.input();
@@ -223,6 +321,7 @@ Connection::State Connection::discard() {
 }
 
 Connection::State Connection::proceed() {
+    if (session_->wants() == Wants::stream) return State::streaming;
     if (output_) {
         if (!output_->empty()) return State::sending;
         owner_.give_back(std::move(output_));
@@ -230,6 +329,7 @@ Connection::State Connection::proceed() {
     switch (session_->wants()) {
         case Wants::input: return State::receiving;
         case Wants::nothing: return State::handling;
+        case Wants::stream: return State::streaming;
         // Closing with unread input would reset what we just sent (RFC 9112 9.6).
         case Wants::close: return readable_ && !ended_ ? State::lingering : State::closed;
         case Wants::linger: return ended_ ? State::closed : State::lingering;

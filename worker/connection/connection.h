@@ -46,6 +46,8 @@ class Connection final : private execution::Deadline, public Registered {
     [[nodiscard]] std::uint64_t bytes_received() const noexcept { return received_; }
     /// Whether the session may produce more before what it produced is sent.
     [[nodiscard]] bool has_room() const noexcept;
+    /// Whether all that was produced is in the kernel's hands.
+    [[nodiscard]] bool all_sent() const noexcept { return !output_ || output_->empty(); }
 
     // For the owner.
 
@@ -54,8 +56,9 @@ class Connection final : private execution::Deadline, public Registered {
  private:
     // receiving ──answer──▶ sending ──sent, keep-alive──▶ receiving
     //     │ └──handler──▶ handling ──woken──▶ │ └──sent, last──▶ lingering ──peer ended, or late──▶ closed
+    // receiving ──handler works piece by piece──▶ streaming ──answered──▶ sending
     // any state ──peer gone, or too slow────────────────────────────────────────────────────────▶ closed
-    enum class State : std::uint8_t { receiving, handling, sending, lingering, closed };
+    enum class State : std::uint8_t { receiving, handling, streaming, sending, lingering, closed };
 
     static void on_event(evutil_socket_t, short what, void* self) noexcept;
     void on_deadline() noexcept override;
@@ -66,6 +69,12 @@ class Connection final : private execution::Deadline, public Registered {
     void wait();
 
     [[nodiscard]] State receive();
+    [[nodiscard]] State stream();
+    [[nodiscard]] State stream_late();
+    [[nodiscard]] bool stream_output();
+    [[nodiscard]] bool stream_input();
+    [[nodiscard]] bool peer_left();
+    void time_stream(bool moved);
     [[nodiscard]] State send();
     [[nodiscard]] Sent send_output();
     [[nodiscard]] State discard();
@@ -99,6 +108,8 @@ class Connection final : private execution::Deadline, public Registered {
     bool ending_ = false;  ///< the peer's end of stream is behind the bytes that wait
     bool ended_ = false;   ///< and has been read
     bool woken_ = false;
+    bool peek_ = false;    ///< something came while nobody reads: it may be the end
+    bool failed_ = false;  ///< sending did, while streaming
     bool yields_ = false;  ///< as soon as it is watched
     bool late_ = false;
     std::uint8_t rounds_ = 0;  ///< reads and sends of this turn

@@ -47,7 +47,7 @@ void Output::append(const Chunk& chunk) {
     if (chunk.size == 0) return;
     if (chunk.bytes != nullptr && chunk.size <= copied_max)
         return append(std::string_view(chunk.bytes, static_cast<std::size_t>(chunk.size)));
-    pieces_.push_back({chunk.keeper, chunk.bytes, chunk.file, chunk.offset, chunk.size});
+    pieces_.push_back({chunk.keeper, chunk.bytes, chunk.file, chunk.offset, chunk.size, chunk.pipe});
 }
 
 Sent Output::send(Transport& transport, std::size_t budget, bool last, std::uint64_t& sent) {
@@ -56,7 +56,9 @@ Sent Output::send(Transport& transport, std::size_t budget, bool last, std::uint
         if (spent >= budget) return Sent::yielded;
         const Piece& piece = pieces_[first_];
         Moved moved;
-        if (piece.file >= 0) {
+        if (piece.pipe) {
+            moved = transport.send_pipe(piece.file, static_cast<std::size_t>(piece.size));
+        } else if (piece.file >= 0) {
             if (!corked_ && piece.size >= corked_min) transport.cork(corked_ = true);
             const auto size = std::min<std::uint64_t>(piece.size, budget - spent);
             moved = transport.send_file(piece.file, piece.offset, static_cast<std::size_t>(size));
@@ -99,7 +101,7 @@ void Output::advance(std::uint64_t bytes) {
     while (bytes > 0) {
         Piece& piece = pieces_[first_];
         if (bytes < piece.size) {
-            piece.offset += static_cast<off_t>(bytes);
+            if (!piece.pipe) piece.offset += static_cast<off_t>(bytes);
             piece.size -= bytes;
             return;
         }
@@ -108,6 +110,12 @@ void Output::advance(std::uint64_t bytes) {
         piece.keeper = {};
         ++first_;
     }
+}
+
+std::uint64_t Output::pending() const noexcept {
+    std::uint64_t sum = 0;
+    for (std::size_t at = first_; at < pieces_.size(); ++at) sum += pieces_[at].size;
+    return sum;
 }
 
 void Output::clear() {

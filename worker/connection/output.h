@@ -14,13 +14,15 @@
 
 namespace worker::connection {
 
-/// A piece of a body: bytes in memory, or a stretch of a file; `keeper` holds either in place.
+/// A piece of a body: bytes in memory, a stretch of a file, or what is in a pipe; `keeper` holds each in
+/// place.
 struct Chunk {
     Ref<Shared> keeper;
     const char* bytes = nullptr;  ///< null: the piece is in `file`
     int file = -1;
     off_t offset = 0;
     std::uint64_t size = 0;
+    bool pipe = false;  ///< `file` is the end of a pipe that is read, and all of `size` is in it
 };
 
 /// How one turn of sending went.
@@ -48,6 +50,8 @@ class Output {
     [[nodiscard]] Sent send(Transport& transport, std::size_t budget, bool last, std::uint64_t& sent);
 
     [[nodiscard]] bool empty() const noexcept { return pieces_.empty(); }
+    /// Bytes that the kernel has not taken yet.
+    [[nodiscard]] std::uint64_t pending() const noexcept;
     [[nodiscard]] std::size_t text_bytes() const noexcept { return text_size_; }
     [[nodiscard]] bool only_text() const noexcept { return pieces_.size() <= 1; }
     /// Forgets everything, keeps the memory unless it grew large.
@@ -60,6 +64,7 @@ class Output {
         int file;
         off_t offset;
         std::uint64_t size;
+        bool pipe = false;
     };
 
     void grow_text(std::size_t size);

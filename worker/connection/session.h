@@ -11,6 +11,7 @@ namespace worker::connection {
 enum class Wants : std::uint8_t {
     input,    ///< more bytes from the peer
     nothing,  ///< a handler is at work: it will `wake` the connection
+    stream,   ///< both ways at once, piece by piece: output goes as it comes, input while `reads`
     close,    ///< done, and the peer has nothing more to say
     linger,   ///< done, but the peer may still be sending: see that it gets the answer
 };
@@ -26,9 +27,10 @@ class Session {
     [[nodiscard]] virtual std::size_t on_input(std::span<char> input) = 0;
     /// The turn ends and the input's memory goes: keep what you still look at.
     virtual void on_park() = 0;
-    /// The peer ended its stream; nothing more will come in.
+    /// The peer ended its stream; nothing more will come in. Not called while it streams and does not read:
+    /// then the connection counts as broken.
     virtual void on_end_of_input() = 0;
-    /// All output is in the kernel's hands.
+    /// All output is in the kernel's hands. While it streams: called after each piece.
     virtual void on_sent() = 0;
     /// Sending held up the loop for so many ticks of an `execution::Stopwatch`: a file that the disk was slow
     /// to give. Called before `on_sent`.
@@ -43,6 +45,9 @@ class Session {
     virtual void on_broken() = 0;
 
     [[nodiscard]] virtual Wants wants() const = 0;
+    /// While it streams: whether input is welcome now. When it is not, nothing is read, and the peer feels
+    /// it.
+    [[nodiscard]] virtual bool reads() const = 0;
     /// Whether the connection ends once its output is sent, so that the end can go with the last bytes.
     [[nodiscard]] virtual bool ends_after_output() const = 0;
     /// How long input may take from now on, in milliseconds; 0: the deadline goes on as armed.

@@ -41,6 +41,8 @@ class Ref {
     }
 
     [[nodiscard]] T* get() const noexcept { return object_; }
+    /// Nobody else has a share. Not of an empty one.
+    [[nodiscard]] bool alone() const noexcept { return counted()->references_ == 1; }
     T* operator->() const noexcept { return object_; }
     T& operator*() const noexcept { return *object_; }
     explicit operator bool() const noexcept { return object_ != nullptr; }

@@ -1,5 +1,6 @@
 #include "worker/connection/transport.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/sendfile.h>
@@ -51,6 +52,27 @@ Moved Transport::send_file(int file, off_t offset, std::size_t size) noexcept {
     // Nothing left where bytes were promised: the file shrank while we sent it.
     if (moved.io == Io::moved && moved.bytes == 0) return {Io::ended, 0};
     return moved;
+}
+
+Moved Transport::send_pipe(int pipe, std::size_t size) noexcept {
+    return outcome(uninterrupted([&] {
+        return ::splice(pipe, nullptr, socket_.get(), nullptr, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    }));
+}
+
+Moved Transport::receive_pipe(int pipe, std::size_t size) noexcept {
+    const ssize_t got = uninterrupted([&] {
+        return ::splice(socket_.get(), nullptr, pipe, nullptr, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    });
+    if (got == 0) return {Io::ended, 0};
+    return outcome(got);
+}
+
+Io Transport::peek() noexcept {
+    char byte = 0;
+    const ssize_t got =
+        uninterrupted([&] { return ::recv(socket_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT); });
+    return got == 0 ? Io::ended : outcome(got).io;
 }
 
 void Transport::cork(bool on) noexcept {

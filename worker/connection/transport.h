@@ -35,6 +35,12 @@ class Transport {
     [[nodiscard]] Moved send(const char* bytes, std::size_t size, bool more) noexcept;
     /// From the page cache, where the transport can; at most `size` bytes from `offset` on.
     [[nodiscard]] Moved send_file(int file, off_t offset, std::size_t size) noexcept;
+    /// What a pipe holds, at most `size` bytes, without a copy where the transport can (splice(2)).
+    [[nodiscard]] Moved send_pipe(int pipe, std::size_t size) noexcept;
+    /// Into a pipe, without a copy (splice(2)); `ended` at the end of the stream too.
+    [[nodiscard]] Moved receive_pipe(int pipe, std::size_t size) noexcept;
+    /// Whether the peer is still there: takes nothing. `ended` when it is not.
+    [[nodiscard]] Io peek() noexcept;
     /// While on, only full segments leave (TCP_CORK); what is left goes at once when it is turned off.
     void cork(bool on) noexcept;
     /// Says that nothing more will be sent.

@@ -104,6 +104,10 @@ void Dispatcher::handle(http::Exchange& exchange) {
     run(static_cast<std::size_t>(exchange.route - config_.routes.data()), exchange);
 }
 
+bool Dispatcher::streams(const http::Exchange& exchange) const {
+    return handlers_[static_cast<std::size_t>(exchange.route - config_.routes.data())]->streams();
+}
+
 void Dispatcher::run(std::size_t route, http::Exchange& exchange) {
     const execution::Stopwatch stopwatch;
     handlers_[route]->handle(exchange);
@@ -127,8 +131,10 @@ void Dispatcher::allow(http::Exchange& exchange, std::string_view methods) {
 
 void Dispatcher::refuse(http::Exchange& exchange, http::Status status) {
     if (exchange.server == nullptr) choose_server(exchange);
-    if (exchange.error == 0 && serve_error_page(exchange, status)) return;
-    if (exchange.error != 0) status = exchange.error;  // the page itself is missing: the first error counts
+    if (exchange.error == 0 && (serve_fallback(exchange, status) || serve_error_page(exchange, status)))
+        return;
+    if (exchange.error != 0 && !exchange.fallback)
+        status = exchange.error;  // the page itself is missing: the first error counts
     http::Response& response = exchange.response;
     const http::PlainPage page = http::plain_page(status);
     response.status = status;
@@ -154,11 +160,30 @@ const std::string* Dispatcher::error_page(const http::Exchange& exchange, http::
 bool Dispatcher::serve_error_page(http::Exchange& exchange, http::Status status) {
     const std::string* page = error_page(exchange, status);
     if (page == nullptr) return false;
-    const auto& server = router_.server(exchange.address, exchange.request.host);
-    const Router::Match match = router_.match(server, *page, "GET");
-    if (match.kind != Router::Match::Kind::found) return false;
     exchange.error = status;
-    exchange.request.target.path = *page;
+    if (serve_instead(exchange, *page)) return true;
+    exchange.error = 0;
+    return false;
+}
+
+/// What a route has for the time when its upstream fails: an answer like any other, with its own status.
+bool Dispatcher::serve_fallback(http::Exchange& exchange, http::Status status) {
+    if (exchange.fallback || exchange.route == nullptr || exchange.route->fallback.empty()) return false;
+    if (exchange.upstream_failure.empty() || status < 502 || status > 504) return false;
+    exchange.fallback = true;
+    exchange.error = status;
+    exchange.response.clear();
+    if (serve_instead(exchange, exchange.route->fallback)) return true;
+    exchange.fallback = false;
+    exchange.error = 0;
+    return false;
+}
+
+bool Dispatcher::serve_instead(http::Exchange& exchange, std::string_view path) {
+    const auto& server = router_.server(exchange.address, exchange.request.host);
+    const Router::Match match = router_.match(server, path, "GET");
+    if (match.kind != Router::Match::Kind::found) return false;
+    exchange.request.target.path = path;
     exchange.request.target.query = {};
     run(match.route, exchange);
     return true;

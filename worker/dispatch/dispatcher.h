@@ -31,6 +31,7 @@ class Dispatcher final : public http::Application {
     [[nodiscard]] const conf::Limits& limits(std::uint32_t address) const override;
     [[nodiscard]] bool route(http::Exchange& exchange) override;
     void handle(http::Exchange& exchange) override;
+    [[nodiscard]] bool streams(const http::Exchange& exchange) const override;
     void refuse(http::Exchange& exchange, http::Status status) override;
     void on_over(const http::Exchange& exchange) override { recorder_.record(exchange); }
 
@@ -41,6 +42,8 @@ class Dispatcher final : public http::Application {
     void allow(http::Exchange& exchange, std::string_view methods);
     [[nodiscard]] const std::string* error_page(const http::Exchange& exchange, http::Status status) const;
     [[nodiscard]] bool serve_error_page(http::Exchange& exchange, http::Status status);
+    [[nodiscard]] bool serve_fallback(http::Exchange& exchange, http::Status status);
+    [[nodiscard]] bool serve_instead(http::Exchange& exchange, std::string_view path);
 
     const conf::Config& config_;
     const Router& router_;

@@ -18,7 +18,8 @@ std::vector<std::string_view> methods_of(const conf::Route& route) {
             case Handler::status:
             case Handler::metrics: methods = {"GET"}; break;
             case Handler::respond:
-            case Handler::redirect: break;
+            case Handler::redirect:
+            case Handler::proxy: break;
         }
     }
     const auto get = std::find(methods.begin(), methods.end(), "GET");

@@ -17,6 +17,7 @@ class Link {
 
     [[nodiscard]] bool linked() const noexcept { return next_ != this; }
     [[nodiscard]] Link* next() const noexcept { return next_; }
+    [[nodiscard]] Link* previous() const noexcept { return previous_; }
     void unlink() noexcept {
         next_->previous_ = previous_;
         previous_->next_ = next_;

@@ -34,7 +34,7 @@ void Files::handle(http::Exchange& exchange) {
 /// The request's path below the root; with `strip_prefix` without the route's own.
 std::string_view Files::path_under_root(const http::Exchange& exchange) {
     std::string_view path = exchange.request.target.path;
-    if (!route_.files.strip_prefix || route_.path.kind != conf::PathMatch::Kind::prefix) return path;
+    if (!route_.strip_prefix || route_.path.kind != conf::PathMatch::Kind::prefix) return path;
     if (exchange.error != 0 && !path.starts_with(route_.path.text)) return path;
     std::string_view prefix = route_.path.text;
     if (prefix.ends_with('/')) prefix.remove_suffix(1);

@@ -5,6 +5,7 @@
 #include "worker/handler/files.h"
 #include "worker/handler/health.h"
 #include "worker/handler/metrics.h"
+#include "worker/handler/proxy.h"
 #include "worker/handler/respond.h"
 
 namespace worker::handler {
@@ -19,6 +20,8 @@ std::unique_ptr<http::Handler> make(const conf::Route& route, std::uint32_t inde
             return std::make_unique<Files>(route, index, around.files, around.config.execution, clock);
         case conf::Route::Handler::respond: return std::make_unique<Respond>(route.respond, facts, clock);
         case conf::Route::Handler::redirect: return std::make_unique<Redirect>(route.redirect, facts, clock);
+        case conf::Route::Handler::proxy:
+            return std::make_unique<Proxy>(route, around.upstreams, facts, around.loop);
         case conf::Route::Handler::health: return std::make_unique<Health>(route.health, around.ready);
         case conf::Route::Handler::status:
             return std::make_unique<Status>(around.about, around.scoreboard, clock);

@@ -8,6 +8,7 @@
 #include "worker/handler/file_cache.h"
 #include "worker/handler/status.h"
 #include "worker/http/exchange.h"
+#include "worker/upstream/upstream.h"
 
 namespace worker::handler {
 
@@ -16,6 +17,7 @@ struct Surroundings {
     const conf::Config& config;
     execution::Loop& loop;
     FileCache& files;
+    upstream::Upstreams& upstreams;
     const ipc::Scoreboard& scoreboard;
     Status::About about;
     const bool& ready;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "ipc/clock.h"
+#include "ipc/upstream_report.h"
 #include "worker/handler/own_text.h"
 
 namespace worker::handler {
@@ -174,6 +175,75 @@ void add_listeners(Text& text, const ipc::Scoreboard& board) {
     }
 }
 
+void add_peers(Text& text, const std::vector<ipc::PeerReport>& peers) {
+    if (peers.empty()) return;
+    const auto label = [](const ipc::PeerReport& peer) {
+        return fmt::format("upstream=\"{}\",peer=\"{}\"", escaped(peer.upstream), escaped(peer.address));
+    };
+    const auto each = [&](std::string_view name, std::string_view type, std::string_view help, auto value) {
+        text.family(name, type, help);
+        for (const auto& peer : peers) text.sample(label(peer), value(peer));
+    };
+    text.family("reeve_upstream_requests_total", "counter",
+                "Calls to peers by class of status; none: without a response.");
+    for (const auto& peer : peers)
+        for (std::size_t i = 0; i < classes.size(); ++i)
+            text.sample(fmt::format("{},status=\"{}\"", label(peer), classes[i]), peer.statuses[i]);
+    text.family("reeve_upstream_failures_total", "counter", "Calls to peers that failed, by reason.");
+    for (const auto& peer : peers)
+        for (std::size_t i = 0; i < ipc::call_failures; ++i)
+            text.sample(
+                fmt::format("{},reason=\"{}\"", label(peer), ipc::name(static_cast<ipc::CallFailure>(i))),
+                peer.failures[i]);
+    text.family("reeve_upstream_duration_seconds", "histogram",
+                "From asking a peer to the last byte of its response.");
+    for (const auto& peer : peers) {
+        Sum sum;
+        sum.counts = peer.latency;
+        sum.us = peer.latency_us;
+        add_histogram(text, label(peer), sum);
+    }
+    each("reeve_upstream_active", "gauge", "Calls under way.", [](const auto& peer) { return peer.active; });
+    each("reeve_upstream_connections_total", "counter", "Connections opened to peers.",
+         [](const auto& peer) { return peer.connections; });
+    each("reeve_upstream_ejections_total", "counter", "Times a peer was left alone after failures.",
+         [](const auto& peer) { return peer.ejections; });
+    each("reeve_upstream_ejected", "gauge", "1: the peer is left alone now.",
+         [](const auto& peer) { return peer.ejected_ms > 0 ? 1 : 0; });
+}
+
+void add_upstreams(Text& text, const std::vector<ipc::UpstreamReport>& upstreams) {
+    if (upstreams.empty()) return;
+    constexpr std::array states{ipc::BreakerState::closed, ipc::BreakerState::open,
+                                ipc::BreakerState::half_open};
+    const auto label = [](const ipc::UpstreamReport& upstream) {
+        return fmt::format("upstream=\"{}\"", escaped(upstream.name));
+    };
+    const auto each = [&](std::string_view name, std::string_view help, auto value) {
+        text.family(name, "counter", help);
+        for (const auto& upstream : upstreams) text.sample(label(upstream), value(upstream));
+    };
+    text.family("reeve_breaker_state", "gauge", "1 for the state that the breaker is in.");
+    for (const auto& upstream : upstreams)
+        for (const auto state : states)
+            text.sample(fmt::format("{},state=\"{}\"", label(upstream), ipc::name(state)),
+                        upstream.breaker.state == state ? 1 : 0);
+    text.family("reeve_breaker_transitions_total", "counter",
+                "Changes of the breaker, by the state they led to.");
+    for (const auto& upstream : upstreams)
+        for (const auto state : states)
+            text.sample(fmt::format("{},to=\"{}\"", label(upstream), ipc::name(state)),
+                        upstream.entered[static_cast<std::size_t>(state)]);
+    each("reeve_breaker_failures_total", "Calls that the breaker counts as failed.",
+         [](const auto& upstream) { return upstream.failures; });
+    each("reeve_breaker_slow_total", "Calls that the breaker counts as slow.",
+         [](const auto& upstream) { return upstream.slow; });
+    each("reeve_breaker_refused_total", "Requests refused without asking anybody.",
+         [](const auto& upstream) { return upstream.refused; });
+    each("reeve_breaker_probes_total", "Requests let through to see whether it is better.",
+         [](const auto& upstream) { return upstream.probes; });
+}
+
 void add_masters(Text& text, const ipc::Scoreboard& board, std::uint64_t now_us, std::int64_t now_unix_us) {
     const auto& masters = board.masters();
     text.family("reeve_worker_restarts_total", "counter", "Workers replaced, by cause.");
@@ -208,6 +278,8 @@ std::string metrics_text(const ipc::Scoreboard& board, std::uint64_t now_us, std
     add_totals(text, board);
     add_workers(text, board, now_us / 1000);
     add_listeners(text, board);
+    add_peers(text, ipc::report_peers(board, now_us / 1000));
+    add_upstreams(text, ipc::report_upstreams(board, now_us / 1000));
     add_masters(text, board, now_us, now_unix_us);
     return text.take();
 }

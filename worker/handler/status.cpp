@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <utility>
 #include <vector>
 
+#include "ipc/upstream_report.h"
 #include "worker/handler/own_text.h"
 #include "worker/http/accept.h"
 
@@ -117,6 +119,24 @@ std::string Status::json() const {
         };
         return key(*one) < key(*other);
     });
+    const std::uint64_t now_ms = clock_.now_ms();
+    status["upstreams"] = nlohmann::json::array();
+    for (const auto& upstream : ipc::report_upstreams(scoreboard_, now_ms)) {
+        nlohmann::json one{{"name", upstream.name},
+                           {"breaker", ipc::name(upstream.breaker.state)},
+                           {"refused", upstream.refused},
+                           {"peers", nlohmann::json::array()}};
+        for (const auto& peer : ipc::report_peers(scoreboard_, now_ms)) {
+            if (peer.upstream != upstream.name) continue;
+            one["peers"].push_back(
+                {{"address", peer.address},
+                 {"active", peer.active},
+                 {"calls", peer.calls},
+                 {"failures", std::accumulate(peer.failures.begin(), peer.failures.end(), std::uint64_t{0})},
+                 {"ejected_ms", peer.ejected_ms}});
+        }
+        status["upstreams"].push_back(std::move(one));
+    }
     for (const auto* row : rows) status["workers"].push_back(worker_json(*row, clock_.now_ms()));
     return status.dump(2) + "\n";
 }

@@ -16,8 +16,16 @@ void Exchange::begin(Carrier& carrier, Application& application, const connectio
     secure = false;
     begun_us = 0;
     bytes_sent = body_bytes_sent = bytes_received = 0;
-    keep_alive = finished = false;
     error = 0;
+    fallback = false;
+    keep_alive = finished = false;
+    streamer = nullptr;
+    body_follows = body_paused = begun = tunnel = false;
+    body_length.reset();
+    upstream_peer.clear();
+    upstream_status = 0;
+    upstream_us = 0;
+    upstream_failure = {};
     carrier_ = &carrier;
     application_ = &application;
 }

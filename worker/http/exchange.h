@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "conf/config.h"
 #include "worker/connection/peer.h"
@@ -14,12 +16,34 @@ namespace worker::http {
 class Exchange;
 class Application;
 
-/// Who carries the exchange: the protocol's session.
+/// Who carries the exchange: the protocol's session. Called by `Exchange` alone, which says what is meant.
 class Carrier {
  public:
     virtual ~Carrier() = default;
-    /// The response is complete. Called once, from `Exchange::finish`.
     virtual void on_finished(Exchange& exchange) = 0;
+    virtual void on_informed(Exchange& exchange, Status status, std::string_view fields) = 0;
+    virtual void on_begun(Exchange& exchange) = 0;
+    virtual void on_piece(Exchange& exchange, const connection::Chunk& piece) = 0;
+    virtual void on_given_up(Exchange& exchange) = 0;
+    virtual void on_go_ahead(Exchange& exchange) = 0;
+    virtual void on_body_wanted(Exchange& exchange) = 0;
+    [[nodiscard]] virtual std::uint64_t unsent() const = 0;
+};
+
+/// A handler's end of an exchange that goes piece by piece: the body of the request as it comes, the response
+/// as it is made. Told by the carrier until `finish`, `refuse`, `give_up` or `on_gone`, whichever is first;
+/// not from within a call to the exchange. Loop thread only.
+class Streamer {
+ public:
+    virtual ~Streamer() = default;
+    /// Payload of the request's body; behind a `tunnel`: what the client sends. The bytes live in the call.
+    virtual void on_body(std::string_view payload) = 0;
+    /// The body was complete. Not called for requests that have none.
+    virtual void on_body_end() = 0;
+    /// All that was sent is in the kernel's hands.
+    virtual void on_room() = 0;
+    /// The client left, was too slow, or sent what is no body. The exchange is no longer the handler's.
+    virtual void on_gone() = 0;
 };
 
 /// What the configuration says of the requests of one route on one server.
@@ -33,7 +57,9 @@ struct Terms {
 inline constexpr Terms no_terms;
 
 /// Borrowed from the loop's pool for the time of one request. A handler fills `response` and calls
-/// `finish`, at once or on a later turn; afterwards the exchange is no longer the handler's.
+/// `finish`, at once or on a later turn; afterwards the exchange is no longer the handler's. One that works
+/// over several turns sets `streamer` first, and may answer piece by piece: `begin_response`, `send`,
+/// `finish`.
 class Exchange {
  public:
     /// As new, memory kept.
@@ -41,8 +67,39 @@ class Exchange {
                std::uint64_t connection_id);
     void finish() {
         finished = true;
-        if (error != 0) response.status = error;  // whatever the page's own route would say
+        streamer = nullptr;
+        if (error != 0 && !fallback) response.status = error;  // whatever the page's own route would say
         carrier_->on_finished(*this);
+    }
+    /// Sends the head of `response`; the body follows by `send`. `body_size` says how long it will be, unless
+    /// `length_known` is false.
+    void begin_response(bool length_known) {
+        begun = true;
+        response.length_known = length_known;
+        if (error != 0 && !fallback) response.status = error;
+        carrier_->on_begun(*this);
+    }
+    /// A piece of the body; text is copied. Nothing bounds what waits to be sent but whoever sends: look at
+    /// `unsent`, and go on at `on_room`.
+    void send(const connection::Chunk& piece) { carrier_->on_piece(*this, piece); }
+    void send(std::string_view text) { send(connection::Chunk{{}, text.data(), -1, 0, text.size()}); }
+    /// Bytes of the response that the kernel has not taken yet.
+    [[nodiscard]] std::uint64_t unsent() const { return carrier_->unsent(); }
+    /// An interim response, 102 to 199 (RFC 9110 15.2); nothing for a client that knows none.
+    void inform(Status status, std::string_view fields) { carrier_->on_informed(*this, status, fields); }
+    /// The response cannot be completed: the connection ends, so that the client sees that something is
+    /// missing.
+    void give_up() {
+        streamer = nullptr;
+        carrier_->on_given_up(*this);
+    }
+    /// Sends `100 Continue`, if the client waits for it.
+    void go_ahead() { carrier_->on_go_ahead(*this); }
+    /// While paused, nothing of the body is read, and the client feels it.
+    void pause_body(bool on) {
+        const bool resumed = body_paused && !on;
+        body_paused = on;
+        if (resumed) carrier_->on_body_wanted(*this);
     }
     /// Answers with an error instead: its `error_page`, or a plain one. `response` keeps only `more_fields`.
     void refuse(Status status);
@@ -62,12 +119,28 @@ class Exchange {
     std::uint32_t address = 0;              ///< listener: index into `conf::listen_plan`
     bool secure = false;
 
+    // Of an exchange that goes piece by piece.
+    Streamer* streamer = nullptr;  ///< must stay until it is told the end
+    bool body_follows = false;     ///< the request has a body, and `streamer` gets it
+    bool body_paused = false;
+    bool begun = false;   ///< the response's head has been sent
+    bool tunnel = false;  ///< set with a 101: from then on both sides are bytes (RFC 9110 7.8)
+    /// Of the request's body; none: it is chunked.
+    std::optional<std::uint64_t> body_length;
+
+    // Whom it was passed on to, for the log.
+    std::string upstream_peer;          ///< all that were asked: "127.0.0.1:9000, 127.0.0.1:9001"
+    Status upstream_status = 0;         ///< of the last one's response; 0: none
+    std::uint64_t upstream_us = 0;      ///< from asking to the last byte
+    std::string_view upstream_failure;  ///< why there is no response; a literal
+
     // How it went.
     std::uint64_t begun_us = 0;  ///< monotonic: the first byte of the request
     std::uint64_t bytes_sent = 0, body_bytes_sent = 0, bytes_received = 0;
     bool keep_alive = false;
     bool finished = false;
-    Status error = 0;  ///< not 0: an `error_page` is being served under this status
+    Status error = 0;       ///< not 0: an `error_page` is being served under this status
+    bool fallback = false;  ///< or a `fallback`, under its own
 
     std::string path_room;  ///< where a path that had to be decoded is
     std::string room;       ///< a handler's scratch
@@ -89,6 +162,8 @@ class Application {
     [[nodiscard]] virtual bool route(Exchange& exchange) = 0;
     /// The request is complete: runs the handler, which will `finish`.
     virtual void handle(Exchange& exchange) = 0;
+    /// Whether the handler is to be run as soon as the head is complete, and gets the body itself.
+    [[nodiscard]] virtual bool streams(const Exchange& exchange) const = 0;
     /// Answers with an error: after a malformed request there may be no route, nor even a method.
     virtual void refuse(Exchange& exchange, Status status) = 0;
     /// The exchange is over, sent or broken off (status 0: nothing was answered): log and count it.
@@ -100,6 +175,8 @@ class Handler {
  public:
     virtual ~Handler() = default;
     virtual void handle(Exchange& exchange) = 0;
+    /// Whether it sets a `streamer` and wants the body of requests: else it is run when all has come.
+    [[nodiscard]] virtual bool streams() const { return false; }
 };
 
 }  // namespace worker::http

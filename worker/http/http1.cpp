@@ -78,6 +78,11 @@ std::size_t Http1::on_input(std::span<char> input) {
                 if (!may_go_on()) return taken;
                 end_exchange();
                 break;
+            case State::streaming: {
+                if (!reads()) return taken;
+                taken += read_stream(rest);
+                break;
+            }
             case State::handling: return taken;
             case State::closing:
             case State::lingering: return input.size();
@@ -94,7 +99,7 @@ void Http1::begin_request() {
     exchange.secure = connection_.secure();
     exchange.begun_us = service_.loop.clock().now_us();
     turn_->parser.reset(exchange.request, limits_.header_max, limits_.uri_max);
-    body_pending_ = expects_continue_ = malformed_ = false;
+    body_pending_ = expects_continue_ = malformed_ = given_up_ = false;
     enter(State::head);
 }
 
@@ -131,17 +136,155 @@ void Http1::on_head(bool complete) {
     const bool routed = service_.application.route(exchange);
     in_call_ = false;
     if (!routed) return respond();
-    if (complete) return handle();
+    const bool streams = service_.application.streams(exchange);
+    if (complete) return streams ? stream(true) : handle();
     const Parser& parser = turn_->parser;
     if (exchange.terms->body_max > 0 && !parser.chunked() &&
         parser.content_length() > exchange.terms->body_max)
         return refuse(413);
-    if (std::exchange(expects_continue_, false)) {
-        connection_.output().append(go_ahead);
-        produced_ += go_ahead.size();
-    }
+    if (streams) return stream(false);
+    on_go_ahead(exchange);
     request.keep();
     enter(State::body);
+}
+
+void Http1::on_go_ahead(Exchange&) {
+    if (!std::exchange(expects_continue_, false)) return;
+    produce(go_ahead);
+    wake();
+}
+
+/// The handler begins now, and gets the body, if there is one, as it comes.
+void Http1::stream(bool complete) {
+    Exchange& exchange = turn_->exchange;
+    exchange.body_follows = !complete;
+    if (!complete && !turn_->parser.chunked()) exchange.body_length = turn_->parser.content_length();
+    enter(State::streaming);
+    in_call_ = true;
+    service_.application.handle(exchange);
+    in_call_ = false;
+    settle_stream();
+}
+
+/// After its handler had its say.
+void Http1::settle_stream() {
+    if (std::exchange(given_up_, false)) return on_broken();
+    if (turn_->exchange.finished) end_stream();
+}
+
+std::size_t Http1::read_stream(std::span<char> input) {
+    Exchange& exchange = turn_->exchange;
+    fresh_ = true;
+    if (exchange.tunnel) {
+        exchange.bytes_received += input.size();
+        in_call_ = true;
+        exchange.streamer->on_body({input.data(), input.size()});
+        in_call_ = false;
+        settle_stream();
+        return input.size();
+    }
+    Parser& parser = turn_->parser;
+    std::size_t taken = 0;
+    const Parsed parsed = parser.body(input, taken);
+    exchange.bytes_received += taken;
+    const bool too_large = exchange.terms->body_max > 0 && parser.body_bytes() > exchange.terms->body_max;
+    if (parsed == Parsed::refused || too_large) {
+        malformed_ = true;
+        tell_gone();
+        if (exchange.begun) {
+            on_broken();
+        } else {
+            refuse(parsed == Parsed::refused ? parser.refusal() : Status{413});
+        }
+        return input.size();
+    }
+    in_call_ = true;
+    for (const std::string_view payload : parser.payload())
+        if (exchange.streamer != nullptr) exchange.streamer->on_body(payload);
+    if (parsed == Parsed::complete) {
+        body_pending_ = false;
+        if (exchange.streamer != nullptr) exchange.streamer->on_body_end();
+    }
+    in_call_ = false;
+    settle_stream();
+    return taken;
+}
+
+/// The exchange is taken from its handler.
+void Http1::tell_gone() {
+    if (Streamer* streamer = std::exchange(turn_->exchange.streamer, nullptr)) streamer->on_gone();
+}
+
+void Http1::wake() {
+    if (!in_call_) connection_.wake();
+}
+
+void Http1::produce(std::string_view text) {
+    connection_.output().append(text);
+    produced_ += text.size();
+}
+
+void Http1::on_informed(Exchange& exchange, Status status, std::string_view fields) {
+    if (exchange.request.minor == 0 || exchange.begun) return;  // RFC 9110 15.2
+    char line[64];
+    const char* end = put_status_line(line, status);
+    produce({line, static_cast<std::size_t>(end - line)});
+    produce(fields);
+    produce("\r\n");
+    wake();
+}
+
+void Http1::on_begun(Exchange& exchange) {
+    chunked_ = !exchange.response.length_known && exchange.request.minor >= 1;
+    bodiless_ = !has_content(exchange.response.status) || exchange.request.is_head();
+    exchange.keep_alive =
+        keeps_alive() && !exchange.tunnel && (exchange.response.length_known || chunked_ || bodiless_);
+    write_head();
+    wake();
+}
+
+void Http1::on_piece(Exchange& exchange, const connection::Chunk& piece) {
+    if (piece.size == 0 || (bodiless_ && !exchange.tunnel)) return;
+    connection::Output& output = connection_.output();
+    const bool framed = chunked_ && !exchange.tunnel;
+    if (framed) {
+        char size[20];
+        char* end = std::to_chars(size, size + 16, piece.size, 16).ptr;
+        end = put(end, "\r\n");
+        produce({size, static_cast<std::size_t>(end - size)});
+    }
+    if (piece.bytes != nullptr && !piece.keeper) {
+        output.append(std::string_view(piece.bytes, static_cast<std::size_t>(piece.size)));
+    } else {
+        output.append(piece);
+    }
+    produced_ += piece.size;
+    if (framed) produce("\r\n");
+    wake();
+}
+
+void Http1::on_given_up(Exchange&) {
+    malformed_ = true;  // what the client has is no whole answer: nothing can follow it
+    given_up_ = true;
+    wake();
+}
+
+void Http1::on_body_wanted(Exchange&) {
+    fresh_ = true;
+    wake();
+}
+
+/// Its response is whole. What was never begun is a response like any other.
+void Http1::end_stream() {
+    Exchange& exchange = turn_->exchange;
+    if (!exchange.begun) return respond();
+    if (chunked_ && !bodiless_ && !exchange.tunnel) {
+        produce("0\r\n");
+        produce(exchange.response.trailers);
+        produce("\r\n");
+    }
+    if (!connection_.all_sent()) return enter(State::sending);
+    end_exchange();
 }
 
 std::size_t Http1::read_body(std::span<char> input) {
@@ -191,12 +334,11 @@ void Http1::refuse(Status status) {
     respond();
 }
 
-void Http1::on_finished(Exchange&) {
-    if (!in_call_) connection_.wake();
-}
+void Http1::on_finished(Exchange&) { wake(); }
 
 void Http1::on_wake() {
-    if (state_ == State::handling && turn_->exchange.finished) respond();
+    if (state_ == State::handling && turn_->exchange.finished) return respond();
+    if (state_ == State::streaming) settle_stream();
 }
 
 void Http1::respond() {
@@ -222,6 +364,15 @@ bool Http1::may_drop_body() const {
 void Http1::write_response() {
     const Exchange& exchange = turn_->exchange;
     const Response& response = exchange.response;
+    write_head();
+    if (!has_content(response.status) || exchange.request.is_head()) return;
+    for (const connection::Chunk& chunk : response.body) connection_.output().append(chunk);
+    produced_ += response.body_size;
+}
+
+void Http1::write_head() {
+    const Exchange& exchange = turn_->exchange;
+    const Response& response = exchange.response;
     connection::Output& output = connection_.output();
     char* const start = output.reserve(response.fields.size() + response.more_fields.size() +
                                        exchange.terms->added_fields.size() + head_room);
@@ -233,11 +384,17 @@ void Http1::write_response() {
     at = put(at, response.more_fields);
     if (response.status < 400) at = put(at, exchange.terms->added_fields);
     if (has_content(response.status)) {
-        at = put(at, "Content-Length: ");
-        at = std::to_chars(at, at + 20, response.body_size).ptr;
-        at = put(at, "\r\n");
+        if (response.length_known) {
+            at = put(at, "Content-Length: ");
+            at = std::to_chars(at, at + 20, response.body_size).ptr;
+            at = put(at, "\r\n");
+        } else if (exchange.request.minor >= 1) {
+            at = put(at, "Transfer-Encoding: chunked\r\n");
+        }
     }
-    if (!exchange.keep_alive) {
+    if (exchange.tunnel) {
+        at = put(at, "Connection: upgrade\r\n");
+    } else if (!exchange.keep_alive) {
         at = put(at, "Connection: close\r\n");
     } else if (exchange.request.minor == 0) {
         at = put(at, "Connection: keep-alive\r\n");
@@ -247,9 +404,6 @@ void Http1::write_response() {
     response_head_ = static_cast<std::uint64_t>(at - start);
     output.commit(static_cast<std::size_t>(response_head_));
     produced_ += response_head_;
-    if (!has_content(response.status) || exchange.request.is_head()) return;
-    for (const connection::Chunk& chunk : response.body) output.append(chunk);
-    produced_ += response.body_size;
 }
 
 /// Whether the next request of the same read may be answered in the same write.
@@ -258,7 +412,12 @@ bool Http1::may_go_on() const {
 }
 
 void Http1::on_sent() {
-    if (state_ == State::sending) end_exchange();
+    if (state_ == State::sending) return end_exchange();
+    if (state_ != State::streaming || turn_->exchange.streamer == nullptr) return;
+    in_call_ = true;
+    turn_->exchange.streamer->on_room();
+    in_call_ = false;
+    settle_stream();
 }
 
 /// Of several answers in one write the last is blamed: only that one can be a file.
@@ -298,6 +457,7 @@ void Http1::on_end_of_input() {
         case State::head:
         case State::body:
         case State::rest: on_broken(); break;
+        case State::streaming: return on_broken();  // half a body, or the end of a tunnel
         case State::handling:
         case State::sending:
         case State::closing:
@@ -312,6 +472,10 @@ void Http1::on_too_slow() {
             malformed_ = true;
             return refuse(408);
         case State::body: malformed_ = true; return refuse(408);
+        case State::streaming:
+            malformed_ = true;
+            tell_gone();
+            return turn_->exchange.begun ? on_broken() : refuse(408);
         case State::idle:
         case State::rest: return on_broken();
         case State::handling:
@@ -328,9 +492,10 @@ void Http1::on_drain() {
 /// Says of an exchange under way how far it got. Afterwards there is none.
 void Http1::on_broken() {
     const bool counts = state_ != State::rest && state_ != State::head;  // half a head is no request
+    if (turn_) tell_gone();
     if (turn_ && counts) {
         Exchange& exchange = turn_->exchange;
-        if (state_ == State::sending) {
+        if (state_ == State::sending || (state_ == State::streaming && exchange.begun)) {
             const std::uint64_t sent = connection_.bytes_sent();
             exchange.bytes_sent = sent > response_start_ ? sent - response_start_ : 0;
             exchange.body_bytes_sent =
@@ -353,10 +518,18 @@ connection::Wants Http1::wants() const {
         case State::rest: return connection::Wants::input;
         case State::handling:
         case State::sending: return connection::Wants::nothing;
+        case State::streaming: return connection::Wants::stream;
         case State::closing: return connection::Wants::close;
         case State::lingering: return connection::Wants::linger;
     }
     std::abort();
+}
+
+bool Http1::reads() const {
+    if (state_ != State::streaming) return false;
+    const Exchange& exchange = turn_->exchange;
+    if (exchange.body_paused || exchange.streamer == nullptr || expects_continue_) return false;
+    return body_pending_ || exchange.tunnel;
 }
 
 bool Http1::ends_after_output() const { return state_ == State::sending && !turn_->exchange.keep_alive; }
@@ -372,6 +545,8 @@ std::uint64_t Http1::patience_ms() {
         case State::head: return count(limits_.header_timeout);
         case State::body:
         case State::rest: return turn_->exchange.terms->body_timeout_ms;
+        case State::streaming:  // how long a tunnel may be quiet is for its handler to say
+            return turn_->exchange.tunnel ? 0 : turn_->exchange.terms->body_timeout_ms;
         case State::handling:
         case State::sending:
         case State::closing:

@@ -46,12 +46,14 @@ class Http1 final : public connection::Session, private Carrier {
     void on_drain() override;
     void on_broken() override;
     [[nodiscard]] connection::Wants wants() const override;
+    [[nodiscard]] bool reads() const override;
     [[nodiscard]] bool ends_after_output() const override;
     [[nodiscard]] std::uint64_t patience_ms() override;
     [[nodiscard]] std::uint64_t send_patience_ms() const override;
 
  private:
     // idle ──first byte──▶ head ──no body──────────▶ handling ──finish──▶ sending ──sent──▶ idle
+    //                       │ └──streaming handler──▶ streaming ──finish──▶ │
     //                       │ └──body──▶ body ──all─▶ │                     │ └──answered before its body──▶
     //                       rest └──malformed, too slow──────────refuse────────▶ │ └──last──▶ closing,
     //                       lingering
@@ -60,6 +62,7 @@ class Http1 final : public connection::Session, private Carrier {
         head,       ///< part of a head is here
         body,       ///< the body is being read, the handler waits
         handling,   ///< the handler has the exchange
+        streaming,  ///< the handler gets the body and makes the response piece by piece
         sending,    ///< the response is in the output
         rest,       ///< answered; what is left of the body is read and dropped
         closing,    ///< done
@@ -73,8 +76,23 @@ class Http1 final : public connection::Session, private Carrier {
     void handle();
     void refuse(Status status);
     void on_finished(Exchange& exchange) override;
+    void on_informed(Exchange& exchange, Status status, std::string_view fields) override;
+    void on_begun(Exchange& exchange) override;
+    void on_piece(Exchange& exchange, const connection::Chunk& piece) override;
+    void on_given_up(Exchange& exchange) override;
+    void on_go_ahead(Exchange& exchange) override;
+    void on_body_wanted(Exchange& exchange) override;
+    [[nodiscard]] std::uint64_t unsent() const override { return produced_ - connection_.bytes_sent(); }
+    void stream(bool complete);
+    [[nodiscard]] std::size_t read_stream(std::span<char> input);
+    void settle_stream();
+    void end_stream();
+    void tell_gone();
+    void wake();
+    void produce(std::string_view text);
     void respond();
     void write_response();
+    void write_head();
     void end_exchange();
     void enter(State next) noexcept;
     [[nodiscard]] bool keeps_alive() const;
@@ -95,6 +113,9 @@ class Http1 final : public connection::Session, private Carrier {
     bool body_pending_ = false;      ///< the request's body has not been read to its end
     bool expects_continue_ = false;  ///< and the client waits for our word to send it
     bool malformed_ = false;         ///< what follows cannot be told from this request
+    bool chunked_ = false;           ///< the response is
+    bool given_up_ = false;          ///< the handler cannot complete its response
+    bool bodiless_ = false;          ///< the response has none, whatever its handler sends
     bool in_call_ = false;           ///< inside the application: `finish` need not wake the connection
 };
 

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "worker/http/request.h"
 #include "worker/http/status.h"
@@ -44,6 +45,8 @@ class Parser {
     [[nodiscard]] bool chunked() const noexcept { return chunked_; }
     /// Of a body that is not chunked.
     [[nodiscard]] std::uint64_t content_length() const noexcept { return content_length_; }
+    /// What the last call of `body` found of the payload: views into its bytes, in order.
+    [[nodiscard]] std::span<const std::string_view> payload() const noexcept { return payload_; }
     /// Payload bytes of the body so far.
     [[nodiscard]] std::uint64_t body_bytes() const noexcept { return body_bytes_; }
 
@@ -68,6 +71,7 @@ class Parser {
     std::uint64_t head_max_ = 0, uri_max_ = 0;
     std::uint64_t content_length_ = 0, body_bytes_ = 0, framing_bytes_ = 0;
     std::size_t seen_ = 0;
+    std::vector<std::string_view> payload_;
     std::array<char, 64> host_before_{};  ///< of an earlier request, and valid
     std::size_t host_before_size_ = 0;
     Status refusal_ = 400;

@@ -5,41 +5,10 @@
 namespace worker::http {
 
 void Request::clear() noexcept {
-    head = nullptr;
-    head_size = 0;
+    Head::clear();
     method_span = target_span = {};
-    fields.clear();
-    minor = 1;
     target = {};
     host = {};
-    first_.fill(-1);
-}
-
-bool Request::add(const Field& field) {
-    if (fields.size() == fields_max) return false;
-    std::int16_t& first = first_[index(field.known)];
-    if (first < 0) first = static_cast<std::int16_t>(fields.size());
-    fields.push_back(field);
-    return true;
-}
-
-std::size_t Request::count(Known name) const noexcept {
-    if (!has(name)) return 0;
-    std::size_t found = 0;
-    for (const Field& field : fields)
-        if (field.known == name) ++found;
-    return found;
-}
-
-std::string_view Request::joined(Known name, std::string& room) const {
-    if (count(name) <= 1) return value(name);
-    room.clear();
-    for (const Field& field : fields) {
-        if (field.known != name) continue;
-        if (!room.empty()) room += ", ";
-        room += view(field.value);
-    }
-    return room;
 }
 
 void Request::keep() {

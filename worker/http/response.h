@@ -20,7 +20,9 @@ struct Response {
     std::string more_fields;                     ///< lines made for this response
     std::vector<connection::Chunk> body;
     std::uint64_t body_size = 0;  ///< the sum of the chunks; what HEAD announces
+    bool length_known = true;     ///< `body_size` is; false only where the body goes piece by piece
     bool close = false;           ///< the connection goes after this
+    std::string trailers;         ///< lines to follow a chunked body (RFC 9110 6.5)
 
     void clear() {
         status = 200;
@@ -29,7 +31,9 @@ struct Response {
         more_fields.clear();
         body.clear();
         body_size = 0;
+        length_known = true;
         close = false;
+        trailers.clear();
     }
     void add(const connection::Chunk& chunk) {
         body_size += chunk.size;

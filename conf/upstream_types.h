@@ -1,0 +1,35 @@
+// conf/upstream_types.h: the types of settings of upstreams, and of the routes that use them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "conf/setting.h"
+
+namespace conf {
+
+/// An address and its options, one a line: `127.0.0.1:9000 weight=2 backup down max_conns=100`.
+struct PeerType {
+    [[nodiscard]] Parsed<std::vector<UpstreamPeer>> parse(const Value& value) const;
+    [[nodiscard]] std::string print(const UpstreamPeer& peer) const;
+};
+
+/// `round_robin`, `least_conn`, `random_two`, or `hash KEY` with a text of $variables.
+struct BalanceType {
+    [[nodiscard]] Parsed<Balance> parse(const Value& value) const;
+    [[nodiscard]] std::string print(const Balance& balance) const;
+};
+
+/// `timeout gateway server`, some of them, or `none`.
+struct BreakerOnType {
+    [[nodiscard]] Parsed<BreakerOn> parse(const Value& value) const;
+    [[nodiscard]] std::string print(const BreakerOn& on) const;
+};
+
+/// `REGEX REPLACEMENT`: RE2, with \1 for a group.
+struct RewriteType {
+    [[nodiscard]] Parsed<Rewrite> parse(const Value& value) const;
+    [[nodiscard]] std::string print(const Rewrite& rewrite) const;
+};
+
+}  // namespace conf

@@ -1,0 +1,49 @@
+#include "ipc/upstream_report.h"
+
+namespace ipc {
+
+std::vector<PeerReport> report_peers(const Scoreboard& board, std::uint64_t now_ms) {
+    std::vector<PeerReport> all;
+    for (std::uint32_t index = 1; index < board.peers_used(); ++index) {
+        const PeerCell& cell = board.peer_cell(index);
+        PeerReport& peer = all.emplace_back();
+        const std::string name = cell.name.get();
+        const auto slash = name.find('/');  // the name of a section has none
+        peer.upstream = name.substr(0, slash);
+        peer.address = slash == std::string::npos ? std::string() : name.substr(slash + 1);
+        peer.ejections = cell.ejections.get();
+        const std::uint64_t until = cell.ejected_until_ms.load(std::memory_order_relaxed);
+        peer.ejected_ms = until > now_ms ? until - now_ms : 0;
+        for (std::uint32_t row = 0; row < board.rows_used(); ++row) {
+            const PeerUse& use = board.row(row).peers[index];
+            peer.active += use.active.get();
+            peer.calls += use.calls.get();
+            peer.connections += use.connections.get();
+            for (std::size_t i = 0; i < peer.statuses.size(); ++i) peer.statuses[i] += use.statuses[i].get();
+            for (std::size_t i = 0; i < peer.failures.size(); ++i) peer.failures[i] += use.failures[i].get();
+            for (std::size_t i = 0; i < peer.latency.size(); ++i) peer.latency[i] += use.latency.count(i);
+            peer.latency_us += use.latency.sum_us();
+        }
+    }
+    return all;
+}
+
+std::vector<UpstreamReport> report_upstreams(const Scoreboard& board, std::uint64_t now_ms) {
+    std::vector<UpstreamReport> all;
+    for (std::uint32_t index = 1; index < board.upstreams_used(); ++index) {
+        const UpstreamCell& cell = board.upstream_cell(index);
+        UpstreamReport& upstream = all.emplace_back();
+        upstream.name = cell.name.get();
+        upstream.breaker = cell.breaker.status(now_ms);
+        const BreakerCounts& counts = cell.breaker.counts();
+        upstream.failures = counts.failures.get();
+        upstream.slow = counts.slow.get();
+        upstream.refused = counts.refused.get();
+        upstream.probes = counts.probes.get();
+        for (std::size_t i = 0; i < upstream.entered.size(); ++i)
+            upstream.entered[i] = counts.entered[i].get();
+    }
+    return all;
+}
+
+}  // namespace ipc

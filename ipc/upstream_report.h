@@ -1,0 +1,37 @@
+// ipc/upstream_report.h: what the scoreboard says of upstreams and peers, over all workers, for whoever shows
+// it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ipc/breaker.h"
+#include "ipc/scoreboard.h"
+
+namespace ipc {
+
+struct PeerReport {
+    std::string upstream, address;
+    std::uint64_t active = 0, calls = 0, connections = 0;
+    std::array<std::uint64_t, 6> statuses{};  ///< by hundreds; [0]: without a response
+    std::array<std::uint64_t, call_failures> failures{};
+    std::array<std::uint64_t, Histogram::buckets> latency{};  ///< as in Histogram, not cumulative
+    std::uint64_t latency_us = 0;
+    std::uint64_t ejections = 0;
+    std::uint64_t ejected_ms = 0;  ///< for so long from now; 0: it is asked
+};
+
+struct UpstreamReport {
+    std::string name;
+    BreakerStatus breaker;
+    std::uint64_t failures = 0, slow = 0, refused = 0, probes = 0;
+    std::array<std::uint64_t, 3> entered{};  ///< transitions, by the BreakerState they led to
+};
+
+/// In the order in which they were first configured; those of earlier configurations too.
+[[nodiscard]] std::vector<PeerReport> report_peers(const Scoreboard& board, std::uint64_t now_ms);
+[[nodiscard]] std::vector<UpstreamReport> report_upstreams(const Scoreboard& board, std::uint64_t now_ms);
+
+}  // namespace ipc

@@ -1,0 +1,279 @@
+#include "worker/handler/peer_request.h"
+
+#include <algorithm>
+#include <charconv>
+#include <random>
+
+#include "worker/http/host.h"
+#include "worker/http/list.h"
+
+namespace worker::handler {
+namespace {
+
+using http::Known;
+
+constexpr std::string_view our_via = "1.1 reeve";
+
+int hex_value(char c) noexcept {
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return -1;
+}
+
+/// Whether `raw`, decoded, is `path`: then nothing but escapes was changed by normalising it, and the peer
+/// may see what the client wrote. Otherwise dots or slashes went, and the peer must not see a path that we
+/// did not route.
+bool only_escaped(std::string_view raw, std::string_view path) noexcept {
+    std::size_t at = 0;
+    for (std::size_t i = 0; i < raw.size(); ++i, ++at) {
+        if (at == path.size()) return false;
+        char c = raw[i];
+        if (c == '%') {
+            if (i + 2 >= raw.size()) return false;
+            c = static_cast<char>(hex_value(raw[i + 1]) * 16 + hex_value(raw[i + 2]));
+            i += 2;
+        }
+        if (c != path[at]) return false;
+    }
+    return at == path.size();
+}
+
+/// The path of a target in origin-form or absolute-form, as it came.
+std::string_view raw_path(const http::Request& request) noexcept {
+    std::string_view raw = request.raw_target();
+    if (!request.target.authority.empty()) {
+        const auto begin = raw.find('/', raw.find("://") + 3);
+        raw = begin == std::string_view::npos ? std::string_view("/") : raw.substr(begin);
+    }
+    return raw.substr(0, raw.find('?'));
+}
+
+void append_line(std::string& out, std::string_view name, std::string_view value) {
+    out.append(name).append(": ").append(value).append("\r\n");
+}
+
+bool has_usual_body(std::string_view method) {
+    return method == "POST" || method == "PUT" || method == "PATCH";
+}
+
+/// Whether a field is named by `Connection`, and so goes no further.
+bool is_named(const http::Request& request, std::string_view connection, const http::Field& field) {
+    return !connection.empty() && http::has_token(connection, request.view(field.name));
+}
+
+}  // namespace
+
+bool is_hop_by_hop(Known known) noexcept {
+    switch (known) {
+        case Known::connection:
+        case Known::content_length:
+        case Known::keep_alive:
+        case Known::proxy_connection:
+        case Known::te:
+        case Known::trailer:
+        case Known::transfer_encoding:
+        case Known::upgrade: return true;
+        default: return false;
+    }
+}
+
+PeerRequest::PeerRequest(const conf::Route& route, const Facts& facts, const execution::Clock& clock)
+    : route_(route), facts_(facts), clock_(clock), random_(std::random_device{}()) {
+    random_ = random_ << 32 | std::random_device{}();
+    if (const auto& rewrite = route.proxy.rewrite; !rewrite.pattern.empty())
+        rewrite_ = std::make_unique<re2::RE2>(rewrite.pattern, re2::RE2::Quiet);
+    for (const conf::Header& header : route.proxy.set_header)
+        lines_.push_back({header.name, TextTemplate(header.value, Escape::none), header.value.empty()});
+}
+
+void PeerRequest::append(std::string& out, const http::Exchange& exchange, bool upgrade) {
+    const http::Request& request = exchange.request;
+    out.append(exchange.error != 0 ? "GET" : request.method()).append(" ");
+    append_target(out, exchange);
+    out.append(" HTTP/1.1\r\n");
+    if (!is_set("host")) {
+        const std::string_view host =
+            !request.target.authority.empty() ? request.target.authority : request.value(Known::host);
+        append_line(out, "Host", host.empty() ? std::string_view(route_.proxy.upstream) : host);
+    }
+    append_fields(out, request, upgrade);
+    append_forwarded(out, exchange);
+    append_ids(out, request);
+    for (const Line& line : lines_) {
+        if (line.removes) continue;
+        out.append(line.name).append(": ");
+        const std::size_t begin = out.size();
+        line.value.append(out, exchange, facts_, clock_);
+        // A variable may hold what a client sent, and a path may decode to anything.
+        std::replace_if(
+            out.begin() + static_cast<std::ptrdiff_t>(begin), out.end(),
+            [](char c) { return (c >= 0 && c < ' ' && c != '\t') || c == '\x7f'; }, ' ');
+        out.append("\r\n");
+    }
+    append_framing(out, exchange);
+    out.append("\r\n");
+}
+
+void PeerRequest::append_target(std::string& out, const http::Exchange& exchange) {
+    const http::Request& request = exchange.request;
+    std::string_view query = request.target.query;
+    if (rewrite_) {
+        std::string path(request.target.path);
+        if (re2::RE2::Replace(&path, *rewrite_, route_.proxy.rewrite.replacement)) {
+            const auto mark = path.find('?');
+            const std::string_view text = path;
+            if (!text.starts_with('/')) out += '/';
+            append_escaped(out, text.substr(0, mark), Escape::uri);
+            if (mark != std::string::npos) {
+                out += '?';
+                for (const char c : text.substr(mark + 1))
+                    append_escaped(out, {&c, 1}, c == '&' || c == '?' ? Escape::none : Escape::uri);
+                if (!query.empty()) out.append("&").append(query);
+                return;
+            }
+            if (!query.empty()) out.append("?").append(query);
+            return;
+        }
+    }
+    append_path(out, request);
+    if (!query.empty()) out.append("?").append(query);
+}
+
+void PeerRequest::append_path(std::string& out, const http::Request& request) const {
+    std::string_view path = request.target.path;
+    if (route_.strip_prefix && path.starts_with(route_.path.text)) {
+        path.remove_prefix(route_.path.text.size());
+        if (!path.starts_with('/')) out += '/';
+        return append_escaped(out, path, Escape::uri);
+    }
+    if (const std::string_view raw = raw_path(request); only_escaped(raw, path)) {
+        out.append(raw);
+    } else {
+        append_escaped(out, path, Escape::uri);
+    }
+}
+
+void PeerRequest::append_fields(std::string& out, const http::Request& request, bool upgrade) {
+    const bool forwards_x = route_.proxy.forwarded == conf::ForwardedFields::x_forwarded ||
+                            route_.proxy.forwarded == conf::ForwardedFields::both;
+    const std::string connection(request.joined(Known::connection, room_));
+    for (const http::Field& field : request.fields) {
+        switch (field.known) {
+            case Known::host:
+            case Known::expect:
+            case Known::via: continue;
+            case Known::forwarded:
+                if (route_.proxy.forwarded != conf::ForwardedFields::x_forwarded &&
+                    route_.proxy.forwarded != conf::ForwardedFields::off)
+                    continue;
+                break;
+            case Known::x_forwarded_for:
+            case Known::x_forwarded_host:
+            case Known::x_forwarded_proto:
+                if (forwards_x) continue;
+                break;
+            default:
+                if (is_hop_by_hop(field.known)) continue;
+                break;
+        }
+        const std::string_view name = request.view(field.name);
+        if (is_named(request, connection, field) || is_set(name)) continue;
+        // The whole line as it stood: the parser saw to it that it is clean.
+        append_line(out, name, request.view(field.value));
+    }
+    if (upgrade) {
+        append_line(out, "Connection", "upgrade");
+        append_line(out, "Upgrade", request.value(Known::upgrade));
+    }
+    if (is_set("via")) return;
+    out.append("Via: ");
+    if (const auto before = request.joined(Known::via, room_); !before.empty())
+        out.append(before).append(", ");
+    out.append(our_via).append("\r\n");
+}
+
+void PeerRequest::append_forwarded(std::string& out, const http::Exchange& exchange) {
+    const http::Request& request = exchange.request;
+    const auto how = route_.proxy.forwarded;
+    if (how == conf::ForwardedFields::off) return;
+    connection::Peer::Text text{};
+    const std::string_view client = exchange.peer.text(text);
+    const std::string_view scheme = exchange.secure ? "https" : "http";
+    const std::string_view host =
+        !request.target.authority.empty() ? request.target.authority : request.value(Known::host);
+    if (how != conf::ForwardedFields::forwarded) {
+        if (!is_set("x-forwarded-for")) {
+            out.append("X-Forwarded-For: ");
+            if (const auto before = request.joined(Known::x_forwarded_for, room_); !before.empty())
+                out.append(before).append(", ");
+            out.append(client).append("\r\n");
+        }
+        if (!is_set("x-forwarded-proto")) append_line(out, "X-Forwarded-Proto", scheme);
+        if (!host.empty() && !is_set("x-forwarded-host")) append_line(out, "X-Forwarded-Host", host);
+    }
+    if (how == conf::ForwardedFields::x_forwarded || is_set("forwarded")) return;
+    out.append("Forwarded: ");
+    if (const auto before = request.joined(Known::forwarded, room_); !before.empty())
+        out.append(before).append(", ");
+    // RFC 7239 6: IPv6 in brackets and quotes; who has no address is unknown.
+    if (client == "unix:") {
+        out.append("for=unknown");
+    } else if (client.find(':') != std::string_view::npos) {
+        out.append("for=\"[").append(client).append("]\"");
+    } else {
+        out.append("for=").append(client);
+    }
+    if (!host.empty()) out.append(";host=\"").append(host).append("\"");
+    out.append(";proto=").append(scheme).append("\r\n");
+}
+
+void PeerRequest::append_ids(std::string& out, const http::Request& request) {
+    if (route_.proxy.request_id && !request.has(Known::x_request_id) && !is_set("x-request-id")) {
+        out.append("X-Request-Id: ");
+        append_hex(out, 2);
+        out.append("\r\n");
+    }
+    if (route_.proxy.trace && !request.has(Known::traceparent) && !is_set("traceparent")) {
+        out.append("traceparent: 00-");
+        append_hex(out, 2);
+        out.append("-");
+        append_hex(out, 1);
+        out.append("-01\r\n");
+    }
+}
+
+void PeerRequest::append_framing(std::string& out, const http::Exchange& exchange) const {
+    if (exchange.error != 0) return;
+    if (exchange.body_length) {
+        char digits[20];
+        const char* end = std::to_chars(digits, digits + sizeof digits, *exchange.body_length).ptr;
+        append_line(out, "Content-Length", {digits, static_cast<std::size_t>(end - digits)});
+    } else if (exchange.body_follows) {
+        out.append("Transfer-Encoding: chunked\r\n");
+    } else if (has_usual_body(exchange.request.method())) {
+        out.append("Content-Length: 0\r\n");
+    }
+}
+
+bool PeerRequest::is_set(std::string_view name) const {
+    return std::any_of(lines_.begin(), lines_.end(),
+                       [name](const Line& line) { return http::equals_ignore_case(line.name, name); });
+}
+
+/// SplitMix64 from a random start: unique, and nobody's secret.
+void PeerRequest::append_hex(std::string& out, unsigned words) {
+    constexpr std::string_view digits = "0123456789abcdef";
+    char text[32];
+    for (unsigned word = 0; word < words; ++word) {
+        std::uint64_t value = random_ += 0x9e3779b97f4a7c15u;
+        value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9u;
+        value = (value ^ (value >> 27)) * 0x94d049bb133111ebu;
+        value ^= value >> 31;
+        for (unsigned digit = 0; digit < 16; ++digit, value >>= 4)
+            text[word * 16 + digit] = digits[value & 15];
+    }
+    out.append(text, words * 16);
+}
+
+}  // namespace worker::handler

@@ -1,0 +1,55 @@
+// worker/handler/peer_request.h: the head of a request as a peer gets it: rebuilt, never as it came.
+#pragma once
+
+#include <re2/re2.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "conf/config.h"
+#include "worker/handler/text_template.h"
+#include "worker/http/exchange.h"
+
+namespace worker::handler {
+
+/// One a route. Fields that belong to one connection alone are left out (RFC 9110 7.6.1), the framing is our
+/// own (RFC 9112 6), and the configuration's fields take the place of the client's.
+class PeerRequest {
+ public:
+    /// All must outlive it.
+    PeerRequest(const conf::Route& route, const Facts& facts, const execution::Clock& clock);
+
+    /// Appends all of the head to `out`. `upgrade`: the client asks for another protocol, and may have it.
+    void append(std::string& out, const http::Exchange& exchange, bool upgrade);
+
+ private:
+    struct Line {
+        std::string name;
+        TextTemplate value;
+        bool removes;
+    };
+
+    void append_target(std::string& out, const http::Exchange& exchange);
+    void append_path(std::string& out, const http::Request& request) const;
+    void append_fields(std::string& out, const http::Request& request, bool upgrade);
+    void append_forwarded(std::string& out, const http::Exchange& exchange);
+    void append_ids(std::string& out, const http::Request& request);
+    void append_framing(std::string& out, const http::Exchange& exchange) const;
+    [[nodiscard]] bool is_set(std::string_view name) const;
+    void append_hex(std::string& out, unsigned words);
+
+    const conf::Route& route_;
+    Facts facts_;
+    const execution::Clock& clock_;
+    std::unique_ptr<re2::RE2> rewrite_;
+    std::vector<Line> lines_;
+    std::uint64_t random_;
+    std::string room_;
+};
+
+/// What of a message belongs to one connection alone, by name (RFC 9110 7.6.1); framing too.
+[[nodiscard]] bool is_hop_by_hop(http::Known known) noexcept;
+
+}  // namespace worker::handler

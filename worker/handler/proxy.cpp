@@ -1,0 +1,277 @@
+#include "worker/handler/proxy.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "worker/http/host.h"
+#include "worker/http/list.h"
+#include "worker/upstream/call.h"
+
+namespace worker::handler {
+namespace {
+
+using http::Known;
+
+constexpr std::size_t spare_max = 256;
+constexpr std::uint64_t told_every_us = 100'000;  // lines about failures, at most
+
+/// RFC 9110 9.2.2, of the methods we know.
+bool is_idempotent(std::string_view method) {
+    return method == "GET" || method == "HEAD" || method == "PUT" || method == "DELETE" ||
+           method == "OPTIONS";
+}
+
+}  // namespace
+
+/// One request on its way to a peer and back.
+//   client ──on_body──▶ Call::send ──▶ peer ──on_payload──▶ Exchange::send ──▶ client
+// Whoever is slower stops the other: more than `buffer` waiting pauses its source until all of it has gone.
+class Passing final : public http::Streamer, private upstream::Caller {
+ public:
+    explicit Passing(Proxy& proxy) : proxy_(proxy), call_(proxy.upstreams(), *this) {}
+
+    void begin(http::Exchange& exchange, const ipc::Ticket& ticket);
+
+ private:
+    void on_body(std::string_view payload) override;
+    void on_body_end() override { call_.end_body(); }
+    void on_room() override { call_.resume(); }
+    void on_gone() override;
+
+    void on_connected(const upstream::Peer&) override { exchange_->go_ahead(); }
+    void on_interim(const http::ResponseHead& head) override;
+    void on_response(const http::ResponseHead& head, http::Framing framing, std::uint64_t length) override;
+    void on_payload(std::string_view bytes) override;
+    void on_pipe(const connection::Ref<connection::Pipe>& pipe, std::uint64_t size) override;
+    void on_end(std::string_view trailers) override;
+    void on_drained() override;
+    void on_failure(const upstream::Failure& failure) override;
+
+    void append_fields(std::string& out, const http::ResponseHead& head);
+    void append_location(std::string& out, std::string_view location) const;
+    void note_end();
+
+    Proxy& proxy_;
+    upstream::Call call_;
+    http::Exchange* exchange_ = nullptr;
+    std::string head_, room_;
+    bool takes_trailers_ = false;
+};
+
+void Passing::begin(http::Exchange& exchange, const ipc::Ticket& ticket) {
+    exchange_ = &exchange;
+    const http::Request& request = exchange.request;
+    const conf::Proxy& terms = proxy_.route().proxy;
+    const bool page = exchange.error != 0;  // an error page: a GET of our own
+    const bool upgrade = !page && request.minor >= 1 && request.has(Known::upgrade) &&
+                         http::has_token(request.joined(Known::connection, room_), "upgrade");
+    takes_trailers_ = request.minor >= 1 && http::has_token(request.joined(Known::te, room_), "trailers");
+    head_.clear();
+    proxy_.request().append(head_, exchange, upgrade);
+    upstream::Question question;
+    question.head = head_;
+    question.body = exchange.body_follows && !page;
+    question.chunked = question.body && !exchange.body_length;
+    question.idempotent = page || is_idempotent(request.method());
+    question.bodiless = !page && request.is_head();
+    question.upgrade = upgrade;
+    question.pipe = !exchange.secure;
+    question.key = proxy_.key(exchange);
+    question.terms = &terms;
+    question.ticket = ticket;
+    exchange.streamer = this;
+    if (page) exchange.pause_body(true);
+    call_.start(proxy_.upstream(), question);
+}
+
+void Passing::on_body(std::string_view payload) {
+    call_.send(payload);
+    if (exchange_ != nullptr && call_.unsent() >= proxy_.route().proxy.buffer) exchange_->pause_body(true);
+}
+
+void Passing::on_drained() { exchange_->pause_body(false); }
+
+/// The client left, and nobody else wants to know.
+void Passing::on_gone() {
+    note_end();
+    exchange_->upstream_failure = "the client left";
+    call_.cancel();
+    exchange_ = nullptr;
+    proxy_.take_back(*this);
+}
+
+void Passing::on_interim(const http::ResponseHead& head) {
+    room_.clear();
+    append_fields(room_, head);
+    exchange_->inform(head.status, room_);
+}
+
+void Passing::on_response(const http::ResponseHead& head, http::Framing framing, std::uint64_t length) {
+    http::Response& response = exchange_->response;
+    response.status = head.status;
+    exchange_->upstream_status = head.status;
+    append_fields(response.more_fields, head);
+    if (head.status == 101) {
+        response.add_field("Upgrade", head.value(Known::upgrade));
+        exchange_->tunnel = true;
+        return exchange_->begin_response(false);
+    }
+    response.body_size = length;
+    // An answer to HEAD may keep its length to itself.
+    const bool known = framing == http::Framing::length || framing == http::Framing::none;
+    exchange_->begin_response(known && (framing != http::Framing::none || head.has(Known::content_length) ||
+                                        !exchange_->request.is_head()));
+}
+
+/// Without those of one connection alone, and those that we write ourselves or that are to be hidden.
+void Passing::append_fields(std::string& out, const http::ResponseHead& head) {
+    const conf::Proxy& terms = proxy_.route().proxy;
+    std::string joined;
+    const std::string_view connection = head.joined(Known::connection, joined);
+    for (const http::Field& field : head.fields) {
+        if (is_hop_by_hop(field.known) || field.known == Known::date || field.known == Known::server)
+            continue;
+        const std::string_view name = head.view(field.name);
+        if (!connection.empty() && http::has_token(connection, name)) continue;
+        const auto hidden = [name](const std::string& other) {
+            return http::equals_ignore_case(other, name);
+        };
+        if (std::any_of(terms.hide_header.begin(), terms.hide_header.end(), hidden)) continue;
+        out.append(name).append(": ");
+        if (field.known == Known::location && terms.rewrite_redirect) {
+            append_location(out, head.view(field.value));
+        } else {
+            out.append(head.view(field.value));
+        }
+        out.append("\r\n");
+    }
+}
+
+/// What leads to the peer itself, or to its upstream by name, leads to us.
+void Passing::append_location(std::string& out, std::string_view location) const {
+    constexpr std::string_view scheme = "http://";
+    const conf::Route& route = proxy_.route();
+    std::string_view rest = location;
+    if (rest.starts_with(scheme)) {
+        rest.remove_prefix(scheme.size());
+        const std::string_view authority = rest.substr(0, rest.find('/'));
+        std::string_view last = call_.asked();
+        if (const auto comma = last.rfind(' '); comma != std::string_view::npos)
+            last.remove_prefix(comma + 1);
+        if (authority == last || authority == route.proxy.upstream) {
+            rest.remove_prefix(authority.size());
+            if (!rest.empty()) rest.remove_prefix(1);
+            out.append(route.strip_prefix ? std::string_view(route.path.text) : std::string_view("/"))
+                .append(rest);
+            return;
+        }
+    }
+    out.append(location);
+}
+
+void Passing::on_payload(std::string_view bytes) {
+    exchange_->send(bytes);
+    if (exchange_->unsent() >= proxy_.route().proxy.buffer) call_.pause();
+}
+
+void Passing::on_pipe(const connection::Ref<connection::Pipe>& pipe, std::uint64_t size) {
+    connection::Chunk chunk;
+    chunk.keeper = pipe;
+    chunk.file = pipe->reading.get();
+    chunk.size = size;
+    chunk.pipe = true;
+    exchange_->send(chunk);
+}
+
+void Passing::on_end(std::string_view trailers) {
+    note_end();
+    if (takes_trailers_) exchange_->response.trailers = trailers;
+    std::exchange(exchange_, nullptr)->finish();
+    proxy_.take_back(*this);
+}
+
+void Passing::on_failure(const upstream::Failure& failure) {
+    note_end();
+    http::Exchange& exchange = *std::exchange(exchange_, nullptr);
+    proxy_.log_failure(exchange, failure.reason, call_.asked());
+    if (exchange.begun) {
+        exchange.upstream_failure = failure.reason;
+        exchange.give_up();
+    } else {
+        proxy_.refuse(exchange, failure.status, failure.reason);
+    }
+    proxy_.take_back(*this);
+}
+
+void Passing::note_end() {
+    exchange_->upstream_peer = call_.asked();
+    exchange_->upstream_us = proxy_.upstream().loop().clock().now_us() - call_.begun_us();
+}
+
+Proxy::Proxy(const conf::Route& route, upstream::Upstreams& upstreams, const Facts& facts,
+             execution::Loop& loop)
+    : route_(route),
+      upstreams_(upstreams),
+      upstream_(upstreams.find(route.proxy.upstream)),
+      facts_(facts),
+      loop_(loop),
+      request_(route, facts, loop.clock()),
+      key_(upstream_.config().balance.key, Escape::none) {}
+
+Proxy::~Proxy() = default;
+
+void Proxy::handle(http::Exchange& exchange) {
+    const ipc::Admission admission = upstream_.admit();
+    if (!admission.admitted) {
+        char line[64];
+        const std::uint64_t seconds = (admission.retry_after_ms + 999) / 1000;
+        const auto end = fmt::format_to_n(line, sizeof line, "Retry-After: {}\r\n", seconds);
+        exchange.response.more_fields.append(line, end.size);
+        return refuse(exchange, 503, "the breaker is open");
+    }
+    std::unique_ptr<Passing> passing;
+    if (spare_.empty()) {
+        passing = std::make_unique<Passing>(*this);
+    } else {
+        passing = std::move(spare_.back());
+        spare_.pop_back();
+    }
+    passing.release()->begin(exchange, admission.ticket);  // it comes back by `take_back`
+}
+
+void Proxy::refuse(http::Exchange& exchange, http::Status status, std::string_view reason) {
+    exchange.streamer = nullptr;
+    exchange.upstream_failure = reason;
+    exchange.refuse(status);
+}
+
+std::uint64_t Proxy::key(const http::Exchange& exchange) {
+    if (upstream_.config().balance.how != conf::Balance::How::hash) return 0;
+    key_room_.clear();
+    key_.append(key_room_, exchange, facts_, loop_.clock());
+    return upstream::hash_of(key_room_);
+}
+
+void Proxy::log_failure(const http::Exchange& exchange, std::string_view reason, std::string_view asked) {
+    const std::uint64_t now = loop_.clock().now_us();
+    if (told_us_ != 0 && now - told_us_ < told_every_us) {
+        ++untold_;
+        return;
+    }
+    spdlog::error("upstream failed route={} upstream={} why={:?} peers={:?} request={:?} more_untold={}",
+                  route_.name, upstream_.name(), reason, asked, exchange.request.begin_of_line(), untold_);
+    told_us_ = now;
+    untold_ = 0;
+}
+
+void Proxy::take_back(Passing& passing) {
+    std::unique_ptr<Passing> over(&passing);
+    if (spare_.size() < spare_max) return spare_.push_back(std::move(over));
+    if (leaving_.empty()) loop_.after_turn([this] { leaving_.clear(); });
+    leaving_.push_back(std::move(over));
+}
+
+}  // namespace worker::handler

@@ -1,0 +1,55 @@
+// worker/handler/proxy.h: `proxy`: passes a request on to an upstream, and the response back, as they come.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "conf/config.h"
+#include "worker/execution/loop.h"
+#include "worker/handler/peer_request.h"
+#include "worker/http/exchange.h"
+#include "worker/upstream/upstream.h"
+
+namespace worker::handler {
+
+class Passing;
+
+/// One a route and loop. Owns what is under way, and keeps some for later.
+class Proxy final : public http::Handler {
+ public:
+    /// All must outlive it.
+    Proxy(const conf::Route& route, upstream::Upstreams& upstreams, const Facts& facts,
+          execution::Loop& loop);
+    ~Proxy() override;
+
+    void handle(http::Exchange& exchange) override;
+    [[nodiscard]] bool streams() const override { return true; }
+
+    // For what is under way.
+
+    [[nodiscard]] const conf::Route& route() const noexcept { return route_; }
+    [[nodiscard]] upstream::Upstreams& upstreams() noexcept { return upstreams_; }
+    [[nodiscard]] upstream::Upstream& upstream() noexcept { return upstream_; }
+    [[nodiscard]] PeerRequest& request() noexcept { return request_; }
+    /// 502, 503 or 504 of our own, or what stands in for it.
+    void refuse(http::Exchange& exchange, http::Status status, std::string_view reason);
+    [[nodiscard]] std::uint64_t key(const http::Exchange& exchange);
+    void log_failure(const http::Exchange& exchange, std::string_view reason, std::string_view asked);
+    /// It is over; may still be on the stack.
+    void take_back(Passing& passing);
+
+ private:
+    const conf::Route& route_;
+    upstream::Upstreams& upstreams_;
+    upstream::Upstream& upstream_;
+    Facts facts_;
+    execution::Loop& loop_;
+    PeerRequest request_;
+    TextTemplate key_;
+    std::string key_room_;
+    std::vector<std::unique_ptr<Passing>> spare_;
+    std::vector<std::unique_ptr<Passing>> leaving_;
+    std::uint64_t told_us_ = 0, untold_ = 0;
+};
+
+}  // namespace worker::handler

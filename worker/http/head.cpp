@@ -1,0 +1,81 @@
+#include "worker/http/head.h"
+
+#include <algorithm>
+
+namespace worker::http {
+namespace {
+
+/// RFC 9110 5.6.2: which bytes may stand in a token.
+constexpr std::array<bool, 256> token_bytes = [] {
+    std::array<bool, 256> all{};
+    for (const char c : std::string_view("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+                                         "ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+        all[static_cast<unsigned char>(c)] = true;
+    return all;
+}();
+
+}  // namespace
+
+void Head::clear() noexcept {
+    head = nullptr;
+    head_size = 0;
+    fields.clear();
+    minor = 1;
+    first_.fill(-1);
+}
+
+bool Head::add(const Field& field) {
+    if (fields.size() == fields_max) return false;
+    std::int16_t& first = first_[index(field.known)];
+    if (first < 0) first = static_cast<std::int16_t>(fields.size());
+    fields.push_back(field);
+    return true;
+}
+
+std::size_t Head::count(Known name) const noexcept {
+    if (!has(name)) return 0;
+    std::size_t found = 0;
+    for (const Field& field : fields)
+        if (field.known == name) ++found;
+    return found;
+}
+
+std::string_view Head::joined(Known name, std::string& room) const {
+    if (count(name) <= 1) return value(name);
+    room.clear();
+    for (const Field& field : fields) {
+        if (field.known != name) continue;
+        if (!room.empty()) room += ", ";
+        room += view(field.value);
+    }
+    return room;
+}
+
+bool is_token(std::string_view text) noexcept {
+    return !text.empty() && std::all_of(text.begin(), text.end(),
+                                        [](char c) { return token_bytes[static_cast<unsigned char>(c)]; });
+}
+
+bool fields_are_clean(const Head& message, std::size_t at) noexcept {
+    const std::string_view head(message.head, message.head_size);
+    const auto after_space = [head](std::size_t from) {
+        while (from < head.size() && (head[from] == ' ' || head[from] == '\t')) ++from;
+        return from;
+    };
+    const auto line_ends = [head](std::size_t from) {
+        return from + 2 <= head.size() && head[from] == '\r' && head[from + 1] == '\n';
+    };
+    for (const Field& field : message.fields) {
+        if (field.name.at != at) return false;
+        at += field.name.size;
+        if (at >= head.size() || head[at] != ':') return false;
+        at = after_space(at + 1);
+        if (field.value.size > 0 && field.value.at != at) return false;
+        at = after_space(at + field.value.size);
+        if (!line_ends(at)) return false;
+        at += 2;
+    }
+    return line_ends(at) && at + 2 == head.size();
+}
+
+}  // namespace worker::http

@@ -1,0 +1,206 @@
+#include "worker/http/response_parser.h"
+
+#include <cstring>
+
+#include "worker/http/host.h"
+#include "worker/http/list.h"
+
+namespace worker::http {
+namespace {
+
+constexpr std::uint64_t framing_bytes_max = 64 * 1024;  // of chunk sizes and trailers, beyond 8 a byte
+constexpr int go_on = 0;
+
+/// "HTTP/1.x 200" and a reason or none: where the fields begin; 0: it is no clean status line.
+std::size_t after_status_line(std::string_view head) noexcept {
+    constexpr std::size_t reason_at = sizeof "HTTP/1.1 200" - 1;
+    if (head.size() < reason_at + 2 || !head.starts_with("HTTP/1.") || head[8] != ' ') return 0;
+    if (head[reason_at] != ' ' && head[reason_at] != '\r') return 0;
+    const std::size_t end = head.find_first_of("\r\n", reason_at);
+    return end != std::string_view::npos && head.substr(end, 2) == "\r\n" ? end + 2 : 0;
+}
+
+}  // namespace
+
+/// llhttp's view of a parser; `data` is ours.
+struct ResponseCallbacks {
+    static ResponseParser& self(llhttp_t* machine) { return *static_cast<ResponseParser*>(machine->data); }
+
+    static int on_header_field(llhttp_t* machine, const char* at, std::size_t size) {
+        ResponseParser& parser = self(machine);
+        if (!parser.in_head_) {
+            if (!parser.trailer_value_.empty() || parser.in_value_) parser.end_trailer();
+            parser.trailer_name_.append(at, size);
+            return go_on;
+        }
+        const auto start = static_cast<std::uint32_t>(at - parser.base_);
+        if (parser.field_.name.size == 0) parser.field_.name.at = start;
+        parser.field_.name.size = start + static_cast<std::uint32_t>(size) - parser.field_.name.at;
+        return go_on;
+    }
+    static int on_header_value(llhttp_t* machine, const char* at, std::size_t size) {
+        ResponseParser& parser = self(machine);
+        if (!parser.in_head_) {
+            parser.in_value_ = true;
+            parser.trailer_value_.append(at, size);
+            return go_on;
+        }
+        const auto start = static_cast<std::uint32_t>(at - parser.base_);
+        Span& value = parser.field_.value;
+        if (parser.in_value_ && start != value.at + value.size) parser.folded_ = true;
+        if (!parser.in_value_) value = {start, 0};
+        value.size = start + static_cast<std::uint32_t>(size) - value.at;
+        parser.in_value_ = true;
+        return go_on;
+    }
+    static int on_header_value_complete(llhttp_t* machine) {
+        ResponseParser& parser = self(machine);
+        if (!parser.in_head_) {
+            parser.end_trailer();
+            return go_on;
+        }
+        Field& field = parser.field_;
+        while (field.value.size > 0) {
+            const char last = parser.base_[field.value.at + field.value.size - 1];
+            if (last != ' ' && last != '\t') break;
+            --field.value.size;
+        }
+        field.known = known_field({parser.base_ + field.name.at, field.name.size});
+        if (!parser.head_->add(field)) parser.too_many_ = true;
+        field = {};
+        parser.in_value_ = false;
+        return parser.too_many_ ? HPE_USER : go_on;
+    }
+    static int on_headers_complete(llhttp_t* machine) {
+        self(machine).in_head_ = false;
+        return HPE_PAUSED;
+    }
+    static int on_message_complete(llhttp_t*) { return HPE_PAUSED; }
+    static int on_body(llhttp_t* machine, const char* at, std::size_t size) {
+        ResponseParser& parser = self(machine);
+        parser.body_bytes_ += size;
+        parser.payload_.emplace_back(at, size);
+        return go_on;
+    }
+
+    static const llhttp_settings_t& settings() {
+        static const llhttp_settings_t all = [] {
+            llhttp_settings_t made;
+            llhttp_settings_init(&made);
+            made.on_header_field = &ResponseCallbacks::on_header_field;
+            made.on_header_value = &ResponseCallbacks::on_header_value;
+            made.on_header_value_complete = &ResponseCallbacks::on_header_value_complete;
+            made.on_headers_complete = &ResponseCallbacks::on_headers_complete;
+            made.on_message_complete = &ResponseCallbacks::on_message_complete;
+            made.on_body = &ResponseCallbacks::on_body;
+            return made;
+        }();
+        return all;
+    }
+};
+
+void ResponseParser::reset(ResponseHead& head, bool bodiless, std::uint64_t head_max) noexcept {
+    llhttp_init(&machine_, HTTP_RESPONSE, &ResponseCallbacks::settings());
+    machine_.data = this;
+    head_ = &head;
+    head.clear();
+    head.status = 0;
+    head_max_ = head_max;
+    bodiless_ = bodiless;
+    field_ = {};
+    seen_ = 0;
+    content_length_ = framing_bytes_ = body_bytes_ = 0;
+    framing_ = Framing::none;
+    complaint_ = {};
+    payload_.clear();
+    trailers_.clear();
+    trailer_name_.clear();
+    trailer_value_.clear();
+    in_head_ = true;
+    in_value_ = folded_ = too_many_ = keep_alive_ = false;
+}
+
+Parsed ResponseParser::head(std::span<const char> bytes) noexcept {
+    if (bytes.size() <= seen_) return Parsed::more;
+    base_ = bytes.data();
+    head_->head = base_;
+    const std::span<const char> fresh = bytes.subspan(seen_);
+    const llhttp_errno error = llhttp_execute(&machine_, fresh.data(), fresh.size());
+    if (error == HPE_OK) {
+        seen_ = bytes.size();
+        return seen_ < head_max_ ? Parsed::more : refuse("its header is too large");
+    }
+    if (too_many_) return refuse("its header has too many fields");
+    if (error != HPE_PAUSED || in_head_) return refuse("its header is malformed");
+    seen_ = static_cast<std::size_t>(llhttp_get_error_pos(&machine_) - base_);
+    head_->head_size = static_cast<std::uint32_t>(seen_);
+    head_->minor = machine_.http_minor;
+    head_->status = machine_.status_code;
+    if (seen_ > head_max_) return refuse("its header is too large");
+    if (const auto wrong = check_head(); !wrong.empty()) return refuse(wrong);
+    find_framing();
+    return Parsed::head;
+}
+
+/// What llhttp lets pass and we do not; empty: nothing.
+std::string_view ResponseParser::check_head() const noexcept {
+    const ResponseHead& head = *head_;
+    if (machine_.http_major != 1 || head.minor > 1) return "its version is not HTTP/1";
+    if (head.status < 100 || head.status > 599) return "its status is none";
+    const std::size_t fields_at = after_status_line({head.head, head.head_size});
+    if (fields_at == 0 || folded_ || !fields_are_clean(head, fields_at)) return "its header is malformed";
+    for (const Field& field : head.fields)
+        if (!is_token(head.view(field.name))) return "its header is malformed";
+    if (head.has(Known::transfer_encoding)) {
+        if (head.has(Known::content_length) || head.minor == 0) return "its framing is ambiguous";
+        if (head.count(Known::transfer_encoding) != 1 ||
+            !equals_ignore_case(head.value(Known::transfer_encoding), "chunked"))
+            return "its transfer coding is not chunked";
+    }
+    if (head.count(Known::content_length) > 1) return "its framing is ambiguous";
+    return {};
+}
+
+/// RFC 9112 6.3, 9.3.
+void ResponseParser::find_framing() noexcept {
+    const Status status = head_->status;
+    if (bodiless_ || status < 200 || status == 204 || status == 304) {
+        framing_ = Framing::none;
+    } else if ((machine_.flags & F_CHUNKED) != 0) {
+        framing_ = Framing::chunked;
+    } else if ((machine_.flags & F_CONTENT_LENGTH) != 0) {
+        framing_ = machine_.content_length > 0 ? Framing::length : Framing::none;
+    } else {
+        framing_ = Framing::until_end;
+    }
+    if ((machine_.flags & F_CONTENT_LENGTH) != 0) content_length_ = machine_.content_length;
+    const bool says_close = (machine_.flags & F_CONNECTION_CLOSE) != 0;
+    const bool says_keep = (machine_.flags & F_CONNECTION_KEEP_ALIVE) != 0;
+    keep_alive_ = framing_ != Framing::until_end && !says_close && (head_->minor >= 1 || says_keep);
+}
+
+void ResponseParser::end_trailer() {
+    if (is_token(trailer_name_))
+        trailers_.append(trailer_name_).append(": ").append(trim(trailer_value_)).append("\r\n");
+    trailer_name_.clear();
+    trailer_value_.clear();
+    in_value_ = false;
+}
+
+Parsed ResponseParser::body(std::span<const char> bytes, std::size_t& taken) {
+    payload_.clear();
+    if (bytes.empty()) return Parsed::more;
+    if (llhttp_get_errno(&machine_) == HPE_PAUSED) llhttp_resume(&machine_);
+    const std::uint64_t payload_before = body_bytes_;
+    const llhttp_errno error = llhttp_execute(&machine_, bytes.data(), bytes.size());
+    const bool complete = error == HPE_PAUSED || error == HPE_PAUSED_UPGRADE;
+    if (error != HPE_OK && !complete) return refuse("its chunks are malformed");
+    const std::size_t used =
+        complete ? static_cast<std::size_t>(llhttp_get_error_pos(&machine_) - bytes.data()) : bytes.size();
+    taken += used;
+    framing_bytes_ += used - (body_bytes_ - payload_before);
+    if (framing_bytes_ > framing_bytes_max + 8 * body_bytes_) return refuse("its chunks are malformed");
+    return complete ? Parsed::complete : Parsed::more;
+}
+
+}  // namespace worker::http

@@ -1,0 +1,60 @@
+// worker/upstream/balancer.h: which peer is asked next.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "worker/upstream/peer.h"
+
+namespace worker::upstream {
+
+/// The hash of a key, the same in every worker and after every restart.
+[[nodiscard]] std::uint64_t hash_of(std::string_view key) noexcept;
+
+/// Peers that a call has asked already.
+using Tried = std::vector<const Peer*>;
+
+/// Chooses among those that can be asked: primaries, then backups. When all of a kind are ejected none counts
+/// as ejected: failing to ask anybody would help nobody. Loop thread only.
+class Balancer {
+ public:
+    /// Calls of other workers to a peer; refreshed by the balancer when it needs them.
+    using Others = std::function<std::uint64_t(const Peer&)>;
+
+    /// `peers` must outlive it, and stay.
+    Balancer(const conf::Balance& balance, std::deque<Peer>& peers, Others others);
+
+    /// Null: none is left, or all are at `max_conns`. `key`: of `hash`, by `hash_of`.
+    [[nodiscard]] Peer* next(std::uint64_t key, const Tried& tried, std::uint64_t now_ms);
+    /// Whether the last `next` found peers, all of them at `max_conns`.
+    [[nodiscard]] bool was_full() const noexcept { return full_; }
+
+ private:
+    void gather(bool backup, bool ejected_too, const Tried& tried, std::uint64_t now_ms);
+    [[nodiscard]] Peer* choose(std::uint64_t key);
+    [[nodiscard]] Peer* round_robin();
+    [[nodiscard]] Peer* least_conn();
+    [[nodiscard]] Peer* random_two();
+    [[nodiscard]] Peer* hash(std::uint64_t key);
+    void make_ring();
+    [[nodiscard]] static std::uint64_t load_of(const Peer& peer) noexcept {
+        return peer.use->active.get() + peer.others;
+    }
+    [[nodiscard]] std::uint64_t random() noexcept;
+
+    conf::Balance balance_;
+    std::deque<Peer>& peers_;
+    Others others_;
+    std::vector<Peer*> candidates_;                      ///< of this call of `next`
+    std::vector<std::pair<std::uint64_t, Peer*>> ring_;  ///< of `hash`: points in order
+    std::uint64_t random_state_;
+    bool needs_others_ = false;
+    bool full_ = false;
+};
+
+}  // namespace worker::upstream

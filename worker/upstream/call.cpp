@@ -1,0 +1,470 @@
+#include "worker/upstream/call.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <utility>
+
+namespace worker::upstream {
+namespace {
+
+using connection::Io;
+using connection::Moved;
+using http::Framing;
+using http::Parsed;
+using ipc::CallFailure;
+
+constexpr std::uint64_t piped_min = 64 * 1024;        // below, a copy costs less than a pipe
+constexpr std::size_t body_kept_max = 64 * 1024;      // of a request's body, for another attempt
+constexpr std::size_t flush_bytes_max = 1024 * 1024;  // in one go
+constexpr int turn_reads_max = 16;                    // so that one response starves nobody
+
+constexpr Failure no_peer{502, "no peer can be asked"};
+constexpr Failure all_full{503, "all peers are at max_conns"};
+constexpr Failure cannot_connect{502, "connect failed"};
+constexpr Failure connect_late{504, "connect timed out"};
+constexpr Failure send_late{504, "the peer takes no request"};
+constexpr Failure read_late{504, "no response in time"};
+constexpr Failure whole_late{504, "all took too long"};
+constexpr Failure ended{502, "the peer ended the connection"};
+
+std::uint64_t milliseconds(conf::Milliseconds time) { return static_cast<std::uint64_t>(time.count()); }
+
+void append_chunk(std::string& out, std::string_view bytes) {
+    char size[20];
+    const char* end = std::to_chars(size, size + sizeof size, bytes.size(), 16).ptr;
+    out.append(size, static_cast<std::size_t>(end - size)).append("\r\n").append(bytes).append("\r\n");
+}
+
+}  // namespace
+
+Call::Call(Upstreams& upstreams, Caller& caller) : upstreams_(upstreams), caller_(caller) {}
+
+Call::~Call() { cancel(); }
+
+void Call::start(Upstream& upstream, const Question& question) {
+    upstream_ = &upstream;
+    question_ = question;
+    body_ended_ = !question.body;
+    asked_.clear();
+    begun_us_ = upstream.loop().clock().now_us();
+    upstream.count_call();
+    if (const auto whole = milliseconds(question.terms->timeout); whole > 0)
+        upstream.loop().arm(whole_, whole);
+    phase_ = Phase::connecting;
+    ask();
+}
+
+/// The next attempt, or none is left.
+void Call::ask() {
+    for (;;) {
+        Peer* peer = nullptr;
+        if (fresh_only_) {
+            peer = peer_;  // whose kept connection had ended: that says nothing of the peer
+        } else {
+            peer = upstream_->choose(question_.key, tried_);
+        }
+        if (peer == nullptr) return fail(upstream_->full() ? all_full : no_peer);
+        if (connect(*peer)) return;
+        upstream_->failed(*peer, CallFailure::connect);
+        if (!may_ask_again(CallFailure::connect)) return fail(cannot_connect);
+    }
+}
+
+bool Call::connect(Peer& peer) {
+    peer_ = &peer;
+    if (!fresh_only_) {
+        tried_.push_back(&peer);
+        if (!asked_.empty()) asked_ += ", ";
+        asked_ += peer.name;
+    }
+    attempt_us_ = upstream_->loop().clock().now_us();
+    peer.use->calls.add();
+    connection_ = fresh_only_ ? nullptr : upstream_->reuse(peer);
+    // What cannot be sent twice is not sent to somebody who has just hung up.
+    while (connection_ && !question_.idempotent && connection_->transport.peek() != Io::blocked)
+        connection_ = upstream_->reuse(peer);
+    reused_ = connection_ != nullptr;
+    fresh_only_ = false;
+    if (!connection_) connection_ = upstream_->open(peer);
+    if (!connection_) {
+        peer.use->statuses[0].add();
+        return false;
+    }
+    peer.use->active.add();
+    connection_->use(this);
+    ++connection_->requests;
+    heard_ = false;
+    phase_ = Phase::connecting;
+    if (connection_->connecting) {
+        upstream_->loop().arm(*this, milliseconds(question_.terms->connect_timeout));
+    } else {
+        begin_request();
+    }
+    return true;
+}
+
+void Call::begin_request() {
+    phase_ = Phase::head;
+    partial_.clear();
+    parser_.reset(head_, question_.bodiless, question_.terms->response_header_max);
+    connection_->output.append(question_.head);
+    connection_->output.append(body_);
+    caller_.on_connected(*peer_);
+    if (flush()) watch_time();
+}
+
+void Call::send(std::string_view bytes) {
+    if (phase_ == Phase::idle || bytes.empty()) return;
+    const std::size_t before = body_.size();
+    if (phase_ != Phase::tunnel && question_.chunked) {
+        append_chunk(body_, bytes);
+    } else {
+        body_.append(bytes);
+    }
+    if (phase_ == Phase::connecting) return;  // goes with the head
+    connection_->output.append(std::string_view(body_).substr(before));
+    if (body_lost_ || body_.size() > body_kept_max || phase_ != Phase::head) {
+        body_lost_ = true;
+        body_.clear();
+    }
+    if (!receiving_ && flush()) watch_time();
+}
+
+void Call::end_body() {
+    if (phase_ == Phase::idle) return;
+    body_ended_ = true;
+    if (question_.chunked) {
+        body_.append("0\r\n\r\n");
+        if (phase_ != Phase::connecting) connection_->output.append("0\r\n\r\n");
+    }
+    if (phase_ != Phase::connecting && !receiving_ && flush()) watch_time();
+}
+
+std::uint64_t Call::unsent() const noexcept {
+    if (phase_ == Phase::idle) return 0;
+    if (phase_ == Phase::connecting) return body_.size();
+    return connection_->output.pending();
+}
+
+void Call::pause() noexcept { paused_ = true; }
+
+void Call::resume() {
+    if (!std::exchange(paused_, false) || phase_ == Phase::idle || receiving_) return;
+    if (phase_ == Phase::connecting) return;
+    receive();
+}
+
+void Call::cancel() noexcept {
+    if (phase_ == Phase::idle) return;
+    upstream_->record(question_.ticket, ipc::Outcome::neutral);
+    leave_peer(false);
+    reset();
+}
+
+void Call::on_io() noexcept { advance(); }
+
+void Call::advance() {
+    if (phase_ == Phase::connecting) {
+        const int error = connection_->connected();
+        if (error == EINPROGRESS) return;
+        if (error != 0) return fail_attempt(CallFailure::connect, cannot_connect);
+        return begin_request();
+    }
+    // What the peer has said comes first: it may have answered before it stopped listening.
+    receive();
+    if (phase_ == Phase::idle || phase_ == Phase::connecting) return;
+    if (flush()) watch_time();
+}
+
+/// Sends what there is. False: the attempt is over.
+bool Call::flush() {
+    if (connection_->output.empty()) return true;
+    if (!connection_->writable) return true;
+    switch (connection_->output.send(connection_->transport, flush_bytes_max, false, connection_->sent)) {
+        case connection::Sent::all:
+            connection_->unwatch_writable();
+            if (!body_ended_ || phase_ == Phase::tunnel) caller_.on_drained();
+            return true;
+        case connection::Sent::blocked:
+            connection_->writable = false;
+            connection_->watch_writable();
+            return true;
+        case connection::Sent::yielded: connection_->yield(); return true;
+        case connection::Sent::failed: break;
+    }
+    // It may have answered before it closed: what it said is worth more than what we could not say.
+    connection_->output.clear();
+    connection_->readable = connection_->ending = true;
+    if (!receiving_) receive();
+    return phase_ != Phase::idle && phase_ != Phase::connecting;
+}
+
+void Call::receive() {
+    receiving_ = true;
+    int reads = 0;
+    while (phase_ != Phase::idle && phase_ != Phase::connecting && !paused_) {
+        if (!connection_->readable) break;
+        if (++reads > turn_reads_max) {
+            connection_->yield();  // the rest when others had their turn
+            break;
+        }
+        if (!receive_some()) break;
+    }
+    receiving_ = false;
+    if (phase_ == Phase::idle || phase_ == Phase::connecting) return;
+    watch_time();
+}
+
+/// False: nothing more for now.
+bool Call::receive_some() {
+    if (phase_ == Phase::body && framing_ == Framing::length && question_.pipe && remaining_ >= piped_min)
+        return receive_piped();
+    std::vector<char>& input = upstreams_.input();
+    const std::size_t kept = partial_.size();
+    std::copy(partial_.begin(), partial_.end(), input.begin());
+    const std::size_t room = input.size() - kept;
+    const Moved moved = connection_->transport.receive(input.data() + kept, room);
+    switch (moved.io) {
+        case Io::blocked: connection_->readable = false; return false;
+        case Io::ended: on_peer_end(); return false;
+        case Io::moved: break;
+    }
+    heard_ = true;
+    if (moved.bytes < room && !connection_->ending) connection_->readable = false;
+    consume({input.data(), kept + moved.bytes});
+    return true;
+}
+
+bool Call::receive_piped() {
+    if (!pipe_) pipe_ = upstreams_.borrow_pipe();
+    if (!pipe_) {  // no descriptors: copy
+        question_.pipe = false;
+        return true;
+    }
+    const std::uint64_t wanted = std::min<std::uint64_t>(remaining_, connection::Pipe::wanted_bytes);
+    const Moved moved =
+        connection_->transport.receive_pipe(pipe_->writing.get(), static_cast<std::size_t>(wanted));
+    switch (moved.io) {
+        case Io::blocked: connection_->readable = false; return false;
+        case Io::ended: on_peer_end(); return false;
+        case Io::moved: break;
+    }
+    remaining_ -= moved.bytes;
+    paused_ = true;
+    const auto pipe = pipe_;
+    caller_.on_pipe(pipe, moved.bytes);
+    if (phase_ != Phase::idle && remaining_ == 0) {
+        pipe_ = {};  // its bytes are still on their way
+        finish(false);
+    }
+    return false;
+}
+
+void Call::consume(std::span<const char> bytes) {
+    while (!bytes.empty()) {
+        switch (phase_) {
+            case Phase::head: bytes = consume_head(bytes); break;
+            case Phase::body: bytes = consume_body(bytes); break;
+            case Phase::tunnel: caller_.on_payload({bytes.data(), bytes.size()}); return;
+            case Phase::idle:
+            case Phase::connecting: return;
+        }
+    }
+}
+
+std::span<const char> Call::consume_head(std::span<const char> bytes) {
+    switch (parser_.head(bytes)) {
+        case Parsed::more: partial_.assign(bytes.data(), bytes.size()); return {};
+        case Parsed::refused: fail_attempt(CallFailure::malformed, {502, parser_.complaint()}); return {};
+        case Parsed::head:
+        case Parsed::complete: break;
+    }
+    partial_.clear();
+    const std::span<const char> rest = bytes.subspan(head_.head_size);
+    const bool bodiless_end = head_.status >= 200 && parser_.framing() == Framing::none;
+    if (head_.status >= 100 && head_.status < 200 && head_.status != 101) {
+        if (head_.status != 100) caller_.on_interim(head_);
+        if (phase_ == Phase::head)
+            parser_.reset(head_, question_.bodiless, question_.terms->response_header_max);
+        return rest;
+    }
+    on_head();
+    if (bodiless_end && phase_ == Phase::body) {
+        finish(!rest.empty());
+        return {};
+    }
+    return phase_ == Phase::body || phase_ == Phase::tunnel ? rest : std::span<const char>();
+}
+
+void Call::on_head() {
+    const auto& again = question_.terms->retry_statuses;
+    if (head_.status == 101) {
+        if (!question_.upgrade)
+            return fail_attempt(CallFailure::malformed, {502, "it upgrades, and nobody asked"});
+        phase_ = Phase::tunnel;
+        body_lost_ = true;
+        return caller_.on_response(head_, Framing::until_end, 0);
+    }
+    if (std::find(again.begin(), again.end(), head_.status) != again.end() &&
+        may_ask_again(CallFailure::status)) {
+        peer_->use->statuses[head_.status / 100].add();
+        upstream_->failed(*peer_, CallFailure::status);
+        leave_peer(false);
+        phase_ = Phase::connecting;
+        return ask();
+    }
+    phase_ = Phase::body;
+    framing_ = parser_.framing();
+    remaining_ = parser_.content_length();
+    caller_.on_response(head_, framing_, remaining_);
+}
+
+std::span<const char> Call::consume_body(std::span<const char> bytes) {
+    switch (framing_) {
+        case Framing::none: finish(true); return {};
+        case Framing::chunked: return consume_chunks(bytes);
+        case Framing::until_end: caller_.on_payload({bytes.data(), bytes.size()}); return {};
+        case Framing::length: break;
+    }
+    const std::size_t size = static_cast<std::size_t>(std::min<std::uint64_t>(remaining_, bytes.size()));
+    remaining_ -= size;
+    caller_.on_payload({bytes.data(), size});
+    if (phase_ != Phase::body) return {};
+    if (remaining_ == 0) {
+        finish(bytes.size() > size);
+        return {};
+    }
+    return {};
+}
+
+std::span<const char> Call::consume_chunks(std::span<const char> bytes) {
+    std::size_t taken = 0;
+    const Parsed parsed = parser_.body(bytes, taken);
+    if (parsed == Parsed::refused) {
+        fail_attempt(CallFailure::malformed, {502, parser_.complaint()});
+        return {};
+    }
+    for (const std::string_view payload : parser_.payload())
+        if (phase_ == Phase::body) caller_.on_payload(payload);
+    if (phase_ == Phase::body && parsed == Parsed::complete) finish(taken < bytes.size());
+    return {};
+}
+
+void Call::on_peer_end() {
+    connection_->readable = false;
+    const bool whole = (phase_ == Phase::body && framing_ == Framing::until_end) || phase_ == Phase::tunnel;
+    if (whole) return finish(true);
+    fail_attempt(CallFailure::reset, ended, stale());
+}
+
+/// A connection that was kept may end just when it is used again: the peer never saw the request.
+bool Call::stale() const noexcept { return phase_ == Phase::head && reused_ && !heard_; }
+
+/// Only one of them can be overdue: the peer takes what we send, or it answers.
+void Call::watch_time() {
+    execution::Loop& loop = upstream_->loop();
+    if (!connection_->output.empty()) {
+        return loop.arm(*this, milliseconds(question_.terms->send_timeout));
+    }
+    if (paused_ || (!body_ended_ && phase_ == Phase::head)) return disarm();
+    loop.arm(*this, milliseconds(question_.terms->read_timeout));
+}
+
+void Call::on_deadline() noexcept {
+    upstream_->loop().enter();
+    if (phase_ == Phase::connecting) return fail_attempt(CallFailure::connect_timeout, connect_late);
+    if (!connection_->output.empty()) return fail_attempt(CallFailure::send_timeout, send_late);
+    if (phase_ == Phase::tunnel) return finish(true);  // it was quiet for long
+    fail_attempt(CallFailure::read_timeout, read_late);
+}
+
+void Call::on_whole() noexcept {
+    upstream_->loop().enter();
+    if (phase_ == Phase::tunnel) return;  // a tunnel lasts as long as it is used
+    retries_ = question_.terms->retries;  // there is no time for another attempt
+    fail_attempt(phase_ == Phase::connecting ? CallFailure::connect_timeout : CallFailure::read_timeout,
+                 whole_late);
+}
+
+void Call::finish(bool surplus) {
+    peer_->use->statuses[head_.status / 100].add();
+    peer_->use->latency.add(upstream_->loop().clock().now_us() - attempt_us_);
+    upstream_->succeeded(*peer_);
+    upstream_->record(question_.ticket, outcome());
+    const bool keep = !surplus && phase_ == Phase::body && framing_ != Framing::until_end && body_ended_ &&
+                      connection_->output.empty() && parser_.keep_alive();
+    leave_peer(keep);
+    const std::string_view trailers =
+        framing_ == Framing::chunked ? std::string_view(parser_.trailers()) : "";
+    reset();
+    caller_.on_end(trailers);
+}
+
+void Call::fail_attempt(CallFailure kind, const Failure& failure, bool stale) {
+    const bool answered = phase_ == Phase::body || phase_ == Phase::tunnel;
+    const bool lost = phase_ != Phase::connecting && body_lost_;
+    if (!stale) {
+        peer_->use->statuses[answered ? head_.status / 100 : 0].add();
+        upstream_->failed(*peer_, kind);
+    }
+    if (stale && !lost && question_.idempotent) {
+        fresh_only_ = true;
+    } else if (answered || lost || !may_ask_again(kind)) {
+        return fail(failure);
+    }
+    leave_peer(false);
+    phase_ = Phase::connecting;
+    ask();
+}
+
+/// Of a response that is whole.
+ipc::Outcome Call::outcome() const noexcept {
+    if (upstream_->is_failure(head_.status)) return ipc::Outcome::failure;
+    if (phase_ == Phase::tunnel) return ipc::Outcome::success;  // how long it lasts is not the peer's doing
+    const std::uint64_t took = upstream_->loop().clock().now_us() - begun_us_;
+    return upstream_->is_slow(took) ? ipc::Outcome::slow : ipc::Outcome::success;
+}
+
+/// Where nothing was sent, or where asking twice does no harm; and within the budget.
+bool Call::may_ask_again(CallFailure kind) {
+    const bool unsent = kind == CallFailure::connect || kind == CallFailure::connect_timeout;
+    if (retries_ >= question_.terms->retries || body_lost_) return false;
+    if (!unsent && !question_.idempotent) return false;
+    if (tried_.size() >= upstream_->peers().size() || !upstream_->may_retry()) return false;
+    ++retries_;
+    return true;
+}
+
+void Call::fail(const Failure& failure) {
+    const bool counts = failure.status != 504 || upstream_->config().breaker.on.timeout;
+    upstream_->record(question_.ticket, counts && failure.reason != all_full.reason ? ipc::Outcome::failure
+                                                                                    : ipc::Outcome::neutral);
+    leave_peer(false);
+    reset();
+    caller_.on_failure(failure);
+}
+
+void Call::leave_peer(bool keep) {
+    disarm();
+    if (!connection_) return;
+    peer_->use->active.subtract();
+    if (keep) {
+        upstream_->keep(std::move(connection_));
+    } else {
+        connection_.reset();
+    }
+    if (pipe_) pipe_ = {};
+}
+
+void Call::reset() noexcept {
+    whole_.disarm();
+    phase_ = Phase::idle;
+    tried_.clear();
+    body_.clear();
+    partial_.clear();
+    retries_ = 0;
+    paused_ = body_lost_ = fresh_only_ = false;
+}
+
+}  // namespace worker::upstream

@@ -1,0 +1,152 @@
+// worker/upstream/call.h: one request to an upstream: asks a peer, another one where that is safe, and passes
+// on what it answers.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "worker/connection/pipe.h"
+#include "worker/execution/deadlines.h"
+#include "worker/http/response_parser.h"
+#include "worker/upstream/upstream.h"
+
+namespace worker::upstream {
+
+/// Why a call brings no response, or no whole one.
+struct Failure {
+    http::Status status = 502;  ///< what to answer
+    std::string_view reason;    ///< for the log: a literal
+};
+
+/// Who wants the response. Nothing here is called after `on_end` or `on_failure`, nor after `cancel`.
+class Caller {
+ public:
+    virtual ~Caller() = default;
+    /// A peer has taken the connection, and the request is on its way to it.
+    virtual void on_connected(const Peer& peer) = 0;
+    /// 102 to 199, but 101.
+    virtual void on_interim(const http::ResponseHead& head) = 0;
+    /// The head is complete; its views live in the call. `length`: of the body, where the framing tells. From
+    /// here on no other peer is asked. 101: what follows is a tunnel.
+    virtual void on_response(const http::ResponseHead& head, http::Framing framing, std::uint64_t length) = 0;
+    virtual void on_payload(std::string_view bytes) = 0;
+    /// The next bytes of the body are in the pipe. Nothing more is read before `resume`, by when it is empty.
+    virtual void on_pipe(const connection::Ref<connection::Pipe>& pipe, std::uint64_t size) = 0;
+    /// The response is whole. `trailers`: lines.
+    virtual void on_end(std::string_view trailers) = 0;
+    /// All of the request that was given is in the kernel's hands.
+    virtual void on_drained() = 0;
+    virtual void on_failure(const Failure& failure) = 0;
+};
+
+/// What is asked, and what its asker puts up with. The head must stay until the call is over.
+struct Question {
+    std::string_view head;               ///< the whole of it, framing and empty line too
+    bool body = false;                   ///< follows by `send`, until `end_body`
+    bool chunked = false;                ///< and is to be framed so
+    bool idempotent = false;             ///< asking twice does no harm (RFC 9110 9.2.2)
+    bool bodiless = false;               ///< HEAD
+    bool upgrade = false;                ///< 101 is welcome
+    bool pipe = false;                   ///< a large body may come by `on_pipe`
+    std::uint64_t key = 0;               ///< of `balance = hash`
+    const conf::Proxy* terms = nullptr;  ///< times, sizes, retries
+    ipc::Ticket ticket;                  ///< what the upstream's breaker gave
+};
+
+/// May be used again once it is over. Loop thread only.
+class Call final : private User, private execution::Deadline {
+ public:
+    /// All must outlive it.
+    Call(Upstreams& upstreams, Caller& caller);
+    Call(const Call&) = delete;
+    Call& operator=(const Call&) = delete;
+    ~Call() override;
+
+    /// May end at once, by `on_failure`.
+    void start(Upstream& upstream, const Question& question);
+    void send(std::string_view body);
+    void end_body();
+    /// Bytes of the request that the kernel has not taken yet.
+    [[nodiscard]] std::uint64_t unsent() const noexcept;
+    /// Reads no more of the response, until `resume`.
+    void pause() noexcept;
+    void resume();
+    /// Nobody wants the response any more. No fault of the peer's.
+    void cancel() noexcept;
+
+    [[nodiscard]] bool over() const noexcept { return phase_ == Phase::idle; }
+    /// All that were asked, "127.0.0.1:9000, 127.0.0.1:9001".
+    [[nodiscard]] const std::string& asked() const noexcept { return asked_; }
+    [[nodiscard]] std::uint64_t begun_us() const noexcept { return begun_us_; }
+
+ private:
+    // idle ──start──▶ connecting ──▶ head ──▶ body ──▶ idle
+    //                    ▲ └─failed─┐ └─failed, and another peer may be asked─┐   └──101──▶ tunnel ──▶ idle
+    //                    └──────────┴──────────────────────────────────────────┘
+    enum class Phase : std::uint8_t { idle, connecting, head, body, tunnel };
+
+    struct Whole final : execution::Deadline {
+        explicit Whole(Call& of) noexcept : call(of) {}
+        void on_deadline() noexcept override { call.on_whole(); }
+        Call& call;
+    };
+
+    void on_io() noexcept override;
+    void on_deadline() noexcept override;
+    void on_whole() noexcept;
+
+    void ask();
+    [[nodiscard]] bool connect(Peer& peer);
+    void begin_request();
+    void advance();
+    [[nodiscard]] bool flush();
+    void receive();
+    [[nodiscard]] bool receive_some();
+    [[nodiscard]] bool receive_piped();
+    void consume(std::span<const char> bytes);
+    [[nodiscard]] std::span<const char> consume_head(std::span<const char> bytes);
+    [[nodiscard]] std::span<const char> consume_body(std::span<const char> bytes);
+    [[nodiscard]] std::span<const char> consume_chunks(std::span<const char> bytes);
+    void on_head();
+    void on_peer_end();
+    void watch_time();
+    void finish(bool surplus);
+    void fail_attempt(ipc::CallFailure kind, const Failure& failure, bool stale = false);
+    [[nodiscard]] bool may_ask_again(ipc::CallFailure kind);
+    [[nodiscard]] bool stale() const noexcept;
+    void fail(const Failure& failure);
+    void leave_peer(bool keep);
+    [[nodiscard]] ipc::Outcome outcome() const noexcept;
+    void reset() noexcept;
+
+    Upstreams& upstreams_;
+    Caller& caller_;
+    Upstream* upstream_ = nullptr;
+    Question question_;
+    Peer* peer_ = nullptr;
+    std::unique_ptr<Connection> connection_;
+    Whole whole_{*this};
+    http::ResponseParser parser_;
+    http::ResponseHead head_;
+    std::string partial_;  ///< of a head
+    std::string body_;     ///< of the request, as it is sent, so that it can be sent again
+    Tried tried_;
+    std::string asked_;
+    connection::Ref<connection::Pipe> pipe_;
+    std::uint64_t begun_us_ = 0, attempt_us_ = 0;
+    std::uint64_t remaining_ = 0;  ///< of a body with a length
+    std::uint32_t retries_ = 0;
+    Phase phase_ = Phase::idle;
+    http::Framing framing_ = http::Framing::none;
+    bool paused_ = false;
+    bool reused_ = false, heard_ = false;  ///< the connection was idle before; the peer said something
+    bool body_ended_ = false, body_lost_ = false;
+    bool receiving_ = false;   ///< in `receive`, which goes on by itself
+    bool fresh_only_ = false;  ///< the last attempt met a connection that had ended
+};
+
+}  // namespace worker::upstream

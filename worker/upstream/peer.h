@@ -1,0 +1,39 @@
+// worker/upstream/peer.h: one of those who answer for us, as a loop sees it.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <cstdint>
+#include <string>
+
+#include "conf/config.h"
+#include "ipc/upstream_cells.h"
+#include "worker/execution/deadlines.h"
+
+namespace worker::upstream {
+
+/// Stays where it is for the life of its upstream. Loop thread only; the cells are shared.
+struct Peer {
+    explicit Peer(const conf::UpstreamPeer& peer);
+
+    /// Whether it may be asked at all now, ejection and limits apart.
+    [[nodiscard]] bool up() const noexcept { return !config.down; }
+    [[nodiscard]] bool ejected(std::uint64_t now_ms) const noexcept {
+        return cell->ejected_until_ms.load(std::memory_order_relaxed) > now_ms;
+    }
+
+    conf::UpstreamPeer config;
+    std::string name;  ///< "127.0.0.1:9000", "unix:/run/x.sock"
+    sockaddr_storage address{};
+    socklen_t address_size = 0;
+
+    ipc::PeerCell* cell = nullptr;  ///< never null once its upstream stands
+    ipc::PeerUse* use = nullptr;    ///< likewise; our own
+    std::uint32_t board_index = 0;  ///< 0: the scoreboard does not know it, and the cells are our own
+
+    execution::Link idle;      ///< its idle connections, the one used last at the end
+    std::int64_t current = 0;  ///< of smooth weighted round robin
+    std::uint64_t others = 0;  ///< calls of the other workers, when last looked at
+};
+
+}  // namespace worker::upstream

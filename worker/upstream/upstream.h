@@ -1,0 +1,108 @@
+// worker/upstream/upstream.h: the peers of one [upstream] and the connections of a loop to them.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "conf/config.h"
+#include "ipc/scoreboard.h"
+#include "worker/connection/pipe.h"
+#include "worker/execution/loop.h"
+#include "worker/upstream/balancer.h"
+#include "worker/upstream/connection.h"
+#include "worker/upstream/peer.h"
+
+namespace worker::upstream {
+
+/// One a loop and upstream; outlives all calls. Loop thread only.
+class Upstream {
+ public:
+    /// `own`: this worker's row of the board; both null: the counters are our own. All must outlive it.
+    Upstream(const conf::Upstream& config, execution::Loop& loop, ipc::Scoreboard* board,
+             ipc::WorkerCell* own);
+    Upstream(const Upstream&) = delete;
+    Upstream& operator=(const Upstream&) = delete;
+    ~Upstream();
+
+    /// The peer to ask next; null: none is left.
+    [[nodiscard]] Peer* choose(std::uint64_t key, const Tried& tried);
+    /// All peers that could be asked have as many calls as they may.
+    [[nodiscard]] bool full() const noexcept { return balancer_.was_full(); }
+    /// An idle connection to the peer, the one used last; null: there is none.
+    [[nodiscard]] std::unique_ptr<Connection> reuse(Peer& peer);
+    [[nodiscard]] std::unique_ptr<Connection> open(Peer& peer);
+    /// Keeps it for the next call, if there is room.
+    void keep(std::unique_ptr<Connection> connection);
+    /// Closes one that is idle.
+    void drop(Connection& connection);
+
+    /// Whether a call may go ahead, by the breaker; each that may owes a `record`.
+    [[nodiscard]] ipc::Admission admit();
+    void record(const ipc::Ticket& ticket, ipc::Outcome outcome);
+    /// Whether a response of that status is a failure of the upstream.
+    [[nodiscard]] bool is_failure(std::uint16_t status) const noexcept;
+    /// What a response that took so long is, apart from its status.
+    [[nodiscard]] bool is_slow(std::uint64_t us) const noexcept {
+        return rules_.slow_percent > 0 && us > rules_.slow_ms * 1000;
+    }
+
+    /// How a call went. Failures in a row eject the peer.
+    void succeeded(Peer& peer);
+    void failed(Peer& peer, ipc::CallFailure failure);
+    /// Whether one more attempt fits the budget: a fifth of the calls, and some a second at least.
+    [[nodiscard]] bool may_retry();
+    /// A call begins.
+    void count_call();
+
+    [[nodiscard]] const std::string& name() const noexcept { return config_.name; }
+    [[nodiscard]] const conf::Upstream& config() const noexcept { return config_; }
+    [[nodiscard]] std::deque<Peer>& peers() noexcept { return peers_; }
+    [[nodiscard]] execution::Loop& loop() noexcept { return loop_; }
+
+ private:
+    void attach(ipc::Scoreboard* board, ipc::WorkerCell* own);
+    void tell(const ipc::Transition& transition) const;
+    [[nodiscard]] std::uint64_t others(const Peer& peer) const;
+
+    const conf::Upstream& config_;
+    execution::Loop& loop_;
+    const ipc::Scoreboard* board_;
+    const ipc::WorkerCell* own_;
+    std::deque<Peer> peers_;
+    std::deque<ipc::PeerCell> own_cells_;  ///< of peers that the board does not know
+    std::deque<ipc::PeerUse> own_uses_;
+    ipc::UpstreamCell own_cell_;  ///< of an upstream that the board does not know
+    ipc::UpstreamCell* cell_ = &own_cell_;
+    ipc::BreakerRules rules_;
+    std::uint32_t pid_;
+    Balancer balancer_;
+    execution::Link idle_;  ///< idle connections, the oldest first
+    std::uint32_t idle_count_ = 0;
+    double retry_tokens_;
+    std::uint64_t retry_refilled_ms_;
+};
+
+/// All upstreams of a loop, and the memory they share.
+class Upstreams {
+ public:
+    Upstreams(const conf::Config& config, execution::Loop& loop, ipc::Scoreboard* board,
+              ipc::WorkerCell* own);
+
+    /// The configuration has checked that it is there.
+    [[nodiscard]] Upstream& find(std::string_view name);
+    /// Where responses are read into: empty between two calls. At least `bytes` large.
+    [[nodiscard]] std::vector<char>& input() noexcept { return input_; }
+    /// An empty one; it is free again when nobody holds it. Empty when there are no descriptors left.
+    [[nodiscard]] connection::Ref<connection::Pipe> borrow_pipe();
+
+ private:
+    std::deque<Upstream> all_;
+    std::vector<char> input_;
+    std::vector<connection::Ref<connection::Pipe>> pipes_;
+};
+
+}  // namespace worker::upstream
