@@ -171,7 +171,7 @@ bool Connection::fill() {
     received_ += moved.bytes;
     // Less than there was room for: the socket is empty, and its next byte will be an event. The end
     // of the stream would have been told with this one.
-    if (moved.bytes < room && !ending_) readable_ = false;
+    if (moved.bytes < room && !ending_) readable_ = peek_ = false;
     return true;
 }
 

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 
+#include <charconv>
 #include <cstring>
 
 namespace worker::connection {
@@ -28,6 +29,14 @@ Peer Peer::from(const sockaddr_storage& address) noexcept {
 
 std::string_view Peer::text(Text& room) const noexcept {
     if (family_ == AF_UNIX) return "unix:";
+    if (family_ == AF_INET) {  // at each proxied request and log line: without a format string
+        char* at = room.data();
+        for (int i = 0; i < 4; ++i) {
+            if (i > 0) *at++ = '.';
+            at = std::to_chars(at, at + 3, bytes_[static_cast<std::size_t>(i)]).ptr;
+        }
+        return {room.data(), static_cast<std::size_t>(at - room.data())};
+    }
     const char* text = ::inet_ntop(family_, bytes_.data(), room.data(), static_cast<socklen_t>(room.size()));
     return text != nullptr ? std::string_view(text) : std::string_view("unknown");
 }

@@ -218,8 +218,7 @@ void Call::receive() {
 
 /// False: nothing more for now.
 bool Call::receive_some() {
-    if (phase_ == Phase::body && framing_ == Framing::length && question_.pipe && remaining_ >= piped_min)
-        return receive_piped();
+    if (phase_ == Phase::body && piped_) return receive_piped();
     std::vector<char>& input = upstreams_.input();
     const std::size_t kept = partial_.size();
     std::copy(partial_.begin(), partial_.end(), input.begin());
@@ -239,7 +238,7 @@ bool Call::receive_some() {
 bool Call::receive_piped() {
     if (!pipe_) pipe_ = upstreams_.borrow_pipe();
     if (!pipe_) {  // no descriptors: copy
-        question_.pipe = false;
+        piped_ = false;
         return true;
     }
     const std::uint64_t wanted = std::min<std::uint64_t>(remaining_, connection::Pipe::wanted_bytes);
@@ -317,6 +316,7 @@ void Call::on_head() {
     phase_ = Phase::body;
     framing_ = parser_.framing();
     remaining_ = parser_.content_length();
+    piped_ = question_.pipe && framing_ == Framing::length && remaining_ >= piped_min;
     caller_.on_response(head_, framing_, remaining_);
 }
 
@@ -464,7 +464,7 @@ void Call::reset() noexcept {
     body_.clear();
     partial_.clear();
     retries_ = 0;
-    paused_ = body_lost_ = fresh_only_ = false;
+    paused_ = body_lost_ = fresh_only_ = piped_ = false;
 }
 
 }  // namespace worker::upstream

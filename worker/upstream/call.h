@@ -143,6 +143,7 @@ class Call final : private User, private execution::Deadline {
     Phase phase_ = Phase::idle;
     http::Framing framing_ = http::Framing::none;
     bool paused_ = false;
+    bool piped_ = false;            ///< the rest of the body goes through a pipe
     bool reused_ = false, heard_ = false;  ///< the connection was idle before; the peer said something
     bool body_ended_ = false, body_lost_ = false;
     bool receiving_ = false;   ///< in `receive`, which goes on by itself

@@ -124,9 +124,10 @@ std::unique_ptr<Connection> Upstream::open(Peer& peer) {
 }
 
 void Upstream::keep(std::unique_ptr<Connection> connection) {
-    if (config_.keepalive == 0 || connection->requests >= config_.keepalive_requests ||
-        connection->readable)  // it ended, or says more than it was asked
-        return;
+    if (config_.keepalive == 0 || connection->requests >= config_.keepalive_requests) return;
+    // What has not been read yet is its end, or more than it was asked.
+    if (connection->readable && connection->transport.peek() != connection::Io::blocked) return;
+    connection->readable = false;
     connection->use(nullptr);
     connection->idle_for(static_cast<std::uint64_t>(config_.keepalive_timeout.count()));
     Connection& kept = *connection.release();
