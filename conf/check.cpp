@@ -111,6 +111,7 @@ class Checks {
         check_route_servers(route, origin);
         if (route.handler == Route::Handler::proxy) check_upstream(route.proxy.upstream, origin, "proxy");
         check_error_pages(route.error_page, origin);
+        if (route.handler == Route::Handler::fanout) check_fanout(route, origin);
         if (const auto twice = repeated(route.methods); twice != route.methods.end())
             report_.refuse(place_of_word(origin, "methods", *twice),
                            fmt::format("methods: {} stands twice", *twice));
@@ -136,6 +137,30 @@ class Checks {
         if (const auto twice = repeated(route.servers); twice != route.servers.end())
             report_.refuse(place_of_word(origin, "server", *twice),
                            fmt::format("server: {} stands twice", *twice));
+    }
+
+    void check_fanout(const Route& route, const Section* origin) {
+        const auto& fanout = route.fanout;
+        std::vector<std::string> names;
+        for (const auto& part : fanout.parts) {
+            check_upstream(part.upstream, origin, "fanout");
+            names.push_back(part.name);
+        }
+        if (const auto twice = repeated(names); twice != names.end())
+            report_.refuse(place_of(origin, "fanout"), fmt::format("fanout: two parts are named {}", *twice));
+        const auto check_name = [&](const std::string& name, std::string_view key) {
+            const std::vector<std::string_view> all(names.begin(), names.end());
+            if (std::find(names.begin(), names.end(), name) == names.end())
+                report_.refuse(place_of_word(origin, key, name),
+                               fmt::format("{}: there is no part {}{}", key, name, hint(name, all)));
+        };
+        for (const auto& name : fanout.required) check_name(name, "required");
+        if (!fanout.header_from.empty()) check_name(fanout.header_from, "header_from");
+        if (fanout.quorum > names.size())
+            report_.refuse(place_of(origin, "quorum"), fmt::format("quorum: {} of {} parts is never reached",
+                                                                   fanout.quorum, names.size()));
+        if (fanout.merge == Merge::first && (!fanout.required.empty() || fanout.quorum != 1))
+            report_.refuse(place_of(origin, "merge"), "merge: `first` knows neither `required` nor `quorum`");
     }
 
     void check_upstream(const std::string& name, const Section* origin, std::string_view key) {

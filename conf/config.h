@@ -180,6 +180,30 @@ struct Redirect {
 
 enum class Health : std::uint8_t { live, ready };
 
+enum class Merge : std::uint8_t { object, array, concat, first };
+
+/// `fanout = users stock=warehouse prices=shop/v2/prices`: one part.
+struct FanoutPart {
+    std::string name;
+    std::string upstream;
+    std::string path;  ///< with a query, maybe; empty: what the client asked
+    bool operator==(const FanoutPart&) const = default;
+};
+
+/// `fanout` and what belongs to it; times and header rules are those of its route's `Proxy`.
+struct Fanout {
+    std::vector<FanoutPart> parts;
+    Milliseconds deadline{0};  ///< 0: none but the parts' own
+    Merge merge = Merge::object;
+    std::vector<std::string> required;  ///< names of parts without which there is no answer
+    std::uint32_t quorum = 1;
+    std::uint16_t partial_status = 200;
+    std::uint64_t part_max = 1ull << 20;  ///< bytes of a part's body
+    std::uint64_t sum_max = 8ull << 20;   ///< bytes of all
+    std::string header_from;              ///< the part whose fields the answer has; empty: none's
+    bool operator==(const Fanout&) const = default;
+};
+
 /// `peer = 127.0.0.1:9000 weight=2 backup down max_conns=100`.
 struct UpstreamPeer {
     Address address;
@@ -265,7 +289,7 @@ struct Proxy {
 
 /// [route NAME]: exactly one of the handlers.
 struct Route {
-    enum class Handler : std::uint8_t { files, respond, redirect, proxy, health, status, metrics };
+    enum class Handler : std::uint8_t { files, respond, redirect, proxy, fanout, health, status, metrics };
 
     std::string name;
     std::vector<std::string> servers;  ///< names of servers; empty: every server
@@ -275,7 +299,8 @@ struct Route {
     Files files;
     Respond respond;
     Redirect redirect;
-    Proxy proxy;
+    Proxy proxy;  ///< of `fanout` too, but for its upstream
+    Fanout fanout;
     bool strip_prefix = false;  ///< `files`, `proxy`: what follows the route's `path` counts, not all of it
     Health health = Health::live;
     std::string

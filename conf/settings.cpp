@@ -229,6 +229,12 @@ const Settings<Upstream>& upstream_settings() {
 const Settings<Route>& route_settings() {
     const auto files = [](auto row) { return used_by(Handler::files, std::move(row)); };
     const auto proxy = [](auto row) { return used_by(Handler::proxy, std::move(row)); };
+    const auto passing = [](auto row) {
+        row.used_by = {Handler::proxy, Handler::fanout};
+        return row;
+    };
+    const auto fanout = [](auto row) { return used_by(Handler::fanout, std::move(row)); };
+    const auto fan = [](auto member) { return in(&Route::fanout, member); };
     const auto of = [](auto member) { return in(&Route::proxy, member); };
     const auto limit = [](auto member) { return in(&Route::limits, member); };
     static const Settings<Route> rows{
@@ -273,44 +279,72 @@ const Settings<Route>& route_settings() {
                           "handler: sends to another place, `301 https://$host$uri`; 302 without a status")),
         choosing(Handler::proxy, scalar<Route>("proxy", of(&Proxy::upstream), SectionName{},
                                                "handler: passes requests on to this upstream")),
-        proxy(scalar<Route>("connect_timeout", of(&Proxy::connect_timeout), wait_time,
-                            "until a peer has taken the connection; then another one is asked, or 504")),
-        proxy(scalar<Route>(
+        passing(scalar<Route>("connect_timeout", of(&Proxy::connect_timeout), wait_time,
+                              "until a peer has taken the connection; then another one is asked, or 504")),
+        passing(scalar<Route>(
             "read_timeout", of(&Proxy::read_timeout), wait_time,
             "to the first byte of the response, and between two; a tunnel may be quiet as long")),
-        proxy(scalar<Route>("proxy_send_timeout", of(&Proxy::send_timeout), wait_time,
-                            "between two writes of the request to the peer")),
-        proxy(scalar<Route>("timeout", of(&Proxy::timeout), Time{0ms, day},
-                            "for the whole of it, retries too; 0: no limit")),
-        proxy(scalar<Route>("retries", of(&Proxy::retries), Number<std::uint32_t>{0, 16},
-                            "how many further peers are asked, where asking twice is safe; 0: none")),
-        proxy(list<Route>("retry_statuses", of(&Proxy::retry_statuses), Statuses{},
-                          "answers after which another peer is asked: 502 503 504")),
-        proxy(scalar<Route>("response_header_max", of(&Proxy::response_header_max), Size{1 * kib, 16 * mib},
-                            "bytes of a peer's status line and header; beyond: 502")),
-        proxy(scalar<Route>("buffer", of(&Proxy::buffer), Size{4 * kib, gib},
-                            "bytes that wait in memory for a slow client, and for a slow peer")),
+        passing(scalar<Route>("proxy_send_timeout", of(&Proxy::send_timeout), wait_time,
+                              "between two writes of the request to the peer")),
+        passing(scalar<Route>("timeout", of(&Proxy::timeout), Time{0ms, day},
+                              "for the whole of it, retries too; 0: no limit")),
+        passing(scalar<Route>("retries", of(&Proxy::retries), Number<std::uint32_t>{0, 16},
+                              "how many further peers are asked, where asking twice is safe; 0: none")),
+        passing(list<Route>("retry_statuses", of(&Proxy::retry_statuses), Statuses{},
+                            "answers after which another peer is asked: 502 503 504")),
+        passing(scalar<Route>("response_header_max", of(&Proxy::response_header_max), Size{1 * kib, 16 * mib},
+                              "bytes of a peer's status line and header; beyond: 502")),
+        passing(scalar<Route>("buffer", of(&Proxy::buffer), Size{4 * kib, gib},
+                              "bytes that wait in memory for a slow client, and for a slow peer")),
         proxy(scalar<Route>("rewrite", of(&Proxy::rewrite), RewriteType{},
                             "`REGEX REPLACEMENT` for the path that the peer sees, \\1 for a group (RE2)")),
-        proxy(list<Route>("set_header", of(&Proxy::set_header), HeaderType{true},
-                          "`Name: value` for the peer, $variables in it; without a value it is taken away")),
+        passing(
+            list<Route>("set_header", of(&Proxy::set_header), HeaderType{true},
+                        "`Name: value` for the peer, $variables in it; without a value it is taken away")),
         proxy(list<Route>("hide_header", of(&Proxy::hide_header), FieldNames{},
                           "fields of the response that the client does not see")),
-        proxy(scalar<Route>("forwarded", of(&Proxy::forwarded),
-                            Choice<ForwardedFields>{{{"x_forwarded", ForwardedFields::x_forwarded},
-                                                     {"forwarded", ForwardedFields::forwarded},
-                                                     {"both", ForwardedFields::both},
-                                                     {"off", ForwardedFields::off}}},
-                            "what the peer hears of the client: x_forwarded (-For, -Proto, -Host), forwarded "
-                            "(RFC 7239), both, off")),
-        proxy(scalar<Route>("request_id", of(&Proxy::request_id), Switch{},
-                            "on: X-Request-Id is made where the client sent none")),
-        proxy(scalar<Route>("trace", of(&Proxy::trace), Switch{},
-                            "on: traceparent (W3C) is made where the client sent none")),
-        proxy(scalar<Route>("fallback", &Route::fallback, RequestPath{},
-                            "path of the same server to serve in place of a 502, 503 or 504 of our own")),
+        passing(
+            scalar<Route>("forwarded", of(&Proxy::forwarded),
+                          Choice<ForwardedFields>{{{"x_forwarded", ForwardedFields::x_forwarded},
+                                                   {"forwarded", ForwardedFields::forwarded},
+                                                   {"both", ForwardedFields::both},
+                                                   {"off", ForwardedFields::off}}},
+                          "what the peer hears of the client: x_forwarded (-For, -Proto, -Host), forwarded "
+                          "(RFC 7239), both, off")),
+        passing(scalar<Route>("request_id", of(&Proxy::request_id), Switch{},
+                              "on: X-Request-Id is made where the client sent none")),
+        passing(scalar<Route>("trace", of(&Proxy::trace), Switch{},
+                              "on: traceparent (W3C) is made where the client sent none")),
+        passing(scalar<Route>("fallback", &Route::fallback, RequestPath{},
+                              "path of the same server to serve in place of a 502, 503 or 504 of our own")),
         proxy(scalar<Route>("rewrite_redirect", of(&Proxy::rewrite_redirect), Switch{},
                             "on: a Location that names the peer itself leads to us instead")),
+
+        choosing(Handler::fanout,
+                 list<Route>("fanout", fan(&Fanout::parts), FanoutParts{},
+                             "handler: asks these upstreams in parallel and merges what they "
+                             "answer: NAME, NAME=UPSTREAM, NAME=UPSTREAM/path")),
+        fanout(scalar<Route>("deadline", fan(&Fanout::deadline), Time{0ms, day},
+                             "then the answer is made of what has come; 0: when all parts have ended")),
+        fanout(scalar<Route>(
+            "merge", fan(&Fanout::merge),
+            Choice<Merge>{{{"object", Merge::object},
+                           {"array", Merge::array},
+                           {"concat", Merge::concat},
+                           {"first", Merge::first}}},
+            "object: JSON by name; array: JSON in order; concat: bodies in order; first: the first "
+            "good one")),
+        fanout(list<Route>("required", fan(&Fanout::required), SectionNames{},
+                           "parts without which there is no answer")),
+        fanout(scalar<Route>("quorum", fan(&Fanout::quorum), Number<std::uint32_t>{0, 1000},
+                             "so many parts must be good, or there is no answer")),
+        fanout(scalar<Route>("partial_status", fan(&Fanout::partial_status), Number<std::uint16_t>{200, 599},
+                             "status of an answer in which parts are missing")),
+        fanout(scalar<Route>("part_max", fan(&Fanout::part_max), Size{1, gib}, "bytes of a part's body")),
+        fanout(
+            scalar<Route>("fanout_max", fan(&Fanout::sum_max), Size{1, gib}, "bytes of all bodies together")),
+        fanout(scalar<Route>("header_from", fan(&Fanout::header_from), SectionName{},
+                             "the part whose header fields the answer has; none's unless set")),
 
         choosing(Handler::health,
                  scalar<Route>("health", &Route::health,

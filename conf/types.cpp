@@ -39,6 +39,7 @@ Parsed<std::uint64_t> Number<Integer>::parse_or_word(std::string_view text) cons
     if (!number && !zero.empty()) return tl::unexpected(fmt::format("{}, or `{}`", number.error(), zero));
     return number;
 }
+template struct Number<std::uint16_t>;
 template struct Number<std::uint32_t>;
 template struct Number<std::uint64_t>;
 

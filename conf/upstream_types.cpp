@@ -7,6 +7,7 @@
 #include <re2/re2.h>
 
 #include "conf/address.h"
+#include "conf/ini_file.h"
 #include "conf/nearest.h"
 #include "conf/text_variables.h"
 #include "conf/types.h"
@@ -97,6 +98,36 @@ std::string BalanceType::print(const Balance& balance) const {
         if (how == balance.how)
             return balance.key.empty() ? std::string(name) : fmt::format("{} {}", name, as_text(balance.key));
     std::abort();
+}
+
+Parsed<std::vector<FanoutPart>> FanoutParts::parse(const Value& value) const {
+    const auto words = split_words(value.text);
+    if (!words) return tl::unexpected(words.error());
+    std::vector<FanoutPart> parts;
+    for (const auto& word : *words) {
+        FanoutPart part;
+        const auto equals = word.text.find('=');
+        const auto slash = word.text.find('/');
+        const bool named = equals < slash;
+        if (named) part.name = word.text.substr(0, equals);
+        const auto begin = named ? equals + 1 : 0;
+        part.upstream = word.text.substr(begin, slash == std::string::npos ? slash : slash - begin);
+        if (slash != std::string::npos) part.path = word.text.substr(slash);
+        if (!named) part.name = part.upstream;
+        if (!is_name(part.name) || !is_name(part.upstream))
+            return tl::unexpected(
+                fmt::format("{} is not a part: NAME, NAME=UPSTREAM or NAME=UPSTREAM/path", shown(word.text)));
+        if (part.path.find_first_of("# \"<>\\^`{|}") != std::string::npos || has_control_character(part.path))
+            return tl::unexpected(
+                fmt::format("{} is not a path as it stands in a request", shown(part.path)));
+        parts.push_back(std::move(part));
+    }
+    return parts;
+}
+
+std::string FanoutParts::print(const FanoutPart& part) const {
+    if (part.path.empty() && part.name == part.upstream) return part.name;
+    return as_word(fmt::format("{}={}{}", part.name, part.upstream, part.path));
 }
 
 Parsed<BreakerOn> BreakerOnType::parse(const Value& value) const {

@@ -20,6 +20,12 @@ struct BalanceType {
     [[nodiscard]] std::string print(const Balance& balance) const;
 };
 
+/// `NAME`, `NAME=UPSTREAM`, `NAME=UPSTREAM/path`, several a line.
+struct FanoutParts {
+    [[nodiscard]] Parsed<std::vector<FanoutPart>> parse(const Value& value) const;
+    [[nodiscard]] std::string print(const FanoutPart& part) const;
+};
+
 /// `timeout gateway server`, some of them, or `none`.
 struct BreakerOnType {
     [[nodiscard]] Parsed<BreakerOn> parse(const Value& value) const;

@@ -103,6 +103,9 @@ redirect = /
 [route d]
 path = /d
 proxy = u
+[route h]
+path = /h
+fanout = u more=u/x
 [route e]
 path = /e
 health = live

@@ -63,7 +63,7 @@ const std::vector<Mistake> mistakes{
      "error_page: 404 has its page already, at line 2"},
     // routes
     {"[route r]\npath = /x\n", 1,
-     "[route r] has no handler: one of files, respond, redirect, proxy, health, status"},
+     "[route r] has no handler: one of files, respond, redirect, proxy, fanout, health,"},
     {"[route r]\nfiles = /a\nrespond = 200\n", 3,
      "respond: the route has a handler already, `files` at line 2"},
     {"[route r]\nrespond = 200\nindex = a.html\n", 3,

@@ -19,7 +19,8 @@ std::vector<std::string_view> methods_of(const conf::Route& route) {
             case Handler::metrics: methods = {"GET"}; break;
             case Handler::respond:
             case Handler::redirect:
-            case Handler::proxy: break;
+            case Handler::proxy:
+            case Handler::fanout: break;
         }
     }
     const auto get = std::find(methods.begin(), methods.end(), "GET");

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 
+#include "worker/handler/fanout.h"
 #include "worker/handler/files.h"
 #include "worker/handler/health.h"
 #include "worker/handler/metrics.h"
@@ -22,6 +23,8 @@ std::unique_ptr<http::Handler> make(const conf::Route& route, std::uint32_t inde
         case conf::Route::Handler::redirect: return std::make_unique<Redirect>(route.redirect, facts, clock);
         case conf::Route::Handler::proxy:
             return std::make_unique<Proxy>(route, around.upstreams, facts, around.loop);
+        case conf::Route::Handler::fanout:
+            return std::make_unique<Fanout>(route, around.upstreams, facts, around.loop);
         case conf::Route::Handler::health: return std::make_unique<Health>(route.health, around.ready);
         case conf::Route::Handler::status:
             return std::make_unique<Status>(around.about, around.scoreboard, clock);

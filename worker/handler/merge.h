@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "conf/config.h"
+
 namespace worker::handler {
 
 /// What came of a part.
@@ -37,12 +39,11 @@ struct Part {
 /// For `object` and `array` a body must be JSON (RFC 8259): one value in UTF-8, numbers within a double,
 /// nested no deeper than `json_depth_max`; a byte order mark before it is dropped, white space around it too,
 /// and an empty body (204) counts as null. What is anything else makes its part `malformed`.
-enum class Merge : std::uint8_t {
-    object,  ///< {"name":BODY,...}: parts that are missing are left out
-    array,   ///< [BODY,...]: parts that are missing are null, so that places stay
-    concat,  ///< the bodies one behind the other; those that are missing leave nothing
-    first,   ///< the ok part that arrived first, as it is; `quorum` and `required` say nothing here
-};
+//   object   {"name":BODY,...}: parts that are missing are left out
+//   array    [BODY,...]: parts that are missing are null, so that places stay
+//   concat   the bodies one behind the other; those that are missing leave nothing
+//   first    the ok part that arrived first, as it is; `quorum` and `required` say nothing here
+using conf::Merge;
 constexpr std::size_t json_depth_max = 512;
 
 struct MergeRules {

@@ -87,17 +87,27 @@ PeerRequest::PeerRequest(const conf::Route& route, const Facts& facts, const exe
         lines_.push_back({header.name, TextTemplate(header.value, Escape::none), header.value.empty()});
 }
 
-void PeerRequest::append(std::string& out, const http::Exchange& exchange, bool upgrade) {
+void PeerRequest::append(std::string& out, const http::Exchange& exchange, const Options& options) {
     const http::Request& request = exchange.request;
-    out.append(exchange.error != 0 ? "GET" : request.method()).append(" ");
-    append_target(out, exchange);
+    if (!options.method.empty()) {
+        out.append(options.method);
+    } else {
+        out.append(exchange.error != 0 ? "GET" : request.method());
+    }
+    out.append(" ");
+    if (!options.target.empty()) {
+        out.append(options.target);
+    } else {
+        append_target(out, exchange);
+    }
     out.append(" HTTP/1.1\r\n");
     if (!is_set("host")) {
         const std::string_view host =
             !request.target.authority.empty() ? request.target.authority : request.value(Known::host);
-        append_line(out, "Host", host.empty() ? std::string_view(route_.proxy.upstream) : host);
+        append_line(out, "Host", host.empty() ? options.host : host);
     }
-    append_fields(out, request, upgrade);
+    append_fields(out, request, options);
+    out.append(options.more);
     append_forwarded(out, exchange);
     append_ids(out, request);
     for (const Line& line : lines_) {
@@ -111,7 +121,7 @@ void PeerRequest::append(std::string& out, const http::Exchange& exchange, bool 
             [](char c) { return (c >= 0 && c < ' ' && c != '\t') || c == '\x7f'; }, ' ');
         out.append("\r\n");
     }
-    append_framing(out, exchange);
+    if (!options.framed) append_framing(out, exchange);
     out.append("\r\n");
 }
 
@@ -154,7 +164,7 @@ void PeerRequest::append_path(std::string& out, const http::Request& request) co
     }
 }
 
-void PeerRequest::append_fields(std::string& out, const http::Request& request, bool upgrade) {
+void PeerRequest::append_fields(std::string& out, const http::Request& request, const Options& options) {
     const bool forwards_x = route_.proxy.forwarded == conf::ForwardedFields::x_forwarded ||
                             route_.proxy.forwarded == conf::ForwardedFields::both;
     const std::string connection(request.joined(Known::connection, room_));
@@ -163,6 +173,15 @@ void PeerRequest::append_fields(std::string& out, const http::Request& request, 
             case Known::host:
             case Known::expect:
             case Known::via: continue;
+            case Known::accept_encoding:
+            case Known::if_match:
+            case Known::if_modified_since:
+            case Known::if_none_match:
+            case Known::if_range:
+            case Known::if_unmodified_since:
+            case Known::range:
+                if (options.plain) continue;
+                break;
             case Known::forwarded:
                 if (route_.proxy.forwarded != conf::ForwardedFields::x_forwarded &&
                     route_.proxy.forwarded != conf::ForwardedFields::off)
@@ -182,7 +201,7 @@ void PeerRequest::append_fields(std::string& out, const http::Request& request, 
         // The whole line as it stood: the parser saw to it that it is clean.
         append_line(out, name, request.view(field.value));
     }
-    if (upgrade) {
+    if (options.upgrade) {
         append_line(out, "Connection", "upgrade");
         append_line(out, "Upgrade", request.value(Known::upgrade));
     }

@@ -21,8 +21,18 @@ class PeerRequest {
     /// All must outlive it.
     PeerRequest(const conf::Route& route, const Facts& facts, const execution::Clock& clock);
 
-    /// Appends all of the head to `out`. `upgrade`: the client asks for another protocol, and may have it.
-    void append(std::string& out, const http::Exchange& exchange, bool upgrade);
+    struct Options {
+        bool upgrade = false;          ///< the client asks for another protocol, and may have it
+        std::string_view target = {};  ///< instead of the client's
+        std::string_view more = {};    ///< further lines
+        std::string_view method = {};  ///< instead of the client's
+        std::string_view host = {};    ///< for a client that names none
+        /// The answer is for us: whole, as it is, whatever the client would make of a part of it.
+        bool plain = false;
+        bool framed = false;  ///< by `more`
+    };
+    /// Appends all of the head to `out`.
+    void append(std::string& out, const http::Exchange& exchange, const Options& options);
 
  private:
     struct Line {
@@ -33,7 +43,7 @@ class PeerRequest {
 
     void append_target(std::string& out, const http::Exchange& exchange);
     void append_path(std::string& out, const http::Request& request) const;
-    void append_fields(std::string& out, const http::Request& request, bool upgrade);
+    void append_fields(std::string& out, const http::Request& request, const Options& options);
     void append_forwarded(std::string& out, const http::Exchange& exchange);
     void append_ids(std::string& out, const http::Request& request);
     void append_framing(std::string& out, const http::Exchange& exchange) const;

@@ -70,7 +70,7 @@ void Passing::begin(http::Exchange& exchange, const ipc::Ticket& ticket) {
                          http::has_token(request.joined(Known::connection, room_), "upgrade");
     takes_trailers_ = request.minor >= 1 && http::has_token(request.joined(Known::te, room_), "trailers");
     head_.clear();
-    proxy_.request().append(head_, exchange, upgrade);
+    proxy_.request().append(head_, exchange, {.upgrade = upgrade, .host = terms.upstream});
     upstream::Question question;
     question.head = head_;
     question.body = exchange.body_follows && !page;

@@ -411,7 +411,7 @@ void Call::fail_attempt(CallFailure kind, const Failure& failure, bool stale) {
     if (stale && !lost && question_.idempotent) {
         fresh_only_ = true;
     } else if (answered || lost || !may_ask_again(kind)) {
-        return fail(failure);
+        return fail({failure.status, failure.reason, kind});
     }
     leave_peer(false);
     phase_ = Phase::connecting;

@@ -18,8 +18,9 @@ namespace worker::upstream {
 
 /// Why a call brings no response, or no whole one.
 struct Failure {
-    http::Status status = 502;  ///< what to answer
+    http::Status status = 502;  ///< what to answer; 503: nobody was asked
     std::string_view reason;    ///< for the log: a literal
+    ipc::CallFailure kind = ipc::CallFailure::connect;
 };
 
 /// Who wants the response. Nothing here is called after `on_end` or `on_failure`, nor after `cancel`.
@@ -143,7 +144,7 @@ class Call final : private User, private execution::Deadline {
     Phase phase_ = Phase::idle;
     http::Framing framing_ = http::Framing::none;
     bool paused_ = false;
-    bool piped_ = false;            ///< the rest of the body goes through a pipe
+    bool piped_ = false;                   ///< the rest of the body goes through a pipe
     bool reused_ = false, heard_ = false;  ///< the connection was idle before; the peer said something
     bool body_ended_ = false, body_lost_ = false;
     bool receiving_ = false;   ///< in `receive`, which goes on by itself
