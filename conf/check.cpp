@@ -112,6 +112,7 @@ class Checks {
         if (route.handler == Route::Handler::proxy) check_upstream(route.proxy.upstream, origin, "proxy");
         check_error_pages(route.error_page, origin);
         if (route.handler == Route::Handler::fanout) check_fanout(route, origin);
+        check_never_shed(route, origin);
         if (const auto twice = repeated(route.methods); twice != route.methods.end())
             report_.refuse(place_of_word(origin, "methods", *twice),
                            fmt::format("methods: {} stands twice", *twice));
@@ -139,6 +140,17 @@ class Checks {
                            fmt::format("server: {} stands twice", *twice));
     }
 
+    /// Who looks after the server must get an answer just when there is too much of everything.
+    void check_never_shed(const Route& route, const Section* origin) {
+        if (route.handler != Route::Handler::health && route.handler != Route::Handler::status &&
+            route.handler != Route::Handler::metrics)
+            return;
+        for (const std::string_view key : {"limit_rate", "limit_conn"})
+            if (key == "limit_rate" ? route.limit_rate.has_value() : route.limit_conn.has_value())
+                report_.refuse(place_of(origin, key),
+                               fmt::format("{}: `health`, `status` and `metrics` are never shed", key));
+    }
+
     void check_fanout(const Route& route, const Section* origin) {
         const auto& fanout = route.fanout;
         std::vector<std::string> names;
@@ -156,7 +168,7 @@ class Checks {
         };
         for (const auto& name : fanout.required) check_name(name, "required");
         if (!fanout.header_from.empty()) check_name(fanout.header_from, "header_from");
-        if (fanout.quorum > names.size())
+        if (!names.empty() && fanout.quorum > names.size())
             report_.refuse(place_of(origin, "quorum"), fmt::format("quorum: {} of {} parts is never reached",
                                                                    fanout.quorum, names.size()));
         if (fanout.merge == Merge::first && (!fanout.required.empty() || fanout.quorum != 1))

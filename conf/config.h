@@ -287,6 +287,30 @@ struct Proxy {
     bool operator==(const Proxy&) const = default;
 };
 
+/// Whom a limit counts together: those with the same value of a variable.
+struct LimitKey {
+    enum class Kind : std::uint8_t { remote_addr, server_name, host, uri, header };
+    Kind kind = Kind::remote_addr;
+    std::string header;  ///< its name in lower case, with `-`; empty for the other kinds
+    bool operator==(const LimitKey&) const = default;
+};
+
+/// `limit_rate = 10/s burst=20 key=$remote_addr`.
+struct RateLimit {
+    std::uint32_t requests = 1;   ///< in each `per`, evenly spread
+    std::chrono::seconds per{1};  ///< 1, 60 or 3600
+    std::uint32_t burst = 0;      ///< how many may come before their time: `burst + 1` at once
+    LimitKey key;
+    bool operator==(const RateLimit&) const = default;
+};
+
+/// `limit_conn = 10 key=$remote_addr`.
+struct ConnLimit {
+    std::uint32_t max = 1;  ///< requests at once
+    LimitKey key;
+    bool operator==(const ConnLimit&) const = default;
+};
+
 /// [route NAME]: exactly one of the handlers.
 struct Route {
     enum class Handler : std::uint8_t { files, respond, redirect, proxy, fanout, health, status, metrics };
@@ -306,6 +330,8 @@ struct Route {
     std::string
         fallback;  ///< `proxy`: a path of the same server, for 502, 503 and 504 of our own; empty: none
     RouteLimits limits;
+    std::optional<RateLimit> limit_rate;
+    std::optional<ConnLimit> limit_conn;
     std::vector<Header> add_header;
     std::vector<ErrorPage> error_page;
     bool operator==(const Route&) const = default;

@@ -4,6 +4,7 @@
 
 #include "conf/address.h"
 #include "conf/http_types.h"
+#include "conf/limit_types.h"
 #include "conf/types.h"
 #include "conf/upstream_types.h"
 
@@ -366,6 +367,10 @@ const Settings<Route>& route_settings() {
                       Optional<Time>{keepalive_time}, "as in its server unless set"),
         scalar<Route>("keepalive_requests", limit(&RouteLimits::keepalive_requests),
                       Optional<Number<std::uint64_t>>{keepalive_number}, "as in its server unless set"),
+        scalar<Route>("limit_rate", &Route::limit_rate, Optional<RateType>{},
+                      "`10/s burst=20 key=$remote_addr`: requests of one key, over all workers; beyond: 429"),
+        scalar<Route>("limit_conn", &Route::limit_conn, Optional<ConnLimitType>{},
+                      "`10 key=$remote_addr`: requests of one key at once, over all workers; beyond: 429"),
         list<Route>("add_header", &Route::add_header, HeaderType{}, "`Name: value`, added to every response"),
         list<Route>("error_page", &Route::error_page, ErrorPageType{},
                     "`404 500 /page.html`: statuses 400 to 599 and the path to serve instead"),

@@ -17,6 +17,7 @@ namespace ipc {
 
 /// The head never moves: its first two fields are how versions know each other.
 struct Scoreboard::Memory {
+    static constexpr std::size_t rate_keys = 64 * 1024, count_keys = 1024;
     static constexpr std::uint64_t wanted_magic = 0x6472616f62766572;  // "revboard"
 
     std::atomic<std::uint64_t> magic{wanted_magic};
@@ -29,6 +30,9 @@ struct Scoreboard::Memory {
     std::array<SharedText<64>, routes_max> route_names;
     std::array<UpstreamCell, upstreams_max> upstreams;
     std::array<PeerCell, peers_max> peers;
+    std::uint64_t seed = 0;
+    alignas(RateTable::alignment) std::array<std::byte, RateTable::bytes_for(rate_keys)> rates;
+    alignas(CountTable::alignment) std::array<std::byte, CountTable::bytes_for(rows_max, count_keys)> counts;
     std::array<WorkerCell, rows_max> rows;
 };
 
@@ -135,6 +139,7 @@ Result<Scoreboard> Scoreboard::make() {
     made->routes_used.store(1);
     made->peers_used.store(1);
     made->upstreams_used.store(1);
+    if (::getentropy(&made->seed, sizeof made->seed) < 0) return system_error("seed scoreboard");
     return Scoreboard(std::move(file), made);
 }
 
@@ -195,6 +200,7 @@ std::optional<std::uint32_t> Scoreboard::take(std::uint32_t owner) noexcept {
         const auto base = std::bit_cast<Base>(cell.totals());
         for (std::size_t field = 0; field < base.size(); ++field) cell.tenant.base[field].set(base[field]);
         cell.loop.connections.set(0);
+        end_calls(index);
         cell.loop.in_flight.end();
         cell.crash.clear();
         cell.tenant.pid.set(0);
@@ -204,9 +210,18 @@ std::optional<std::uint32_t> Scoreboard::take(std::uint32_t owner) noexcept {
     return std::nullopt;
 }
 
+std::uint32_t Scoreboard::index_of(const WorkerCell& cell) const noexcept {
+    return static_cast<std::uint32_t>(&cell - memory_->rows.data());
+}
+
+RateTable Scoreboard::rates() noexcept { return RateTable(memory_->rates); }
+CountTable Scoreboard::counts() noexcept { return CountTable(memory_->counts, rows_max); }
+std::uint64_t Scoreboard::seed() const noexcept { return memory_->seed; }
+
 void Scoreboard::end_calls(std::uint32_t index) noexcept {
     auto& cell = row(index);
     for (std::uint32_t peer = 1; peer < peers_used(); ++peer) cell.peers[peer].active.set(0);
+    counts().clear(index);
     const auto pid = static_cast<std::uint32_t>(cell.tenant.pid.get());
     if (pid == 0) return;
     for (std::uint32_t index_of = 1; index_of < upstreams_used(); ++index_of)

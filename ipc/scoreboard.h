@@ -10,9 +10,11 @@
 #include <string_view>
 #include <utility>
 
+#include "ipc/count_table.h"
 #include "ipc/counter.h"
 #include "ipc/crash_note.h"
 #include "ipc/histogram.h"
+#include "ipc/rate_table.h"
 #include "ipc/result.h"
 #include "ipc/shared_text.h"
 #include "ipc/unique_fd.h"
@@ -58,8 +60,9 @@ struct alignas(128) LoopCell {
 
 /// What was asked of one route.
 struct alignas(64) RouteCell {
-    std::array<Counter, 6> statuses;  ///< as in LoopCell
-    Histogram latency;                ///< from the first byte of the request to the last of the response
+    Counter rate_limited, conn_limited;  ///< requests refused by `limit_rate`, `limit_conn`
+    std::array<Counter, 6> statuses;     ///< as in LoopCell
+    Histogram latency;                   ///< from the first byte of the request to the last of the response
 };
 
 /// A worker's state as its master sees it.
@@ -174,7 +177,7 @@ class Scoreboard {
 
     /// A free row, now held by master `owner`; none when all are taken. Rows whose owner is no more are free.
     [[nodiscard]] std::optional<std::uint32_t> take(std::uint32_t owner) noexcept;
-    /// Its process is no more: it calls nobody, and holds no permit of a breaker.
+    /// Its process is no more: it calls nobody, holds no permit of a breaker, and runs no request.
     void end_calls(std::uint32_t row) noexcept;
     /// Its counters stay.
     void give_back(std::uint32_t row) noexcept;
@@ -201,6 +204,14 @@ class Scoreboard {
     [[nodiscard]] std::uint32_t peers_used() const noexcept;
     [[nodiscard]] PeerCell& peer_cell(std::uint32_t index) noexcept;
     [[nodiscard]] const PeerCell& peer_cell(std::uint32_t index) const noexcept;
+
+    /// Which row that cell is.
+    [[nodiscard]] std::uint32_t index_of(const WorkerCell& cell) const noexcept;
+
+    /// What `limit_rate` and `limit_conn` count in, and the seed of their keys.
+    [[nodiscard]] RateTable rates() noexcept;
+    [[nodiscard]] CountTable counts() noexcept;
+    [[nodiscard]] std::uint64_t seed() const noexcept;
 
     /// Over all rows ever used.
     [[nodiscard]] Totals totals() const noexcept;

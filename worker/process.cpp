@@ -80,8 +80,9 @@ ipc::Result<void> serve(const conf::Config& config, ipc::Seat& seat) {
     handler::FileCache files(config.execution, loop);
     upstream::Upstreams upstreams(config, loop, seat.scoreboard, seat.cell);
     observe::Recorder recorder(config, **log_writer, loop, seat);
+    dispatch::Limiter limiter(config, seat, loop.clock());
     dispatch::Dispatcher dispatcher(
-        config, plan, router, recorder, loop,
+        config, plan, router, recorder, limiter, loop,
         handler::make_handlers({config, loop, files, upstreams, *seat.scoreboard, about, ready}));
     http::Service service{.loop = loop, .application = dispatcher, .draining = false, .spare = {}};
     http::Http1Factory factory(service);

@@ -69,7 +69,13 @@ class House {
         const auto plan = conf::listen_plan(config_);
         const Router router(config_, plan);
         Nobody nobody;
-        Dispatcher dispatcher(config_, plan, router, nobody, loop, std::move(handlers_));
+        auto board = ipc::Scoreboard::make();
+        REQUIRE(board);
+        ipc::Seat seat;
+        seat.cell = &board->row(board->take(1).value());
+        seat.scoreboard = &*board;
+        worker::dispatch::Limiter limiter(config_, seat, loop.clock());
+        Dispatcher dispatcher(config_, plan, router, nobody, limiter, loop, std::move(handlers_));
         Turn(loop, [&] {
             for (const auto& path : paths) ask(dispatcher, nobody, path);
         });

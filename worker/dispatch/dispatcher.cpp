@@ -45,9 +45,14 @@ http::Terms terms_of(const conf::Server& server, const conf::Route* route, std::
 }  // namespace
 
 Dispatcher::Dispatcher(const conf::Config& config, const std::vector<conf::Listen>& plan,
-                       const Router& router, Recorder& recorder, execution::Loop& loop,
+                       const Router& router, Recorder& recorder, Limiter& limiter, execution::Loop& loop,
                        std::vector<std::unique_ptr<http::Handler>> handlers)
-    : config_(config), router_(router), recorder_(recorder), loop_(loop), handlers_(std::move(handlers)) {
+    : config_(config),
+      router_(router),
+      recorder_(recorder),
+      limiter_(limiter),
+      loop_(loop),
+      handlers_(std::move(handlers)) {
     for (std::uint32_t address = 0; address < plan.size(); ++address)
         limits_.push_back(&config.servers[router.server(address, {}).index].limits);
     for (const conf::Server& server : config.servers) {
@@ -87,6 +92,12 @@ bool Dispatcher::route(http::Exchange& exchange) {
         case Router::Match::Kind::found:
             exchange.route = &config_.routes[match.route];
             exchange.terms = &terms_[server.index][match.route];
+            if (!exchange.route->limit_rate && !exchange.route->limit_conn) return true;
+            if (const auto seconds = limiter_.admit(exchange)) {
+                exchange.response.add_field("Retry-After", std::to_string(*seconds));
+                refuse(exchange, 429);
+                return false;
+            }
             return true;
         case Router::Match::Kind::none: refuse(exchange, 404); return false;
         case Router::Match::Kind::method: break;

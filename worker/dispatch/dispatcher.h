@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "conf/config.h"
+#include "worker/dispatch/limiter.h"
 #include "worker/dispatch/router.h"
 #include "worker/execution/loop.h"
 #include "worker/http/exchange.h"
@@ -25,7 +26,7 @@ class Dispatcher final : public http::Application {
  public:
     /// All must outlive it. `handlers` has one a route of the configuration, in its order.
     Dispatcher(const conf::Config& config, const std::vector<conf::Listen>& plan, const Router& router,
-               Recorder& recorder, execution::Loop& loop,
+               Recorder& recorder, Limiter& limiter, execution::Loop& loop,
                std::vector<std::unique_ptr<http::Handler>> handlers);
 
     [[nodiscard]] const conf::Limits& limits(std::uint32_t address) const override;
@@ -33,7 +34,10 @@ class Dispatcher final : public http::Application {
     void handle(http::Exchange& exchange) override;
     [[nodiscard]] bool streams(const http::Exchange& exchange) const override;
     void refuse(http::Exchange& exchange, http::Status status) override;
-    void on_over(const http::Exchange& exchange) override { recorder_.record(exchange); }
+    void on_over(const http::Exchange& exchange) override {
+        if (exchange.counted) limiter_.leave(exchange);
+        recorder_.record(exchange);
+    }
 
  private:
     /// The handler of a route, with an eye on how long it holds up the loop.
@@ -48,6 +52,7 @@ class Dispatcher final : public http::Application {
     const conf::Config& config_;
     const Router& router_;
     Recorder& recorder_;
+    Limiter& limiter_;
     execution::Loop& loop_;
     std::vector<std::unique_ptr<http::Handler>> handlers_;
     std::vector<const conf::Limits*> limits_;  ///< by address

@@ -117,6 +117,16 @@ void add_requests(Text& text, const ipc::Scoreboard& board) {
     for (std::size_t route = 0; route < statuses.size(); ++route)
         for (std::size_t i = 0; i < classes.size(); ++i)
             text.sample(fmt::format("{},status=\"{}\"", label(route), classes[i]), statuses[route][i]);
+    text.family("reeve_limited_requests_total", "counter", "Requests refused by a limit of their route.");
+    for (std::size_t route = 1; route < statuses.size(); ++route) {
+        std::uint64_t rate = 0, conn = 0;
+        for_rows(board, [&](const ipc::WorkerCell& row) {
+            rate += row.routes[route].rate_limited.get();
+            conn += row.routes[route].conn_limited.get();
+        });
+        text.sample(label(route) + ",limit=\"rate\"", rate);
+        text.sample(label(route) + ",limit=\"conn\"", conn);
+    }
     text.family("reeve_request_duration_seconds", "histogram",
                 "From the first byte of a request to the last of its response.");
     for (std::size_t route = 0; route < latencies.size(); ++route)

@@ -18,6 +18,7 @@ void Exchange::begin(Carrier& carrier, Application& application, const connectio
     bytes_sent = body_bytes_sent = bytes_received = 0;
     error = 0;
     fallback = false;
+    counted.reset();
     keep_alive = finished = false;
     streamer = nullptr;
     body_follows = body_paused = begun = tunnel = false;

@@ -119,6 +119,8 @@ class Exchange {
     std::uint32_t address = 0;              ///< listener: index into `conf::listen_plan`
     bool secure = false;
 
+    std::optional<std::uint64_t> counted;  ///< the key under which `limit_conn` counts it
+
     // Of an exchange that goes piece by piece.
     Streamer* streamer = nullptr;  ///< must stay until it is told the end
     bool body_follows = false;     ///< the request has a body, and `streamer` gets it
