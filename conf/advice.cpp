@@ -86,6 +86,48 @@ void advise_route(const Route& route, const Section* origin, Report& report) {
                       "expires: cache_control is set too, and is what caches go by");
 }
 
+bool asks_upstreams(const Route& route) {
+    return route.handler == Route::Handler::proxy || route.handler == Route::Handler::fanout;
+}
+
+bool is_used(const Config& config, const std::string& upstream) {
+    return std::any_of(config.routes.begin(), config.routes.end(), [&](const Route& route) {
+        const auto& parts = route.fanout.parts;
+        return (route.handler == Route::Handler::proxy && route.proxy.upstream == upstream) ||
+               (route.handler == Route::Handler::fanout &&
+                std::any_of(parts.begin(), parts.end(),
+                            [&](const FanoutPart& part) { return part.upstream == upstream; }));
+    });
+}
+
+void advise_upstream(const Upstream& upstream, const Section* origin, const Config& config, Report& report) {
+    if (!is_used(config, upstream.name))
+        report.advise(origin->place, fmt::format("no route leads to {}", origin->text()));
+    const auto& breaker = upstream.breaker;
+    if (breaker.failures == 0 && breaker.failure_percent == 0 && breaker.slow_percent == 0)
+        report.advise(origin->place,
+                      "breaker_failures: there is no breaker; while every peer fails, each request "
+                      "waits for its time-outs");
+    if (std::all_of(upstream.peers.begin(), upstream.peers.end(),
+                    [](const UpstreamPeer& peer) { return peer.down; }))
+        report.advise(origin->place, "peer: all of them are down");
+}
+
+/// What may wait long, and nothing bounds.
+void advise_passing(const Route& route, const Section* origin, Report& report) {
+    const auto& proxy = route.proxy;
+    if (route.handler == Route::Handler::fanout && route.fanout.deadline.count() == 0 &&
+        proxy.timeout.count() == 0)
+        report.advise(place_of(origin, "fanout"),
+                      "deadline: there is none; the slowest part decides when the answer comes");
+    if (proxy.timeout.count() > 0 && proxy.timeout < proxy.connect_timeout)
+        report.advise(
+            place_of(origin, "timeout"),
+            fmt::format("timeout: is over before connect_timeout, {}: a dead peer is never told from a slow "
+                        "one",
+                        print_time(proxy.connect_timeout)));
+}
+
 }  // namespace
 
 void advise(const Config& config, const Origins& origins, unsigned cores, Report& report) {
@@ -96,6 +138,10 @@ void advise(const Config& config, const Origins& origins, unsigned cores, Report
     advise_overlap(config, origins, report);
     for (std::size_t i = 0; i < config.routes.size(); ++i)
         advise_route(config.routes[i], origins.routes.at(i), report);
+    for (std::size_t i = 0; i < config.routes.size(); ++i)
+        if (asks_upstreams(config.routes[i])) advise_passing(config.routes[i], origins.routes.at(i), report);
+    for (std::size_t i = 0; i < config.upstreams.size(); ++i)
+        advise_upstream(config.upstreams[i], origins.upstreams.at(i), config, report);
     if (config.reeve.drain_delay >= config.reeve.shutdown_timeout)
         report.advise(place_of(origins.reeve, "drain_delay"),
                       fmt::format("drain_delay: leaves a drain no time, shutdown_timeout is {}",
