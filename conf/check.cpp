@@ -176,6 +176,7 @@ class Checks {
     }
 
     void check_upstream(const std::string& name, const Section* origin, std::string_view key) {
+        if (!is_sound(origin, key)) return;
         std::vector<std::string_view> names;
         for (const auto& upstream : config_.upstreams) names.push_back(upstream.name);
         if (std::find(names.begin(), names.end(), name) == names.end())

@@ -83,9 +83,9 @@ Parsed<Balance> BalanceType::parse(const Value& value) const {
                     fmt::format("{} takes nothing more, and here is {}", name, shown(split->rest)));
             return balance;
         }
-        if (split->rest.empty()) return tl::unexpected<std::string>("hash wants a key: `hash $uri`");
         auto key = free_text(split->rest);
         if (!key) return tl::unexpected(key.error());
+        if (key->empty()) return tl::unexpected<std::string>("hash wants a key: `hash $uri`");
         if (const auto pieces = split_text(*key); !pieces) return tl::unexpected(pieces.error());
         balance.key = std::move(*key);
         return balance;
@@ -166,6 +166,7 @@ Parsed<Rewrite> RewriteType::parse(const Value& value) const {
     if (words->size() != 2)
         return tl::unexpected(fmt::format("{} is not `REGEX REPLACEMENT`", shown(value.text)));
     Rewrite rewrite{std::move(words->front().text), std::move(words->back().text)};
+    if (rewrite.pattern.empty()) return tl::unexpected<std::string>("an empty regular expression");
     RE2::Options quiet;
     quiet.set_log_errors(false);
     const RE2 compiled(rewrite.pattern, quiet);

@@ -264,10 +264,19 @@ std::string Scoreboard::route_name(std::uint32_t index) const {
 
 namespace {
 
+/// As it reads back from shared memory. What does not fit, or reads as '?', is told apart by a hash.
 std::string peer_name(std::string_view upstream, std::string_view address) {
+    constexpr std::size_t digits = 16, bytes_max = SharedText<128>::text_max;
+    const auto unreadable = [](char c) { return c < ' ' || c > '~'; };
     std::string name(upstream);
     name.append("/").append(address);
-    name.resize(std::min(name.size(), SharedText<128>::text_max));
+    if (name.size() <= bytes_max && std::none_of(name.begin(), name.end(), unreadable)) return name;
+    std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
+    for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+    name.resize(std::min(name.size(), bytes_max - digits - 1));
+    std::replace_if(name.begin(), name.end(), unreadable, '?');
+    name += '#';
+    for (std::size_t digit = 0; digit < digits; ++digit, hash <<= 4) name += "0123456789abcdef"[hash >> 60];
     return name;
 }
 

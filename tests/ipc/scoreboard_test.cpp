@@ -159,3 +159,89 @@ TEST_CASE("gauges go down again", "[ipc]") {
     open.set(0);
     CHECK(open.get() == 0);
 }
+
+TEST_CASE("peers are added once each, by upstream and address, and found by all who map the board", "[ipc]") {
+    auto board = ipc::Scoreboard::make();
+    CHECK(board->peers_used() == 1);
+    CHECK(board->add_peer("app", "127.0.0.1:9000") == 1);
+    CHECK(board->add_peer("app", "127.0.0.1:9001") == 2);
+    CHECK(board->add_peer("api", "127.0.0.1:9000") == 3);
+    CHECK(board->add_peer("app", "127.0.0.1:9000") == 1);
+    CHECK(board->peers_used() == 4);
+    CHECK(board->peer_cell(3).name.get() == "api/127.0.0.1:9000");
+    board->peer_cell(2).ejections.add_shared();
+    board->row(5).peers[2].calls.add(7);
+    const auto adopted = ipc::Scoreboard::adopt(ipc::UniqueFd(::dup(board->fd())));
+    REQUIRE(adopted);
+    CHECK(adopted->peer("app", "127.0.0.1:9001") == 2);
+    CHECK(adopted->peer("app", "127.0.0.1:9002") == 0);
+    CHECK(adopted->peer("ap", "p/127.0.0.1:9000") == 0);
+    CHECK(adopted->peer_cell(2).ejections.get() == 1);
+    CHECK(adopted->row(5).peers[2].calls.get() == 7);
+}
+
+TEST_CASE("peers beyond the bound are not known, and those known stay", "[ipc]") {
+    auto board = ipc::Scoreboard::make();
+    for (std::size_t count = 1; count < ipc::peers_max; ++count)
+        CHECK(board->add_peer("u", std::to_string(count)) == count);
+    CHECK(board->add_peer("u", "one more") == 0);
+    CHECK(board->peer("u", "one more") == 0);
+    CHECK(board->add_peer("u", "7") == 7);
+    CHECK(board->peers_used() == ipc::peers_max);
+}
+
+TEST_CASE("peers whose names are long, or not ASCII, are told apart and added once", "[ipc]") {
+    auto board = ipc::Scoreboard::make();
+    const std::string folder = "unix:/" + std::string(100, 'x');
+    const std::string upstream = std::string(40, 'u');
+    CHECK(board->add_peer(upstream, folder + "1") == 1);
+    CHECK(board->add_peer(upstream, folder + "2") == 2);
+    CHECK(board->add_peer(upstream, folder + "1") == 1);
+    CHECK(board->add_peer("u", "unix:/b\xc3\xbc") == 3);
+    CHECK(board->add_peer("u", "unix:/b\xc3\xa4") == 4);
+    CHECK(board->add_peer("u", "unix:/b\xc3\xbc") == 3);
+    CHECK(board->peer("u", "unix:/b\xc3\xa4") == 4);
+    CHECK(board->peer("u", "unix:/b??") == 0);
+}
+
+TEST_CASE("the calls of a row end with its worker, and what it counted stays", "[ipc]") {
+    auto board = ipc::Scoreboard::make();
+    const auto peer = board->add_peer("u", "a");
+    const auto me = static_cast<std::uint32_t>(::getpid());
+    REQUIRE(board->take(me) == 0u);
+    REQUIRE(board->take(me) == 1u);
+    for (std::uint32_t row = 0; row < 2; ++row) {
+        board->row(row).peers[peer].active.add(3);
+        board->row(row).peers[peer].calls.add(5);
+    }
+    board->end_calls(0);
+    CHECK(board->row(0).peers[peer].active.get() == 0);
+    CHECK(board->row(0).peers[peer].calls.get() == 5);
+    CHECK(board->row(1).peers[peer].active.get() == 3);
+    board->give_back(1);
+    CHECK(board->row(1).peers[peer].active.get() == 0);
+    CHECK(board->row(1).peers[peer].calls.get() == 5);
+}
+
+TEST_CASE("a row that is taken over from a dead master has no calls under way", "[ipc]") {
+    auto board = ipc::Scoreboard::make();
+    const auto peer = board->add_peer("u", "a");
+    const pid_t child = ::fork();
+    if (child == 0) {
+        const auto row = board->take(static_cast<std::uint32_t>(::getpid()));
+        board->row(*row).peers[peer].active.add(2);
+        ::_exit(0);
+    }
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    REQUIRE(board->take(static_cast<std::uint32_t>(::getpid())) == 0u);
+    CHECK(board->row(0).peers[peer].active.get() == 0);
+}
+
+TEST_CASE("every failure of a call has a name of its own", "[ipc]") {
+    std::vector<std::string_view> names;
+    for (std::size_t kind = 0; kind < ipc::call_failures; ++kind)
+        names.push_back(ipc::name(static_cast<ipc::CallFailure>(kind)));
+    CHECK(names == std::vector<std::string_view>{"connect", "connect_timeout", "send_timeout", "read_timeout",
+                                                 "reset", "malformed", "status"});
+}

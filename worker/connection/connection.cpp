@@ -259,6 +259,7 @@ bool Connection::stream_output() {
     switch (send_output()) {
         case Sent::all:
             owner_.give_back(std::move(output_));
+            disarm();  // the time that this took is over; `time_stream` begins another
             session_->on_sent();
             return true;
         case Sent::blocked:

@@ -14,7 +14,7 @@ namespace {
 Moved outcome(ssize_t moved) noexcept {
     if (moved >= 0) return {Io::moved, static_cast<std::size_t>(moved)};
     if (errno == EAGAIN || errno == EWOULDBLOCK) return {Io::blocked, 0};
-    return {Io::ended, 0};
+    return {Io::ended, 0, errno};
 }
 
 /// Repeats what a signal cut short.

@@ -21,6 +21,7 @@ enum class Io : std::uint8_t {
 struct Moved {
     Io io = Io::blocked;
     std::size_t bytes = 0;
+    int error = 0;  ///< of one that ended: errno; 0: the peer said that it was done
 };
 
 /// Owns the socket. No call blocks; no call raises SIGPIPE.

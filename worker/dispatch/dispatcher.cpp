@@ -196,6 +196,7 @@ bool Dispatcher::serve_instead(http::Exchange& exchange, std::string_view path) 
     if (match.kind != Router::Match::Kind::found) return false;
     exchange.request.target.path = path;
     exchange.request.target.query = {};
+    exchange.request.target.has_query = false;
     run(match.route, exchange);
     return true;
 }

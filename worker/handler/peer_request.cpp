@@ -1,6 +1,7 @@
 #include "worker/handler/peer_request.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <random>
 
@@ -12,7 +13,7 @@ namespace {
 
 using http::Known;
 
-constexpr std::string_view our_via = "1.1 reeve";
+constexpr std::string_view our_via = " reeve";  // behind the version that the client spoke
 
 int hex_value(char c) noexcept {
     if (c >= '0' && c <= '9') return c - '0';
@@ -81,8 +82,9 @@ bool is_hop_by_hop(Known known) noexcept {
 PeerRequest::PeerRequest(const conf::Route& route, const Facts& facts, const execution::Clock& clock)
     : route_(route), facts_(facts), clock_(clock), random_(std::random_device{}()) {
     random_ = random_ << 32 | std::random_device{}();
-    if (const auto& rewrite = route.proxy.rewrite; !rewrite.pattern.empty())
+    if (const auto& rewrite = route.proxy.rewrite; !rewrite.pattern.empty()) {
         rewrite_ = std::make_unique<re2::RE2>(rewrite.pattern, re2::RE2::Quiet);
+    }
     for (const conf::Header& header : route.proxy.set_header)
         lines_.push_back({header.name, TextTemplate(header.value, Escape::none), header.value.empty()});
 }
@@ -127,27 +129,44 @@ void PeerRequest::append(std::string& out, const http::Exchange& exchange, const
 
 void PeerRequest::append_target(std::string& out, const http::Exchange& exchange) {
     const http::Request& request = exchange.request;
-    std::string_view query = request.target.query;
-    if (rewrite_) {
-        std::string path(request.target.path);
-        if (re2::RE2::Replace(&path, *rewrite_, route_.proxy.rewrite.replacement)) {
-            const auto mark = path.find('?');
-            const std::string_view text = path;
-            if (!text.starts_with('/')) out += '/';
-            append_escaped(out, text.substr(0, mark), Escape::uri);
-            if (mark != std::string::npos) {
-                out += '?';
-                for (const char c : text.substr(mark + 1))
-                    append_escaped(out, {&c, 1}, c == '&' || c == '?' ? Escape::none : Escape::uri);
-                if (!query.empty()) out.append("&").append(query);
-                return;
+    bool queried = false;
+    if (!rewrite_ || !append_rewritten(out, request, queried)) append_path(out, request);
+    if (request.target.has_query && !(queried && request.target.query.empty()))
+        out.append(queried ? "&" : "?").append(request.target.query);
+}
+
+/// False: the path does not match. Groups are escaped before they are put in: what a client wrote into its
+/// path cannot begin a query, nor another parameter of one.
+bool PeerRequest::append_rewritten(std::string& out, const http::Request& request, bool& queried) const {
+    const std::string_view path = request.target.path;
+    std::array<re2::StringPiece, 10> groups;
+    const int count = std::min(1 + rewrite_->NumberOfCapturingGroups(), static_cast<int>(groups.size()));
+    if (!rewrite_->Match({path.data(), path.size()}, 0, path.size(), re2::RE2::UNANCHORED, groups.data(),
+                         count))
+        return false;
+    const auto begin = static_cast<std::size_t>(groups[0].data() - path.data());
+    const std::string_view replacement = route_.proxy.rewrite.replacement;
+    const std::size_t start = out.size();
+    append_escaped(out, path.substr(0, begin), Escape::uri);
+    for (std::size_t at = 0; at < replacement.size(); ++at) {
+        const char c = replacement[at];
+        if (c == '\\' && ++at < replacement.size() && replacement[at] != '\\') {
+            const re2::StringPiece group = groups[static_cast<std::size_t>(replacement[at] - '0')];
+            for (const char byte : std::string_view(group.data(), group.size())) {
+                if (queried && byte == '+') {
+                    out += "%2B";
+                } else {
+                    append_escaped(out, {&byte, 1}, Escape::uri);
+                }
             }
-            if (!query.empty()) out.append("?").append(query);
-            return;
+            continue;
         }
+        queried = queried || c == '?';
+        append_escaped(out, {&c, 1}, c > ' ' && c < '\x7f' ? Escape::none : Escape::uri);
     }
-    append_path(out, request);
-    if (!query.empty()) out.append("?").append(query);
+    append_escaped(out, path.substr(begin + groups[0].size()), Escape::uri);
+    if (out.size() == start || out[start] != '/') out.insert(start, 1, '/');
+    return true;
 }
 
 void PeerRequest::append_path(std::string& out, const http::Request& request) const {
@@ -209,7 +228,7 @@ void PeerRequest::append_fields(std::string& out, const http::Request& request, 
     out.append("Via: ");
     if (const auto before = request.joined(Known::via, room_); !before.empty())
         out.append(before).append(", ");
-    out.append(our_via).append("\r\n");
+    out.append(request.minor == 0 ? "1.0" : "1.1").append(our_via).append("\r\n");
 }
 
 void PeerRequest::append_forwarded(std::string& out, const http::Exchange& exchange) {

@@ -42,6 +42,7 @@ class PeerRequest {
     };
 
     void append_target(std::string& out, const http::Exchange& exchange);
+    [[nodiscard]] bool append_rewritten(std::string& out, const http::Request& request, bool& queried) const;
     void append_path(std::string& out, const http::Request& request) const;
     void append_fields(std::string& out, const http::Request& request, const Options& options);
     void append_forwarded(std::string& out, const http::Exchange& exchange);

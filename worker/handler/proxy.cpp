@@ -37,7 +37,9 @@ class Passing final : public http::Streamer, private upstream::Caller {
 
  private:
     void on_body(std::string_view payload) override;
-    void on_body_end() override { call_.end_body(); }
+    void on_body_end() override {
+        if (!page_) call_.end_body();
+    }
     void on_room() override { call_.resume(); }
     void on_gone() override;
 
@@ -51,7 +53,9 @@ class Passing final : public http::Streamer, private upstream::Caller {
     void on_failure(const upstream::Failure& failure) override;
 
     void append_fields(std::string& out, const http::ResponseHead& head);
+    void append_trailers(std::string& out, std::string_view lines) const;
     void append_location(std::string& out, std::string_view location) const;
+    [[nodiscard]] bool is_hidden(std::string_view name) const;
     void note_end();
 
     Proxy& proxy_;
@@ -59,35 +63,39 @@ class Passing final : public http::Streamer, private upstream::Caller {
     http::Exchange* exchange_ = nullptr;
     std::string head_, room_;
     bool takes_trailers_ = false;
+    bool page_ = false;  ///< an error page: a GET of our own, and the client's body was for somebody else
 };
 
 void Passing::begin(http::Exchange& exchange, const ipc::Ticket& ticket) {
     exchange_ = &exchange;
     const http::Request& request = exchange.request;
     const conf::Proxy& terms = proxy_.route().proxy;
-    const bool page = exchange.error != 0;  // an error page: a GET of our own
-    const bool upgrade = !page && request.minor >= 1 && request.has(Known::upgrade) &&
-                         http::has_token(request.joined(Known::connection, room_), "upgrade");
+    page_ = exchange.error != 0;
+    const bool upgrade = !page_ && request.minor >= 1 && request.has(Known::upgrade) &&
+                         http::has_token(request.joined(Known::connection, room_), "upgrade") &&
+                         // HTTP/2 over our framing would be requests that we never see.
+                         !http::has_token(request.value(Known::upgrade), "h2c");
     takes_trailers_ = request.minor >= 1 && http::has_token(request.joined(Known::te, room_), "trailers");
     head_.clear();
     proxy_.request().append(head_, exchange, {.upgrade = upgrade, .host = terms.upstream});
     upstream::Question question;
     question.head = head_;
-    question.body = exchange.body_follows && !page;
+    question.body = exchange.body_follows && !page_;
     question.chunked = question.body && !exchange.body_length;
-    question.idempotent = page || is_idempotent(request.method());
-    question.bodiless = !page && request.is_head();
+    question.idempotent = page_ || is_idempotent(request.method());
+    question.bodiless = !page_ && request.is_head();
     question.upgrade = upgrade;
-    question.pipe = !exchange.secure;
+    question.pipe = !exchange.secure && !request.is_head();  // what is not sent on would stay in the pipe
     question.key = proxy_.key(exchange);
     question.terms = &terms;
     question.ticket = ticket;
     exchange.streamer = this;
-    if (page) exchange.pause_body(true);
+    if (page_) exchange.pause_body(true);
     call_.start(proxy_.upstream(), question);
 }
 
 void Passing::on_body(std::string_view payload) {
+    if (page_) return;
     call_.send(payload);
     if (exchange_ != nullptr && call_.unsent() >= proxy_.route().proxy.buffer) exchange_->pause_body(true);
 }
@@ -136,10 +144,7 @@ void Passing::append_fields(std::string& out, const http::ResponseHead& head) {
             continue;
         const std::string_view name = head.view(field.name);
         if (!connection.empty() && http::has_token(connection, name)) continue;
-        const auto hidden = [name](const std::string& other) {
-            return http::equals_ignore_case(other, name);
-        };
-        if (std::any_of(terms.hide_header.begin(), terms.hide_header.end(), hidden)) continue;
+        if (is_hidden(name)) continue;
         out.append(name).append(": ");
         if (field.known == Known::location && terms.rewrite_redirect) {
             append_location(out, head.view(field.value));
@@ -150,6 +155,22 @@ void Passing::append_fields(std::string& out, const http::ResponseHead& head) {
     }
 }
 
+bool Passing::is_hidden(std::string_view name) const {
+    const auto& hidden = proxy_.route().proxy.hide_header;
+    return std::any_of(hidden.begin(), hidden.end(),
+                       [name](const std::string& other) { return http::equals_ignore_case(other, name); });
+}
+
+/// Nothing that frames a message may stand there (RFC 9110 6.5.1).
+void Passing::append_trailers(std::string& out, std::string_view lines) const {
+    while (!lines.empty()) {
+        const std::string_view line = lines.substr(0, lines.find('\n') + 1);
+        const std::string_view name = line.substr(0, line.find(':'));
+        if (!is_hop_by_hop(http::known_field(name)) && !is_hidden(name)) out.append(line);
+        lines.remove_prefix(line.size());
+    }
+}
+
 /// What leads to the peer itself, or to its upstream by name, leads to us.
 void Passing::append_location(std::string& out, std::string_view location) const {
     constexpr std::string_view scheme = "http://";
@@ -157,15 +178,17 @@ void Passing::append_location(std::string& out, std::string_view location) const
     std::string_view rest = location;
     if (rest.starts_with(scheme)) {
         rest.remove_prefix(scheme.size());
-        const std::string_view authority = rest.substr(0, rest.find('/'));
+        const std::string_view authority = rest.substr(0, rest.find_first_of("/?#"));
         std::string_view last = call_.asked();
         if (const auto comma = last.rfind(' '); comma != std::string_view::npos)
             last.remove_prefix(comma + 1);
         if (authority == last || authority == route.proxy.upstream) {
             rest.remove_prefix(authority.size());
-            if (!rest.empty()) rest.remove_prefix(1);
-            out.append(route.strip_prefix ? std::string_view(route.path.text) : std::string_view("/"))
-                .append(rest);
+            // More than one slash would lead to a host of that name.
+            rest.remove_prefix(std::min(rest.find_first_not_of('/'), rest.size()));
+            if (route.strip_prefix) out.append(route.path.text);
+            if (!out.ends_with('/')) out += '/';
+            out.append(rest);
             return;
         }
     }
@@ -188,7 +211,7 @@ void Passing::on_pipe(const connection::Ref<connection::Pipe>& pipe, std::uint64
 
 void Passing::on_end(std::string_view trailers) {
     note_end();
-    if (takes_trailers_) exchange_->response.trailers = trailers;
+    if (takes_trailers_) append_trailers(exchange_->response.trailers, trailers);
     std::exchange(exchange_, nullptr)->finish();
     proxy_.take_back(*this);
 }

@@ -158,6 +158,7 @@ void Http1::on_go_ahead(Exchange&) {
 void Http1::stream(bool complete) {
     Exchange& exchange = turn_->exchange;
     exchange.body_follows = !complete;
+    if (!complete) exchange.request.keep();  // the body is read into the same memory
     if (!complete && !turn_->parser.chunked()) exchange.body_length = turn_->parser.content_length();
     enter(State::streaming);
     in_call_ = true;
@@ -414,6 +415,7 @@ bool Http1::may_go_on() const {
 void Http1::on_sent() {
     if (state_ == State::sending) return end_exchange();
     if (state_ != State::streaming || turn_->exchange.streamer == nullptr) return;
+    fresh_ = true;
     in_call_ = true;
     turn_->exchange.streamer->on_room();
     in_call_ = false;

@@ -105,9 +105,7 @@ struct Callbacks {
         Parser& parser = self(machine);
         parser.body_bytes_ += size;
         parser.payload_.emplace_back(at, size);
-        parser.check_framing(at);
-        parser.framing_at_ = at + size;
-        parser.framing_last_ = 0;
+        if (parser.chunked_) parser.lines_.payload(at, size);
         return go_on;
     }
 
@@ -138,10 +136,10 @@ void Parser::reset(Request& request, std::uint64_t head_max, std::uint64_t uri_m
     seen_ = 0;
     field_ = {};
     content_length_ = body_bytes_ = framing_bytes_ = 0;
-    framing_last_ = 0;
+    lines_.reset();
     refusal_ = 400;
     in_head_ = true;
-    has_body_ = in_value_ = folded_ = keep_alive_ = chunked_ = too_many_ = loose_framing_ = false;
+    has_body_ = in_value_ = folded_ = keep_alive_ = chunked_ = too_many_ = false;
 }
 
 Parsed Parser::head(std::span<const char> bytes) noexcept {
@@ -222,31 +220,19 @@ Status Parser::explain(llhttp_errno error, std::span<const char> bytes) const no
     return 400;
 }
 
-/// What stands between the payload of a chunked body, up to `end`: whole lines like those of a head.
-void Parser::check_framing(const char* end) noexcept {
-    if (!chunked_) return;
-    for (; framing_at_ < end; ++framing_at_) {
-        const char c = *framing_at_;
-        const bool line_ends = framing_last_ == '\r';
-        const bool folded = framing_last_ == '\n' && (c == ' ' || c == '\t');
-        if (line_ends != (c == '\n') || folded) loose_framing_ = true;
-        framing_last_ = c;
-    }
-}
-
 Parsed Parser::body(std::span<const char> bytes, std::size_t& taken) noexcept {
     payload_.clear();
     if (bytes.empty()) return Parsed::more;
     if (llhttp_get_errno(&machine_) == HPE_PAUSED) llhttp_resume(&machine_);
     const std::uint64_t payload_before = body_bytes_;
-    framing_at_ = bytes.data();
+    lines_.begin(bytes.data());
     const llhttp_errno error = llhttp_execute(&machine_, bytes.data(), bytes.size());
     const bool complete = error == HPE_PAUSED || error == HPE_PAUSED_UPGRADE;
     if (error != HPE_OK && !complete) return refuse(400);
     const std::size_t used =
         complete ? static_cast<std::size_t>(llhttp_get_error_pos(&machine_) - bytes.data()) : bytes.size();
-    check_framing(bytes.data() + used);
-    if (loose_framing_) return refuse(400);
+    if (chunked_) lines_.end(bytes.data() + used);
+    if (lines_.loose()) return refuse(400);
     taken += used;
     framing_bytes_ += used - (body_bytes_ - payload_before);
     if (framing_bytes_ > framing_bytes_max + 8 * body_bytes_) return refuse(400);

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "worker/http/chunk_lines.h"
 #include "worker/http/request.h"
 #include "worker/http/status.h"
 
@@ -57,7 +58,6 @@ class Parser {
         refusal_ = status;
         return Parsed::refused;
     }
-    void check_framing(const char* end) noexcept;
     [[nodiscard]] Parsed over_limit(std::size_t size) noexcept;
     [[nodiscard]] Parsed finish_head(std::size_t size, bool complete) noexcept;
     [[nodiscard]] Status check_head() noexcept;
@@ -75,9 +75,7 @@ class Parser {
     std::array<char, 64> host_before_{};  ///< of an earlier request, and valid
     std::size_t host_before_size_ = 0;
     Status refusal_ = 400;
-    const char* framing_at_ = nullptr;  // of this call's bytes: not yet checked
-    char framing_last_ = 0;             // 0: payload, or nothing yet
-    bool loose_framing_ = false;
+    ChunkLines lines_;  ///< of a chunked body
     bool in_head_ = true;
     bool has_body_ = false;
     bool in_value_ = false;

@@ -11,13 +11,33 @@ namespace {
 constexpr std::uint64_t framing_bytes_max = 64 * 1024;  // of chunk sizes and trailers, beyond 8 a byte
 constexpr int go_on = 0;
 
+/// RFC 9110 6.5.1: what frames or routes a message, or belongs to the connection, comes before its body.
+bool may_trail(Known known) noexcept {
+    switch (known) {
+        case Known::connection:
+        case Known::content_length:
+        case Known::host:
+        case Known::keep_alive:
+        case Known::proxy_connection:
+        case Known::te:
+        case Known::trailer:
+        case Known::transfer_encoding:
+        case Known::upgrade: return false;
+        default: return true;
+    }
+}
+
+/// What a reason may have in it: no control characters but tabs (RFC 9112 4).
+bool is_text(char c) noexcept { return c == '\t' || (static_cast<unsigned char>(c) >= ' ' && c != '\x7f'); }
+
 /// "HTTP/1.x 200" and a reason or none: where the fields begin; 0: it is no clean status line.
 std::size_t after_status_line(std::string_view head) noexcept {
     constexpr std::size_t reason_at = sizeof "HTTP/1.1 200" - 1;
     if (head.size() < reason_at + 2 || !head.starts_with("HTTP/1.") || head[8] != ' ') return 0;
     if (head[reason_at] != ' ' && head[reason_at] != '\r') return 0;
-    const std::size_t end = head.find_first_of("\r\n", reason_at);
-    return end != std::string_view::npos && head.substr(end, 2) == "\r\n" ? end + 2 : 0;
+    std::size_t end = reason_at;
+    while (end < head.size() && is_text(head[end])) ++end;
+    return head.substr(end, 2) == "\r\n" ? end + 2 : 0;
 }
 
 }  // namespace
@@ -28,11 +48,7 @@ struct ResponseCallbacks {
 
     static int on_header_field(llhttp_t* machine, const char* at, std::size_t size) {
         ResponseParser& parser = self(machine);
-        if (!parser.in_head_) {
-            if (!parser.trailer_value_.empty() || parser.in_value_) parser.end_trailer();
-            parser.trailer_name_.append(at, size);
-            return go_on;
-        }
+        if (!parser.in_head_) return parser.extend_trailer(parser.trailer_name_, {at, size});
         const auto start = static_cast<std::uint32_t>(at - parser.base_);
         if (parser.field_.name.size == 0) parser.field_.name.at = start;
         parser.field_.name.size = start + static_cast<std::uint32_t>(size) - parser.field_.name.at;
@@ -40,11 +56,7 @@ struct ResponseCallbacks {
     }
     static int on_header_value(llhttp_t* machine, const char* at, std::size_t size) {
         ResponseParser& parser = self(machine);
-        if (!parser.in_head_) {
-            parser.in_value_ = true;
-            parser.trailer_value_.append(at, size);
-            return go_on;
-        }
+        if (!parser.in_head_) return parser.extend_trailer(parser.trailer_value_, {at, size});
         const auto start = static_cast<std::uint32_t>(at - parser.base_);
         Span& value = parser.field_.value;
         if (parser.in_value_ && start != value.at + value.size) parser.folded_ = true;
@@ -55,10 +67,7 @@ struct ResponseCallbacks {
     }
     static int on_header_value_complete(llhttp_t* machine) {
         ResponseParser& parser = self(machine);
-        if (!parser.in_head_) {
-            parser.end_trailer();
-            return go_on;
-        }
+        if (!parser.in_head_) return parser.end_trailer();
         Field& field = parser.field_;
         while (field.value.size > 0) {
             const char last = parser.base_[field.value.at + field.value.size - 1];
@@ -80,6 +89,7 @@ struct ResponseCallbacks {
         ResponseParser& parser = self(machine);
         parser.body_bytes_ += size;
         parser.payload_.emplace_back(at, size);
+        parser.lines_.payload(at, size);
         return go_on;
     }
 
@@ -113,6 +123,7 @@ void ResponseParser::reset(ResponseHead& head, bool bodiless, std::uint64_t head
     framing_ = Framing::none;
     complaint_ = {};
     payload_.clear();
+    lines_.reset();
     trailers_.clear();
     trailer_name_.clear();
     trailer_value_.clear();
@@ -179,12 +190,19 @@ void ResponseParser::find_framing() noexcept {
     keep_alive_ = framing_ != Framing::until_end && !says_close && (head_->minor >= 1 || says_keep);
 }
 
-void ResponseParser::end_trailer() {
-    if (is_token(trailer_name_))
+int ResponseParser::extend_trailer(std::string& part, std::string_view bytes) {
+    part.append(bytes);
+    too_many_ = trailers_.size() + trailer_name_.size() + trailer_value_.size() > head_max_;
+    return too_many_ ? HPE_USER : go_on;
+}
+
+int ResponseParser::end_trailer() {
+    if (!is_token(trailer_name_)) return HPE_USER;
+    if (may_trail(known_field(trailer_name_)))
         trailers_.append(trailer_name_).append(": ").append(trim(trailer_value_)).append("\r\n");
     trailer_name_.clear();
     trailer_value_.clear();
-    in_value_ = false;
+    return go_on;
 }
 
 Parsed ResponseParser::body(std::span<const char> bytes, std::size_t& taken) {
@@ -192,11 +210,15 @@ Parsed ResponseParser::body(std::span<const char> bytes, std::size_t& taken) {
     if (bytes.empty()) return Parsed::more;
     if (llhttp_get_errno(&machine_) == HPE_PAUSED) llhttp_resume(&machine_);
     const std::uint64_t payload_before = body_bytes_;
+    lines_.begin(bytes.data());
     const llhttp_errno error = llhttp_execute(&machine_, bytes.data(), bytes.size());
     const bool complete = error == HPE_PAUSED || error == HPE_PAUSED_UPGRADE;
+    if (too_many_) return refuse("its trailers are too large");
     if (error != HPE_OK && !complete) return refuse("its chunks are malformed");
     const std::size_t used =
         complete ? static_cast<std::size_t>(llhttp_get_error_pos(&machine_) - bytes.data()) : bytes.size();
+    lines_.end(bytes.data() + used);
+    if (lines_.loose()) return refuse("its chunks are malformed");
     taken += used;
     framing_bytes_ += used - (body_bytes_ - payload_before);
     if (framing_bytes_ > framing_bytes_max + 8 * body_bytes_) return refuse("its chunks are malformed");

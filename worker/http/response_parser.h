@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "worker/http/chunk_lines.h"
 #include "worker/http/head.h"
 #include "worker/http/parser.h"
 #include "worker/http/status.h"
@@ -50,7 +51,7 @@ class ResponseParser {
     [[nodiscard]] bool keep_alive() const noexcept { return keep_alive_; }
     /// What the last call of `body` found of the payload.
     [[nodiscard]] std::span<const std::string_view> payload() const noexcept { return payload_; }
-    /// Lines that followed a chunked body, "Name: value\r\n" each.
+    /// Lines that followed a chunked body, "Name: value\r\n" each; at most as much as a head may have.
     [[nodiscard]] const std::string& trailers() const noexcept { return trailers_; }
     /// Why it was refused: a literal.
     [[nodiscard]] std::string_view complaint() const noexcept { return complaint_; }
@@ -64,7 +65,8 @@ class ResponseParser {
     }
     [[nodiscard]] std::string_view check_head() const noexcept;
     void find_framing() noexcept;
-    void end_trailer();
+    [[nodiscard]] int extend_trailer(std::string& part, std::string_view bytes);
+    [[nodiscard]] int end_trailer();
 
     llhttp_t machine_{};
     ResponseHead* head_ = nullptr;
@@ -76,6 +78,7 @@ class ResponseParser {
     std::vector<std::string_view> payload_;
     std::string trailers_, trailer_name_, trailer_value_;
     std::string_view complaint_;
+    ChunkLines lines_;
     Framing framing_ = Framing::none;
     bool bodiless_ = false, in_head_ = true, in_value_ = false, folded_ = false, too_many_ = false;
     bool keep_alive_ = false;

@@ -40,10 +40,12 @@ Peer* Balancer::next(std::uint64_t key, const Tried& tried, std::uint64_t now_ms
     if (needs_others_)
         for (Peer& peer : peers_) peer.others = others_(peer);
     full_ = false;
-    for (const bool backup : {false, true}) {
-        for (const bool ejected_too : {false, true}) {
+    for (const bool ejected_too : {false, true}) {
+        for (const bool backup : {false, true}) {
             gather(backup, ejected_too, tried, now_ms);
-            if (!candidates_.empty()) return choose(key);
+            if (candidates_.empty()) continue;
+            full_ = false;
+            return choose(key);
         }
     }
     return nullptr;

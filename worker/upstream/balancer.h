@@ -19,8 +19,8 @@ namespace worker::upstream {
 /// Peers that a call has asked already.
 using Tried = std::vector<const Peer*>;
 
-/// Chooses among those that can be asked: primaries, then backups. When all of a kind are ejected none counts
-/// as ejected: failing to ask anybody would help nobody. Loop thread only.
+/// Chooses among those that can be asked: primaries, then backups, and only then those that are ejected:
+/// failing to ask anybody would help nobody. Loop thread only.
 class Balancer {
  public:
     /// Calls of other workers to a peer; refreshed by the balancer when it needs them.

@@ -26,6 +26,7 @@ constexpr Failure connect_late{504, "connect timed out"};
 constexpr Failure send_late{504, "the peer takes no request"};
 constexpr Failure read_late{504, "no response in time"};
 constexpr Failure whole_late{504, "all took too long"};
+constexpr Failure client_late{504, "the client took too long"};
 constexpr Failure ended{502, "the peer ended the connection"};
 
 std::uint64_t milliseconds(conf::Milliseconds time) { return static_cast<std::uint64_t>(time.count()); }
@@ -52,21 +53,15 @@ void Call::start(Upstream& upstream, const Question& question) {
     if (const auto whole = milliseconds(question.terms->timeout); whole > 0)
         upstream.loop().arm(whole_, whole);
     phase_ = Phase::connecting;
+    next_ = upstream.choose(question.key, tried_);
+    if (next_ == nullptr) return fail(upstream.full() ? all_full : no_peer);
     ask();
 }
 
-/// The next attempt, or none is left.
+/// The next attempt.
 void Call::ask() {
-    for (;;) {
-        Peer* peer = nullptr;
-        if (fresh_only_) {
-            peer = peer_;  // whose kept connection had ended: that says nothing of the peer
-        } else {
-            peer = upstream_->choose(question_.key, tried_);
-        }
-        if (peer == nullptr) return fail(upstream_->full() ? all_full : no_peer);
-        if (connect(*peer)) return;
-        upstream_->failed(*peer, CallFailure::connect);
+    while (!connect(*next_)) {
+        upstream_->failed(*peer_, CallFailure::connect);
         if (!may_ask_again(CallFailure::connect)) return fail(cannot_connect);
     }
 }
@@ -111,7 +106,7 @@ void Call::begin_request() {
     connection_->output.append(question_.head);
     connection_->output.append(body_);
     caller_.on_connected(*peer_);
-    if (flush()) watch_time();
+    if (talking() && flush()) watch_time();
 }
 
 void Call::send(std::string_view bytes) {
@@ -147,7 +142,10 @@ std::uint64_t Call::unsent() const noexcept {
     return connection_->output.pending();
 }
 
-void Call::pause() noexcept { paused_ = true; }
+void Call::pause() noexcept {
+    paused_ = true;
+    if (talking() && !receiving_) watch_time();
+}
 
 void Call::resume() {
     if (!std::exchange(paused_, false) || phase_ == Phase::idle || receiving_) return;
@@ -185,7 +183,7 @@ bool Call::flush() {
         case connection::Sent::all:
             connection_->unwatch_writable();
             if (!body_ended_ || phase_ == Phase::tunnel) caller_.on_drained();
-            return true;
+            return talking();
         case connection::Sent::blocked:
             connection_->writable = false;
             connection_->watch_writable();
@@ -197,7 +195,7 @@ bool Call::flush() {
     connection_->output.clear();
     connection_->readable = connection_->ending = true;
     if (!receiving_) receive();
-    return phase_ != Phase::idle && phase_ != Phase::connecting;
+    return talking();
 }
 
 void Call::receive() {
@@ -226,12 +224,14 @@ bool Call::receive_some() {
     const Moved moved = connection_->transport.receive(input.data() + kept, room);
     switch (moved.io) {
         case Io::blocked: connection_->readable = false; return false;
-        case Io::ended: on_peer_end(); return false;
+        case Io::ended: on_peer_end(moved.error); return false;
         case Io::moved: break;
     }
     heard_ = true;
     if (moved.bytes < room && !connection_->ending) connection_->readable = false;
     consume({input.data(), kept + moved.bytes});
+    // It is waiting for more: ask, for a reset behind these bytes is told only once.
+    if (connection_) connection_->readable = true;
     return true;
 }
 
@@ -246,7 +246,7 @@ bool Call::receive_piped() {
         connection_->transport.receive_pipe(pipe_->writing.get(), static_cast<std::size_t>(wanted));
     switch (moved.io) {
         case Io::blocked: connection_->readable = false; return false;
-        case Io::ended: on_peer_end(); return false;
+        case Io::ended: on_peer_end(moved.error); return false;
         case Io::moved: break;
     }
     remaining_ -= moved.bytes;
@@ -257,7 +257,7 @@ bool Call::receive_piped() {
         pipe_ = {};  // its bytes are still on their way
         finish(false);
     }
-    return false;
+    return true;  // it may have been resumed already
 }
 
 void Call::consume(std::span<const char> bytes) {
@@ -351,9 +351,11 @@ std::span<const char> Call::consume_chunks(std::span<const char> bytes) {
     return {};
 }
 
-void Call::on_peer_end() {
+void Call::on_peer_end(int error) {
     connection_->readable = false;
-    const bool whole = (phase_ == Phase::body && framing_ == Framing::until_end) || phase_ == Phase::tunnel;
+    // A reset is no end: something may be missing.
+    const bool whole =
+        (phase_ == Phase::body && framing_ == Framing::until_end && error == 0) || phase_ == Phase::tunnel;
     if (whole) return finish(true);
     fail_attempt(CallFailure::reset, ended, stale());
 }
@@ -382,6 +384,10 @@ void Call::on_deadline() noexcept {
 void Call::on_whole() noexcept {
     upstream_->loop().enter();
     if (phase_ == Phase::tunnel) return;  // a tunnel lasts as long as it is used
+    if (!armed()) {                       // nothing is due by the peer: the client holds it up
+        peer_->use->statuses[phase_ == Phase::body ? head_.status / 100 : 0].add();
+        return fail(client_late);
+    }
     retries_ = question_.terms->retries;  // there is no time for another attempt
     fail_attempt(phase_ == Phase::connecting ? CallFailure::connect_timeout : CallFailure::read_timeout,
                  whole_late);
@@ -410,6 +416,7 @@ void Call::fail_attempt(CallFailure kind, const Failure& failure, bool stale) {
     }
     if (stale && !lost && question_.idempotent) {
         fresh_only_ = true;
+        next_ = peer_;  // that its kept connection had ended says nothing of the peer
     } else if (answered || lost || !may_ask_again(kind)) {
         return fail({failure.status, failure.reason, kind});
     }
@@ -431,15 +438,17 @@ bool Call::may_ask_again(CallFailure kind) {
     const bool unsent = kind == CallFailure::connect || kind == CallFailure::connect_timeout;
     if (retries_ >= question_.terms->retries || body_lost_) return false;
     if (!unsent && !question_.idempotent) return false;
-    if (tried_.size() >= upstream_->peers().size() || !upstream_->may_retry()) return false;
+    if (tried_.size() >= upstream_->peers().size()) return false;
+    next_ = upstream_->choose(question_.key, tried_);
+    if (next_ == nullptr || !upstream_->may_retry()) return false;
     ++retries_;
     return true;
 }
 
 void Call::fail(const Failure& failure) {
-    const bool counts = failure.status != 504 || upstream_->config().breaker.on.timeout;
-    upstream_->record(question_.ticket, counts && failure.reason != all_full.reason ? ipc::Outcome::failure
-                                                                                    : ipc::Outcome::neutral);
+    const bool ours = failure.reason == all_full.reason || failure.reason == client_late.reason;
+    const bool counts = !ours && (failure.status != 504 || upstream_->config().breaker.on.timeout);
+    upstream_->record(question_.ticket, counts ? ipc::Outcome::failure : ipc::Outcome::neutral);
     leave_peer(false);
     reset();
     caller_.on_failure(failure);

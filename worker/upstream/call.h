@@ -113,12 +113,16 @@ class Call final : private User, private execution::Deadline {
     [[nodiscard]] std::span<const char> consume_body(std::span<const char> bytes);
     [[nodiscard]] std::span<const char> consume_chunks(std::span<const char> bytes);
     void on_head();
-    void on_peer_end();
+    void on_peer_end(int error);
     void watch_time();
     void finish(bool surplus);
     void fail_attempt(ipc::CallFailure kind, const Failure& failure, bool stale = false);
     [[nodiscard]] bool may_ask_again(ipc::CallFailure kind);
     [[nodiscard]] bool stale() const noexcept;
+    /// A peer has the connection, and the call is not over.
+    [[nodiscard]] bool talking() const noexcept {
+        return phase_ != Phase::idle && phase_ != Phase::connecting;
+    }
     void fail(const Failure& failure);
     void leave_peer(bool keep);
     [[nodiscard]] ipc::Outcome outcome() const noexcept;
@@ -128,7 +132,8 @@ class Call final : private User, private execution::Deadline {
     Caller& caller_;
     Upstream* upstream_ = nullptr;
     Question question_;
-    Peer* peer_ = nullptr;
+    Peer* peer_ = nullptr;  ///< who is asked
+    Peer* next_ = nullptr;  ///< who will be
     std::unique_ptr<Connection> connection_;
     Whole whole_{*this};
     http::ResponseParser parser_;
