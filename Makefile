@@ -70,7 +70,9 @@ SOURCES := $(filter-out master/main.cpp,$(sort $(shell find conf ipc master work
 UNIT_TESTS := $(sort $(shell find tests/conf tests/ipc tests/master tests/worker -name '*_test.cpp')) tests/main.cpp
 # threads are in workers, and in what these share with the master
 ifeq ($(VARIANT),tsan)
-UNIT_TESTS := $(filter tests/ipc/% tests/worker/% tests/main.cpp,$(UNIT_TESTS))
+UNIT_TESTS := $(filter tests/ipc/%,$(UNIT_TESTS)) $(shell grep -l thread $(filter tests/worker/%,$(UNIT_TESTS))) tests/main.cpp
+# and a loop that asks upstreams or sends files has no more of them than one that does not
+INTEGRATION_ARGS := "~[proxy]~[files]~[bytes]"
 endif
 INTEGRATION_TESTS := $(sort $(wildcard tests/integration/*.cpp)) tests/main.cpp
 FUZZERS := $(sort $(wildcard tests/fuzz/*_fuzz.cpp))
@@ -140,7 +142,7 @@ test: deps
 units: $(OUT)/units
 	@$(OUT)/units $(TEST_ARGS)
 integration: $(OUT)/integration $(PROGRAM) $(PROMTOOL)
-	@REEVE=$(abspath $(PROGRAM)) PROMTOOL=$(abspath $(PROMTOOL)) $(OUT)/integration $(TEST_ARGS)
+	@REEVE=$(abspath $(PROGRAM)) PROMTOOL=$(abspath $(PROMTOOL)) $(OUT)/integration $(or $(TEST_ARGS),$(INTEGRATION_ARGS))
 
 asan tsan: deps
 	@$(MAKE) VARIANT=$@ program tests

@@ -15,7 +15,12 @@ class Case:
     pipeline: int = 1  # requests sent at once
     close: bool = False  # a connection for each request
     access_log: bool = False
+    proxied: bool = False  # the servers pass requests on to one and the same nginx
     idle: bool = False
+
+    def fits(self, kind):
+        """The raw responder has no log, and asks nobody."""
+        return kind != "raw" or not (self.access_log or self.proxied)
 
 
 CASES = (
@@ -26,5 +31,7 @@ CASES = (
     Case("pipelined", "13-byte body, pipelined ×16", "/hello", 0.15, pipeline=16),
     Case("close", "13-byte body, connection per request", "/hello", 0.95, close=True),
     Case("log", "1 KiB file, access log on", "/1k.bin", 1.00, access_log=True),
+    Case("proxy1k", "proxied 1 KiB response", "/1k.bin", 0.80, proxied=True),
+    Case("proxy1m", "proxied 1 MiB response", "/1m.bin", 0.42, connections=8, proxied=True),
     Case("idle", "10,000 idle connections: memory", "/hello", 1.00, connections=10_000, idle=True),
 )

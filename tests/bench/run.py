@@ -63,7 +63,7 @@ def _count(most):
     return read
 
 
-def find_programs(options):
+def find_programs(options, cases):
     """The programs this run needs; None after saying which one is missing."""
     nginx = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
     missing = []
@@ -71,7 +71,7 @@ def find_programs(options):
         missing.append(f"{options.reeve} is missing: run `make`, or measure without it: --servers nginx,raw")
     if "raw" in options.servers and not options.raw.is_file():
         missing.append(f"{options.raw} is missing: run `make {options.raw}`")
-    if not nginx and any(kind.startswith("nginx") for kind in options.servers):
+    if not nginx and (any(kind.startswith("nginx") for kind in options.servers) or any(case.proxied for case in cases)):
         missing.append("nginx is missing: run `make deps-bench`")
     if not options.generator.is_file():
         missing.append(f"{options.generator} is missing: run `make {options.generator}`")
@@ -86,9 +86,13 @@ def measure_load(case, kinds, programs, generator, root, seconds):
     """A sample of each server. They take short turns: what disturbs the machine disturbs all alike."""
     spent = {kind: [] for kind in kinds}
     with contextlib.ExitStack() as stack:
+        origin = None
+        if case.proxied:  # behind all of them, where it costs them nothing
+            beyond = stack.enter_context(servers.running("nginx", programs, root, cpu=servers.GENERATOR_CPU))
+            origin = beyond.port
         order = []
         for kind in kinds:
-            server = stack.enter_context(servers.running(kind, programs, root, case.access_log))
+            server = stack.enter_context(servers.running(kind, programs, root, case.access_log, origin))
             load.check(server.port, case.path, expected_body(case, root))
             turns = stack.enter_context(load.turns(generator, server.port, case))
             order.append((kind, processes.tree(server.pid), turns))
@@ -127,9 +131,9 @@ def measure_all(cases, options, programs, root):
     """Samples by case and server, in the order of the rounds."""
     results = {}
     for case in cases:
-        kinds = [kind for kind in options.servers if not (kind == "raw" and case.access_log)]  # it has no log
+        kinds = [kind for kind in options.servers if case.fits(kind)]
         results[case] = {kind: [] for kind in kinds}
-        for number in range(1, options.rounds + 1):
+        for number in range(1, options.rounds + 1 if kinds else 1):
             if case.idle:
                 samples = measure_idle(case, kinds, programs, root)
             else:
@@ -159,12 +163,12 @@ def self_check(results):
 
 def main():
     options = arguments()
-    programs = find_programs(options)
+    cases = [case for case in CASES if not options.case or case.name in options.case]
+    programs = find_programs(options, cases)
     if not programs:
         return 2
     isolation.enter()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # leaves through every `with`
-    cases = [case for case in CASES if not options.case or case.name in options.case]
     if not isolation.raise_file_limit(servers.DESCRIPTORS_MAX) and any(case.idle for case in cases):
         print("bench: the limit of open files is too low for the idle case: raise it, or choose --case", file=sys.stderr)
         return 1

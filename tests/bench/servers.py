@@ -18,13 +18,14 @@ GENERATOR_CPU = 1
 CONNECTIONS_MAX = 10_500  # what each server allows at once: the idle case, and some room
 DESCRIPTORS_MAX = CONNECTIONS_MAX + 500
 REQUESTS_MAX = 1_000_000_000  # per connection: never reached
+UPSTREAM_IDLE_MAX = 64  # connections kept by whoever passes requests on
 START_SECONDS = 10
 STOP_SECONDS = 5
 PR_SET_PDEATHSIG = 1
 PRIORITY = -10  # for servers and generator alike, when allowed: other programs disturb less
 
 HELLO = b"Hello, World!"
-FILES = {"1k.bin": 1 << 10, "100k.bin": 100 << 10, "10m.bin": 10 << 20}
+FILES = {"1k.bin": 1 << 10, "100k.bin": 100 << 10, "1m.bin": 1 << 20, "10m.bin": 10 << 20}
 
 NGINX = """
 daemon off;
@@ -50,8 +51,35 @@ http {{
             default_type text/plain;
             return 200 "{hello}";
         }}
+        {location}
     }}
+    {upstream}
 }}
+"""
+
+# What a proxy of reeve does unless told otherwise. One buffer that holds a whole response is what costs nginx least:
+# of 4 ones of 64k it needs half as much CPU time again, of 20 more than twice as much.
+NGINX_LOCATION = """
+        location / {{
+            proxy_pass http://origin;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Host $http_host;
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+            proxy_set_header X-Forwarded-Proto $scheme;
+            proxy_set_header X-Forwarded-Host $http_host;
+            proxy_set_header X-Request-Id $request_id;
+            proxy_buffers 2 1m;
+            proxy_busy_buffers_size 1m;
+        }}
+"""
+
+NGINX_UPSTREAM = """
+    upstream origin {{
+        server 127.0.0.1:{origin};
+        keepalive {upstream_idle_max};
+        keepalive_requests {requests_max};
+    }}
 """
 
 REEVE = """
@@ -73,9 +101,21 @@ connections_max = {connections_max}
 path = = /hello
 respond = 200 "{hello}"
 
-[route files]
+[route rest]
 path = /
+"""
+
+REEVE_FILES = """
 files = {root}
+"""
+
+REEVE_PROXY = """
+proxy = origin
+
+[upstream origin]
+peer = 127.0.0.1:{origin}
+keepalive = {upstream_idle_max}
+keepalive_requests = {requests_max}
 """
 
 
@@ -109,19 +149,22 @@ def make_files(folder):
 
 
 @contextlib.contextmanager
-def running(kind, programs, root, access_log=False):
-    """Starts one server on a free port, alone on its core; ends the whole tree on the way out."""
+def running(kind, programs, root, access_log=False, origin=None, cpu=SERVER_CPU):
+    """Starts one server on a free port, on one core; ends the whole tree on the way out.
+
+    `origin`: the port of the server that it passes requests on to; None: it serves the files itself.
+    """
     with tempfile.TemporaryDirectory(prefix="reeve-bench-") as name:
         folder = Path(name)
         folder.chmod(0o755)
         (folder / "logs").mkdir()
         (folder / "logs").chmod(0o777)  # a worker without privileges writes here
         port = _free_port()
-        command = _command(kind, programs, folder, root, port, access_log)
+        command = _command(kind, programs, folder, root, port, access_log, origin)
         with open(folder / "output", "wb") as output:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=folder,
-                preexec_fn=lambda: place(SERVER_CPU))  # fmt: skip
+                preexec_fn=lambda: place(cpu))  # fmt: skip
         try:
             _wait_until_ready(kind, process, port, folder)
             yield Running(process.pid, port)
@@ -140,21 +183,25 @@ def place(cpu):
         Path("/proc/self/autogroup").write_text(str(PRIORITY), encoding="ascii")
 
 
-def _command(kind, programs, folder, root, port, access_log):
+def _command(kind, programs, folder, root, port, access_log, origin):
     log = folder / "logs" / "access.log"
     common = {
         "folder": folder, "root": root, "port": port, "hello": HELLO.decode(),
         "connections_max": CONNECTIONS_MAX, "requests_max": REQUESTS_MAX,
+        "origin": origin, "upstream_idle_max": UPSTREAM_IDLE_MAX,
     }  # fmt: skip
     if kind == "raw":
         return [programs.raw, str(port), root]
     if kind == "reeve":
-        text = REEVE.format(access_log=log if access_log else "off", **common)
+        rest = REEVE_PROXY if origin else REEVE_FILES
+        text = (REEVE + rest).format(access_log=log if access_log else "off", **common)
         (folder / "reeve.ini").write_text(text, encoding="utf-8")
         return [programs.reeve, "-c", folder / "reeve.ini"]
     text = NGINX.format(
         access_log=f"{log} combined" if access_log else "off",
-        sendfile="off" if kind == "nginx-copy" else "on", file_limit=DESCRIPTORS_MAX, **common)  # fmt: skip
+        sendfile="off" if kind == "nginx-copy" else "on", file_limit=DESCRIPTORS_MAX,
+        location=NGINX_LOCATION.format(**common) if origin else "",
+        upstream=NGINX_UPSTREAM.format(**common) if origin else "", **common)  # fmt: skip
     (folder / "nginx.conf").write_text(text, encoding="utf-8")
     return [programs.nginx, "-c", folder / "nginx.conf", "-e", folder / "logs" / "error.log"]
 
