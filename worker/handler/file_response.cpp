@@ -43,7 +43,7 @@ void FileResponse::answer(http::Exchange& exchange, const Resource& resource) {
         if (exchange.request.has(Known::range) && answered_by_ranges(exchange, found)) return;
     }
     http::Response& response = exchange.response;
-    response.status = exchange.error != 0 ? exchange.error : http::Status{200};
+    response.status = 200;
     response.fields = found.fields;
     if (exchange.error == 0) add_expires(response);
     response.add(found.file->chunk(0, found.file->size()));

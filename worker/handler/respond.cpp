@@ -23,7 +23,7 @@ void Respond::handle(http::Exchange& exchange) {
     http::Response& response = exchange.response;
     if (status_ >= 400 && fields_.empty())
         return exchange.refuse(status_);  // no text of its own: the usual page
-    response.status = exchange.error != 0 ? exchange.error : status_;
+    response.status = status_;
     response.fields = fields_;
     if (body_.constant()) {
         response.add_lasting(body_.constant_text());
