@@ -15,6 +15,7 @@ using http::Parsed;
 using ipc::CallFailure;
 
 constexpr std::uint64_t piped_min = 64 * 1024;        // below, a copy costs less than a pipe
+constexpr std::size_t first_read_max = 16 * 1024;     // of a response: what follows may go through a pipe
 constexpr std::size_t body_kept_max = 64 * 1024;      // of a request's body, for another attempt
 constexpr std::size_t flush_bytes_max = 1024 * 1024;  // in one go
 constexpr int turn_reads_max = 16;                    // so that one response starves nobody
@@ -220,7 +221,8 @@ bool Call::receive_some() {
     std::vector<char>& input = upstreams_.input();
     const std::size_t kept = partial_.size();
     std::copy(partial_.begin(), partial_.end(), input.begin());
-    const std::size_t room = input.size() - kept;
+    std::size_t room = input.size() - kept;
+    if (phase_ == Phase::head && question_.pipe) room = std::min(room, first_read_max);
     const Moved moved = connection_->transport.receive(input.data() + kept, room);
     switch (moved.io) {
         case Io::blocked: connection_->readable = false; return false;
