@@ -29,9 +29,11 @@ void Deadlines::advance(std::uint64_t now_ms) noexcept {
         while (due.linked()) {
             auto& deadline = static_cast<Deadline&>(*due.next());
             deadline.unlink();
+            if (!deadline.armed()) continue;
             if (deadline.due_ms_ > now_ms) {
                 place(deadline);
             } else {
+                deadline.disarm();
                 deadline.on_deadline();
             }
         }

@@ -37,14 +37,14 @@ class Link {
     Link* previous_ = this;
 };
 
-/// Whoever may be too slow. Moving a deadline later costs one store, no list work: the wheel
+/// Whoever may be too slow. Moving a deadline later, or off, costs one store, no list work: the wheel
 /// finds out when it gets there (hashed timing wheel, Varghese and Lauck 1987, scheme 6, made lazy).
 class Deadline : private Link {
  public:
     virtual ~Deadline() = default;
 
-    [[nodiscard]] bool armed() const noexcept { return linked(); }
-    void disarm() noexcept { unlink(); }
+    [[nodiscard]] bool armed() const noexcept { return due_ms_ != never; }
+    void disarm() noexcept { due_ms_ = never; }
     /// Milliseconds of the monotonic clock; meaningful while armed.
     [[nodiscard]] std::uint64_t due_ms() const noexcept { return due_ms_; }
 
@@ -54,7 +54,8 @@ class Deadline : private Link {
 
  private:
     friend class Deadlines;
-    std::uint64_t due_ms_ = 0;
+    static constexpr std::uint64_t never = ~std::uint64_t{0};
+    std::uint64_t due_ms_ = never;
     std::uint64_t slot_ms_ = 0;  ///< when the wheel looks at it
 };
 
