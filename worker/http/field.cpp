@@ -1,11 +1,43 @@
 #include "worker/http/field.h"
 
-#include "worker/http/host.h"
+#include <cstring>
 
 namespace worker::http {
+namespace {
+
+/// A word of each, in any case: 0 when they are the same. In `known` are letters in lower case and '-' alone;
+/// letters, and only they, have the bit next to the one that tells their case.
+template <class Word>
+Word difference(const char* name, const char* known) noexcept {
+    constexpr Word letters = static_cast<Word>(0x4040404040404040u);
+    Word a = 0, b = 0;
+    std::memcpy(&a, name, sizeof a);
+    std::memcpy(&b, known, sizeof b);
+    return static_cast<Word>((a | (b & letters) >> 1) ^ b);
+}
+
+/// Whether both are the same in any case, where they are as long: in words, some of which overlap.
+template <std::size_t Size>
+bool same(const char* name, const char (&known)[Size]) noexcept {
+    constexpr std::size_t size = Size - 1;
+    if constexpr (size >= 8) {
+        std::uint64_t all = difference<std::uint64_t>(name + size - 8, known + size - 8);
+        for (std::size_t at = 0; at + 8 < size; at += 8)
+            all |= difference<std::uint64_t>(name + at, known + at);
+        return all == 0;
+    } else if constexpr (size >= 4) {
+        return (difference<std::uint32_t>(name, known) |
+                difference<std::uint32_t>(name + size - 4, known + size - 4)) == 0;
+    } else {
+        return (difference<std::uint16_t>(name, known) |
+                difference<std::uint16_t>(name + size - 2, known + size - 2)) == 0;
+    }
+}
+
+}  // namespace
 
 Known known_field(std::string_view name) noexcept {
-    const auto is = [name](std::string_view known) { return equals_ignore_case(name, known); };
+    const auto is = [name](const auto& known) { return same(name.data(), known); };
     switch (name.size()) {
         case 2: return is("te") ? Known::te : Known::other;
         case 3: return is("via") ? Known::via : Known::other;

@@ -24,14 +24,6 @@ void Head::clear() noexcept {
     first_.fill(-1);
 }
 
-bool Head::add(const Field& field) {
-    if (fields.size() == fields_max) return false;
-    std::int16_t& first = first_[index(field.known)];
-    if (first < 0) first = static_cast<std::int16_t>(fields.size());
-    fields.push_back(field);
-    return true;
-}
-
 std::size_t Head::count(Known name) const noexcept {
     if (!has(name)) return 0;
     std::size_t found = 0;
@@ -76,6 +68,12 @@ bool fields_are_clean(const Head& message, std::size_t at) noexcept {
         at += 2;
     }
     return line_ends(at) && at + 2 == head.size();
+}
+
+bool names_are_tokens(const Head& head) noexcept {
+    return std::all_of(head.fields.begin(), head.fields.end(), [&head](const Field& field) {
+        return field.known != Known::other || is_token(head.view(field.name));
+    });
 }
 
 }  // namespace worker::http

@@ -41,7 +41,13 @@ class Head {
     [[nodiscard]] std::string_view view(Span span) const noexcept { return {head + span.at, span.size}; }
 
     /// Adds what the parser found; false when there are too many.
-    bool add(const Field& field);
+    bool add(const Field& field) {
+        if (fields.size() == fields_max) return false;
+        std::int16_t& first = first_[index(field.known)];
+        if (first < 0) first = static_cast<std::int16_t>(fields.size());
+        fields.push_back(field);
+        return true;
+    }
 
     const char* head = nullptr;  ///< first byte of the head
     std::uint32_t head_size = 0;
@@ -68,5 +74,8 @@ class Head {
 /// and an empty line (RFC 9112 2.1, 2.2). What one reader takes for a line, all must: so no folded line
 /// (5.2), no bare LF, nothing between name and colon. Inside a value the parser itself lets no CR or LF pass.
 [[nodiscard]] bool fields_are_clean(const Head& head, std::size_t at) noexcept;
+
+/// Whether all names of fields are tokens.
+[[nodiscard]] bool names_are_tokens(const Head& head) noexcept;
 
 }  // namespace worker::http

@@ -159,9 +159,8 @@ std::string_view ResponseParser::check_head() const noexcept {
     if (machine_.http_major != 1 || head.minor > 1) return "its version is not HTTP/1";
     if (head.status < 100 || head.status > 599) return "its status is none";
     const std::size_t fields_at = after_status_line({head.head, head.head_size});
-    if (fields_at == 0 || folded_ || !fields_are_clean(head, fields_at)) return "its header is malformed";
-    for (const Field& field : head.fields)
-        if (!is_token(head.view(field.name))) return "its header is malformed";
+    if (fields_at == 0 || folded_ || !fields_are_clean(head, fields_at) || !names_are_tokens(head))
+        return "its header is malformed";
     if (head.has(Known::transfer_encoding)) {
         if (head.has(Known::content_length) || head.minor == 0) return "its framing is ambiguous";
         if (head.count(Known::transfer_encoding) != 1 ||
