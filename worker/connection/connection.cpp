@@ -47,8 +47,7 @@ bool Connection::has_room() const noexcept {
 }
 
 void Connection::wake() noexcept {
-    woken_ = true;
-    yield();
+    if (!std::exchange(woken_, true)) yield();
 }
 
 void Connection::drain() {
