@@ -3,19 +3,6 @@
 #include <algorithm>
 
 namespace worker::http {
-namespace {
-
-/// RFC 9110 5.6.2: which bytes may stand in a token.
-constexpr std::array<bool, 256> token_bytes = [] {
-    std::array<bool, 256> all{};
-    for (const char c : std::string_view("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
-                                         "ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
-        all[static_cast<unsigned char>(c)] = true;
-    return all;
-}();
-
-}  // namespace
-
 void Head::clear() noexcept {
     head = nullptr;
     head_size = 0;
@@ -44,8 +31,7 @@ std::string_view Head::joined(Known name, std::string& room) const {
 }
 
 bool is_token(std::string_view text) noexcept {
-    return !text.empty() && std::all_of(text.begin(), text.end(),
-                                        [](char c) { return token_bytes[static_cast<unsigned char>(c)]; });
+    return !text.empty() && std::all_of(text.begin(), text.end(), is_token_byte);
 }
 
 bool fields_are_clean(const Head& message, std::size_t at) noexcept {

@@ -67,6 +67,18 @@ class Head {
     }
 };
 
+/// RFC 9110 5.6.2: which bytes may stand in a token.
+inline constexpr std::array<bool, 256> token_bytes = [] {
+    std::array<bool, 256> all{};
+    for (const char c : std::string_view("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+                                         "ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+        all[static_cast<unsigned char>(c)] = true;
+    return all;
+}();
+[[nodiscard]] inline bool is_token_byte(char c) noexcept {
+    return token_bytes[static_cast<unsigned char>(c)];
+}
+
 /// A token of RFC 9110 5.6.2.
 [[nodiscard]] bool is_token(std::string_view text) noexcept;
 

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "worker/http/host.h"
+#include "worker/http/plain_head.h"
 
 namespace worker::http {
 namespace {
@@ -128,13 +129,10 @@ struct Callbacks {
 };
 
 void Parser::reset(Request& request, std::uint64_t head_max, std::uint64_t uri_max) noexcept {
-    llhttp_init(&machine_, HTTP_REQUEST, &Callbacks::settings());
-    machine_.data = this;
     request_ = &request;
     head_max_ = head_max;
     uri_max_ = uri_max;
     seen_ = 0;
-    field_ = {};
     content_length_ = body_bytes_ = framing_bytes_ = 0;
     lines_.reset();
     refusal_ = 400;
@@ -144,9 +142,14 @@ void Parser::reset(Request& request, std::uint64_t head_max, std::uint64_t uri_m
 
 Parsed Parser::head(std::span<const char> bytes) noexcept {
     if (bytes.size() <= seen_) return Parsed::more;
+    if (seen_ == 0) {
+        if (plain_head(bytes)) return Parsed::complete;
+        llhttp_init(&machine_, HTTP_REQUEST, &Callbacks::settings());
+        machine_.data = this;
+        field_ = {};
+    }
     base_ = bytes.data();
     request_->head = base_;
-    machine_.data = this;
     const std::span<const char> fresh = bytes.subspan(seen_);
     const llhttp_errno error = llhttp_execute(&machine_, fresh.data(), fresh.size());
     if (error == HPE_OK) {
@@ -160,6 +163,23 @@ Parsed Parser::head(std::span<const char> bytes) noexcept {
     const bool stopped = error == HPE_PAUSED || error == HPE_PAUSED_UPGRADE;
     if (!stopped || in_head_) return refuse(explain(error, bytes));
     return finish_head(static_cast<std::size_t>(llhttp_get_error_pos(&machine_) - base_), !has_body_);
+}
+
+/// Whether it is one of those that need no parser; then it is read.
+bool Parser::plain_head(std::span<const char> bytes) noexcept {
+    Request& request = *request_;
+    const PlainHead plain = read_plain_head({bytes.data(), bytes.size()}, request);
+    if (plain.size == 0) return false;
+    if (plain.size > head_max_ || request.target_span.size > uri_max_ ||
+        !host_is_valid(request.value(Known::host))) {
+        request.clear();
+        return false;
+    }
+    request.head_size = static_cast<std::uint32_t>(plain.size);
+    seen_ = plain.size;
+    keep_alive_ = plain.keep_alive;
+    in_head_ = false;
+    return true;
 }
 
 Parsed Parser::over_limit(std::size_t size) noexcept {

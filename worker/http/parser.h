@@ -58,6 +58,7 @@ class Parser {
         refusal_ = status;
         return Parsed::refused;
     }
+    [[nodiscard]] bool plain_head(std::span<const char> bytes) noexcept;
     [[nodiscard]] Parsed over_limit(std::size_t size) noexcept;
     [[nodiscard]] Parsed finish_head(std::size_t size, bool complete) noexcept;
     [[nodiscard]] Status check_head() noexcept;
