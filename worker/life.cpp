@@ -4,39 +4,22 @@
 #include <signal.h>
 #include <spdlog/spdlog.h>
 #include <sys/signalfd.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <string>
 #include <utility>
 
 #include "worker/error_log.h"
+#include "worker/leave_signals.h"
 #include "worker/listener/thread_acceptor.h"
 
 namespace worker {
-namespace {
-
-/// TERM and QUIT, in case nobody can reach us by the channel; INT and the master's other signals reach the
-/// whole terminal group, and are the master's to act on.
-ipc::UniqueFd open_signals() {
-    for (const int ignored : {SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGPIPE})
-        ::signal(ignored, SIG_IGN);
-    sigset_t wanted;
-    ::sigemptyset(&wanted);
-    ::sigaddset(&wanted, SIGTERM);
-    ::sigaddset(&wanted, SIGQUIT);
-    ::pthread_sigmask(SIG_BLOCK, &wanted, nullptr);
-    ipc::UniqueFd signals(::signalfd(-1, &wanted, SFD_NONBLOCK | SFD_CLOEXEC));
-    if (!signals) std::abort();
-    return signals;
-}
-
-}  // namespace
 
 Life::Life(Rooms rooms, ipc::Seat& seat)
     : rooms_(rooms),
       seat_(seat),
-      signals_(open_signals()),
+      signals_(open_leave_signals()),
       channel_readable_(ipc::Event::calling<&Life::on_channel>(this, rooms.loop.base(), seat.channel.fd(),
                                                                EV_READ | EV_PERSIST)),
       signal_came_(ipc::Event::calling<&Life::on_signal>(this, rooms.loop.base(), signals_.get(),
@@ -136,7 +119,8 @@ void Life::on_message(ipc::Received received) {
 
 void Life::reopen(std::uint32_t request, std::vector<ipc::UniqueFd> descriptors) {
     if (!descriptors.empty()) {  // the last one is the error log's
-        if (const auto opened = open_error_log(rooms_.config.reeve, seat_.slot, descriptors.back().get());
+        if (const auto opened =
+                open_error_log(rooms_.config.reeve, worker_role(seat_.slot), descriptors.back().get());
             !opened)
             spdlog::error("could not reopen the error log why={:?}", opened.error().text());
         if (level_) ipc::set_log_level(*level_);

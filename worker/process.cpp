@@ -98,7 +98,7 @@ ipc::Result<void> serve(const conf::Config& config, ipc::Seat& seat) {
 }  // namespace
 
 int run(const conf::Config& config, ipc::Seat seat) {
-    if (auto opened = open_error_log(config.reeve, seat.slot, ipc::log_descriptor()); !opened)
+    if (auto opened = open_error_log(config.reeve, worker_role(seat.slot), ipc::log_descriptor()); !opened)
         return EXIT_FAILURE;
     const auto served = serve(config, seat);
     if (served) return EXIT_SUCCESS;
