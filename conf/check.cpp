@@ -193,6 +193,9 @@ class Checks {
         std::map<std::string, Place> seen;
         for (std::size_t n = 0; n < upstream.peers.size(); ++n) {
             const auto place = place_of(origin, "peer", n);
+            if (upstream.health.port != 0 && upstream.peers[n].address.family == Address::Family::unix_path)
+                report_.refuse(place_of(origin, "health"),
+                               fmt::format("health: {} has no port", upstream.peers[n].address.text()));
             const auto [first, fresh] = seen.try_emplace(upstream.peers[n].address.text(), place);
             if (!fresh)
                 report_.refuse(place, fmt::format("peer: {} stands already, at {}", first->first,

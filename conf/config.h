@@ -244,6 +244,23 @@ struct Breaker {
     bool operator==(const Breaker&) const = default;
 };
 
+/// `health = GET /healthz every 2s`, `health = tcp every 1s`: how the sentinel finds out whether a peer is
+/// well.
+struct HealthCheck {
+    enum class How : std::uint8_t { off, tcp, http };
+    How how = How::off;
+    std::string method, target;   ///< of `http`: GET or HEAD, and what is asked for
+    Milliseconds every{5'000};    ///< from one check of a peer to the next, or up to a tenth less
+    Milliseconds timeout{1'000};  ///< for the whole of a check; not longer than `every`
+    std::uint32_t rise = 2;       ///< passed in a row, and a peer that was down is up
+    std::uint32_t fall = 3;       ///< failed in a row, and it is down
+    std::uint16_t status_min = 200, status_max = 399;  ///< answers that pass
+    std::string body;        ///< must stand in the first 64 KiB; empty: anything does
+    std::string host;        ///< the Host that is asked for; empty: the peer's address
+    std::uint16_t port = 0;  ///< asked instead of the peer's own; 0: that one
+    bool operator==(const HealthCheck&) const = default;
+};
+
 /// [upstream NAME]: those who answer for us.
 struct Upstream {
     std::string name;
@@ -254,6 +271,8 @@ struct Upstream {
     std::uint64_t keepalive_requests = 1000;
     std::uint32_t eject_failures = 3;  ///< in a row, after which a peer is left alone; 0: never
     Milliseconds eject_time{10'000};
+    HealthCheck health;
+    Milliseconds slow_start{0};  ///< a peer that is up again gets its whole share after this; 0: at once
     Breaker breaker;
     bool operator==(const Upstream&) const = default;
 };

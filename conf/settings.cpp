@@ -202,6 +202,11 @@ const Settings<Upstream>& upstream_settings() {
         scalar<Upstream>("eject_failures", &Upstream::eject_failures, Number<std::uint32_t>{0, 1'000'000},
                          "failures in a row after which a peer is not asked for a while; 0: it always is"),
         scalar<Upstream>("eject_time", &Upstream::eject_time, wait_time, "how long; never all peers at once"),
+        scalar<Upstream>("health", &Upstream::health, HealthCheckType{},
+                         "how peers are checked: `GET /healthz every 5s`, `tcp every 1s`, then options; off"),
+        scalar<Upstream>(
+            "slow_start", &Upstream::slow_start, Time{0ms, day},
+            "the share of a peer that is up again grows from a tenth to all in so long; 0: at once"),
         scalar<Upstream>("breaker_failures", breaker(&Breaker::failures), Number<std::uint32_t>{0, 1'000'000},
                          "failures in a row, over all workers, that open the breaker; 0: these do not"),
         scalar<Upstream>("breaker_failure_percent", breaker(&Breaker::failure_percent),

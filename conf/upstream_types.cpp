@@ -1,6 +1,9 @@
 #include "conf/upstream_types.h"
 
+#include <algorithm>
 #include <array>
+#include <iterator>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -46,6 +49,72 @@ Parsed<void> read_option(std::string_view option, UpstreamPeer& peer) {
         if (*read) return {};
     }
     return tl::unexpected(fmt::format("unknown option {}{}", shown(option), hint(option, known)));
+}
+
+constexpr Milliseconds health_every_min{100}, health_every_max{24 * 3'600'000};
+constexpr Milliseconds health_timeout_min{10};
+constexpr std::size_t health_body_max = 1024;
+
+bool is_request_target(std::string_view text) {
+    return text.starts_with('/') && text.find_first_of("# \"<>\\^`{|}") == text.npos &&
+           !has_control_character(text) &&
+           std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+}
+
+/// A name or an address, with a port or without.
+bool is_host(std::string_view text) {
+    return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+               std::string_view("-._:[]").find(static_cast<char>(c)) != std::string_view::npos;
+    });
+}
+
+/// `200`, `200-399`.
+Parsed<void> read_statuses(std::string_view text, HealthCheck& check) {
+    const auto dash = text.find('-');
+    const auto first = parse_number(text.substr(0, dash), 200, 599);
+    const auto last = dash == text.npos ? first : parse_number(text.substr(dash + 1), 200, 599);
+    if (!first || !last || *first > *last)
+        return tl::unexpected(
+            fmt::format("status: {} is not a status from 200 to 599, or two as `200-399`", shown(text)));
+    check.status_min = static_cast<std::uint16_t>(*first);
+    check.status_max = static_cast<std::uint16_t>(*last);
+    return {};
+}
+
+/// What may follow how a peer is asked, but `every`.
+Parsed<void> read_option(std::string_view option, HealthCheck& check, std::optional<Milliseconds>& timeout) {
+    static constexpr std::string_view known[] = {"every TIME", "timeout=TIME", "rise=N",    "fall=N",
+                                                 "port=N",     "status=N-M",   "host=NAME", "body=TEXT"};
+    for (const auto& read :
+         {read_number(option, "rise", 1, 100, check.rise), read_number(option, "fall", 1, 100, check.fall),
+          read_number(option, "port", 1, 65'535, check.port)}) {
+        if (!read) return tl::unexpected(read.error());
+        if (*read) return {};
+    }
+    const auto equals = option.find('=');
+    const auto name = option.substr(0, equals);
+    const auto text = equals == option.npos ? std::string_view() : option.substr(equals + 1);
+    if (name == "timeout" && equals != option.npos) {
+        const auto time = parse_time(text, health_timeout_min, health_every_max);
+        if (!time) return tl::unexpected(fmt::format("timeout: {}", time.error()));
+        timeout = *time;
+        return {};
+    }
+    if (equals == option.npos || (name != "status" && name != "host" && name != "body"))
+        return tl::unexpected(fmt::format("unknown option {}{}", shown(option), hint(option, known)));
+    if (check.how == HealthCheck::How::tcp)
+        return tl::unexpected(fmt::format("{}: only GET and HEAD have one, tcp does but connect", name));
+    if (name == "status") return read_statuses(text, check);
+    if (name == "host") {
+        if (!is_host(text)) return tl::unexpected(fmt::format("host: {} is not a host's name", shown(text)));
+        check.host = text;
+        return {};
+    }
+    if (text.empty() || text.size() > health_body_max)
+        return tl::unexpected(fmt::format("body: wants 1 to {} bytes of text", health_body_max));
+    check.body = text;
+    return {};
 }
 
 }  // namespace
@@ -158,6 +227,66 @@ std::string BreakerOnType::print(const BreakerOn& on) const {
     add(on.gateway, "gateway");
     add(on.server, "server");
     return text.empty() ? "none" : text;
+}
+
+Parsed<HealthCheck> HealthCheckType::parse(const Value& value) const {
+    static constexpr std::string_view known[] = {"off", "tcp", "GET", "HEAD"};
+    const auto words = split_words(value.text);
+    if (!words) return tl::unexpected(words.error());
+    HealthCheck check;
+    auto word = words->begin();
+    const auto& how = word++->text;
+    if (std::find(std::begin(known), std::end(known), how) == std::end(known))
+        return tl::unexpected(not_one_of(how, known));
+    if (how == "off") {
+        if (word != words->end())
+            return tl::unexpected(fmt::format("off takes nothing more, and here is {}", shown(word->text)));
+        return check;
+    }
+    check.how = how == "tcp" ? HealthCheck::How::tcp : HealthCheck::How::http;
+    if (check.how == HealthCheck::How::http) {
+        if (word == words->end() || !is_request_target(word->text))
+            return tl::unexpected(
+                fmt::format("{} wants a path as it stands in a request: `{} /healthz`", how, how));
+        check.method = how;
+        check.target = word++->text;
+    }
+    std::optional<Milliseconds> timeout;
+    std::vector<std::string> given;
+    for (; word != words->end(); ++word) {
+        const auto name = word->text.substr(0, word->text.find('='));
+        if (std::find(given.begin(), given.end(), name) != given.end())
+            return tl::unexpected(fmt::format("{} stands there twice", name));
+        given.push_back(name);
+        if (word->text == "every") {
+            if (++word == words->end()) return tl::unexpected<std::string>("every wants a time: `every 2s`");
+            const auto every = parse_time(word->text, health_every_min, health_every_max);
+            if (!every) return tl::unexpected(fmt::format("every: {}", every.error()));
+            check.every = *every;
+        } else if (auto read = read_option(word->text, check, timeout); !read) {
+            return tl::unexpected(std::move(read.error()));
+        }
+    }
+    check.timeout = timeout.value_or(std::min(check.every, HealthCheck{}.timeout));
+    if (check.timeout > check.every)
+        return tl::unexpected(fmt::format("timeout: {} is longer than every {}", print_time(check.timeout),
+                                          print_time(check.every)));
+    if (check.method == "HEAD" && !check.body.empty())
+        return tl::unexpected<std::string>("body: the answer to HEAD has none");
+    return check;
+}
+
+std::string HealthCheckType::print(const HealthCheck& check) const {
+    if (check.how == HealthCheck::How::off) return "off";
+    const bool http = check.how == HealthCheck::How::http;
+    auto text = http ? fmt::format("{} {}", check.method, as_word(check.target)) : std::string("tcp");
+    text += fmt::format(" every {} timeout={} rise={} fall={}", print_time(check.every),
+                        print_time(check.timeout), check.rise, check.fall);
+    if (http) text += fmt::format(" status={}-{}", check.status_min, check.status_max);
+    if (check.port != 0) text += fmt::format(" port={}", check.port);
+    if (!check.host.empty()) text += " " + as_word("host=" + check.host);
+    if (!check.body.empty()) text += " " + as_word("body=" + check.body);
+    return text;
 }
 
 Parsed<Rewrite> RewriteType::parse(const Value& value) const {

@@ -32,6 +32,14 @@ struct BreakerOnType {
     [[nodiscard]] std::string print(const BreakerOn& on) const;
 };
 
+/// `GET /path every 2s` or `tcp every 1s`, then in any order `timeout=1s rise=2 fall=3 port=N`, and for
+/// GET and HEAD also `status=200-399 host=NAME body=TEXT`; or `off`. Without a timeout it is a second, or
+/// `every` where that is shorter.
+struct HealthCheckType {
+    [[nodiscard]] Parsed<HealthCheck> parse(const Value& value) const;
+    [[nodiscard]] std::string print(const HealthCheck& check) const;
+};
+
 /// `REGEX REPLACEMENT`: RE2, with \1 for a group.
 struct RewriteType {
     [[nodiscard]] Parsed<Rewrite> parse(const Value& value) const;

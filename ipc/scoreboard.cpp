@@ -26,6 +26,7 @@ struct Scoreboard::Memory {
     std::atomic<std::uint32_t> routes_used{1};
     std::atomic<std::uint32_t> peers_used{1}, upstreams_used{1};
     MasterCell masters;
+    SentinelCell sentinel;
     std::array<ListenerCell, listener_cells> listeners;
     std::array<SharedText<64>, routes_max> route_names;
     std::array<UpstreamCell, upstreams_max> upstreams;
@@ -184,6 +185,7 @@ const WorkerCell& Scoreboard::row(std::uint32_t index) const noexcept {
 std::uint32_t Scoreboard::rows_used() const noexcept { return std::min(memory_->rows_used.load(), rows_max); }
 MasterCell& Scoreboard::masters() noexcept { return memory_->masters; }
 const MasterCell& Scoreboard::masters() const noexcept { return memory_->masters; }
+SentinelCell& Scoreboard::sentinel() noexcept { return memory_->sentinel; }
 ListenerCell& Scoreboard::listener(std::size_t index) noexcept { return memory_->listeners.at(index); }
 const ListenerCell& Scoreboard::listener(std::size_t index) const noexcept {
     return memory_->listeners.at(index);

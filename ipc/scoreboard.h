@@ -24,7 +24,7 @@ namespace ipc {
 
 /// Bumped when the layout changes: memory of another version is not read (an upgrade starts its counters
 /// anew).
-constexpr std::uint32_t scoreboard_layout = 2;
+constexpr std::uint32_t scoreboard_layout = 3;
 
 /// What a loop is doing for whom, so that a crash can be pinned on a request.
 class InFlight {
@@ -140,6 +140,12 @@ struct MasterCell {
     Counter started_ms;        ///< CLOCK_MONOTONIC, of the first master
 };
 
+/// What the sentinels of all generations share.
+struct SentinelCell {
+    HealthLease lease;
+    CrashNote crash;
+};
+
 /// A listening address, and how many connections wait there for an accept.
 struct ListenerCell {
     SharedText<128> address;
@@ -172,6 +178,7 @@ class Scoreboard {
     [[nodiscard]] std::uint32_t rows_used() const noexcept;
     [[nodiscard]] MasterCell& masters() noexcept;
     [[nodiscard]] const MasterCell& masters() const noexcept;
+    [[nodiscard]] SentinelCell& sentinel() noexcept;
     [[nodiscard]] ListenerCell& listener(std::size_t index) noexcept;
     [[nodiscard]] const ListenerCell& listener(std::size_t index) const noexcept;
 

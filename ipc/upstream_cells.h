@@ -9,6 +9,7 @@
 
 #include "ipc/breaker.h"
 #include "ipc/counter.h"
+#include "ipc/health.h"
 #include "ipc/histogram.h"
 #include "ipc/shared_text.h"
 
@@ -46,6 +47,7 @@ struct alignas(64) PeerCell {
     std::atomic<std::uint64_t> failures_in_row{0};   ///< over all workers
     std::atomic<std::uint64_t> ejected_until_ms{0};  ///< CLOCK_MONOTONIC; past or 0: it is asked
     Counter ejections;                               ///< ever; `add_shared`
+    HealthCell health;                               ///< what the checks say
 };
 
 /// One upstream: outlives workers and reloads. Any worker writes.

@@ -14,6 +14,13 @@ std::vector<PeerReport> report_peers(const Scoreboard& board, std::uint64_t now_
         peer.ejections = cell.ejections.get();
         const std::uint64_t until = cell.ejected_until_ms.load(std::memory_order_relaxed);
         peer.ejected_ms = until > now_ms ? until - now_ms : 0;
+        peer.health = cell.health.state();
+        peer.health_reason = cell.health.reason();
+        peer.checks_passed = cell.health.checks_passed();
+        peer.checks_failed = cell.health.checks_failed();
+        peer.check_us = cell.health.latency_us();
+        if (const std::uint64_t at = cell.health.checked_ms(); at != 0)
+            peer.checked_ago_ms = now_ms > at ? now_ms - at : 0;
         for (std::uint32_t row = 0; row < board.rows_used(); ++row) {
             const PeerUse& use = board.row(row).peers[index];
             peer.active += use.active.get();

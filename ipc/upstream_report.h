@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,11 @@ struct PeerReport {
     std::uint64_t latency_us = 0;
     std::uint64_t ejections = 0;
     std::uint64_t ejected_ms = 0;  ///< for so long from now; 0: it is asked
+    Health health = Health::unknown;
+    std::string health_reason;  ///< why the last check failed that did; empty once the peer is up
+    std::uint64_t checks_passed = 0, checks_failed = 0;
+    std::uint64_t check_us = 0;                   ///< what the last check took
+    std::optional<std::uint64_t> checked_ago_ms;  ///< none: not since it is configured to be
 };
 
 struct UpstreamReport {

@@ -4,8 +4,11 @@
 #include <signal.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <set>
 #include <utility>
 
+#include "ipc/clock.h"
 #include "master/limits.h"
 
 namespace master {
@@ -44,6 +47,7 @@ Generation::Generation(const Common& common, Found found, Logs logs, Listeners l
       text_(std::move(found.text)),
       logs_(std::move(logs)),
       listeners_(std::move(listeners)),
+      board_(common.board),
       supervisor_({.loop = common.loop,
                    .listeners = listeners_,
                    .logs = logs_,
@@ -55,8 +59,54 @@ Generation::Generation(const Common& common, Found found, Logs logs, Listeners l
                    .run = common.run,
                    .generation = number,
                    .started_ms = common.started_ms},
-                  std::move(on_change)),
+                  on_change),
+      sentinel_({.loop = common.loop,
+                 .logs = logs_,
+                 .config = text_.get(),
+                 .board = common.board,
+                 .title = common.title,
+                 .run = common.watch,
+                 .generation = number},
+                on_change),
       deadline_(ipc::Event::timer<&Generation::on_deadline>(this, common.loop)) {}
+
+ipc::Result<void> Generation::serve() {
+    if (auto serves = supervisor_.serve(); !serves) return serves;
+    // Not earlier: a generation that is given up must not have told anybody of peers.
+    (void)board_.sentinel().lease.hold(number(), ipc::monotonic_ms());
+    forget_unchecked();
+    if (!plan_.checked.empty()) sentinel_.start();
+    return {};
+}
+
+/// What nobody checks any more is neither up nor down.
+void Generation::forget_unchecked() {
+    std::set<std::uint32_t> checked;
+    for (const auto& [upstream, address] : plan_.peers)
+        if (std::find(plan_.checked.begin(), plan_.checked.end(), upstream) != plan_.checked.end())
+            checked.insert(board_.peer(upstream, address));
+    for (std::uint32_t index = 1; index < board_.peers_used(); ++index)
+        if (!checked.contains(index)) board_.peer_cell(index).health.forget();
+}
+
+void Generation::tell_all(const ipc::Message& message) {
+    supervisor_.tell_all(message);
+    sentinel_.tell(message);
+}
+
+std::uint32_t Generation::reopen() {
+    const auto request = supervisor_.reopen();
+    sentinel_.reopen(request);
+    return request;
+}
+
+std::vector<std::string> Generation::unconfirmed(std::uint32_t request) const {
+    std::vector<std::string> names;
+    for (const auto slot : supervisor_.unconfirmed(request))
+        names.push_back("worker " + std::to_string(slot));
+    if (!sentinel_.confirmed(request)) names.emplace_back("sentinel");
+    return names;
+}
 
 void Generation::drain(const Listeners& next) {
     if (ending_) return close_sockets();
@@ -71,6 +121,7 @@ void Generation::drain_keeping_sockets() {
     const auto limit = plan_.reeve.shutdown_timeout;
     spdlog::info("draining generation={} timeout_ms={}", number(), limit.count());
     supervisor_.drain(limit);
+    sentinel_.stop();  // the workers that drain hear what the next one says
     escalate(SIGKILL, limit + drain_grace);
 }
 
@@ -79,6 +130,7 @@ void Generation::close_sockets() { listeners_.close(); }
 void Generation::stop() {
     ending_ = hurried_ = true;
     supervisor_.stop();
+    sentinel_.stop();
     escalate(SIGTERM, stop_time);
 }
 

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "ipc/event.h"
 #include "ipc/scoreboard.h"
@@ -13,6 +15,7 @@
 #include "master/logs.h"
 #include "master/plan.h"
 #include "master/reading.h"
+#include "master/sentinel.h"
 #include "master/supervisor.h"
 #include "master/title.h"
 
@@ -25,6 +28,7 @@ struct Common {
     Poison& poison;
     ProcessTitle& title;
     const WorkerMain& run;
+    const WorkerMain& watch;       ///< empty: nobody checks upstreams
     std::uint64_t started_ms = 0;  ///< when the first master started; CLOCK_MONOTONIC
 };
 
@@ -44,16 +48,25 @@ class Generation {
 
     [[nodiscard]] Supervisor& supervisor() noexcept { return supervisor_; }
     [[nodiscard]] const Supervisor& supervisor() const noexcept { return supervisor_; }
+    [[nodiscard]] const Sentinel& sentinel() const noexcept { return sentinel_; }
     [[nodiscard]] const Plan& plan() const noexcept { return plan_; }
     [[nodiscard]] Logs& logs() noexcept { return logs_; }
     [[nodiscard]] Listeners& listeners() noexcept { return listeners_; }
     [[nodiscard]] const Listeners& listeners() const noexcept { return listeners_; }
     [[nodiscard]] int config() const noexcept { return text_.get(); }
     [[nodiscard]] std::uint32_t number() const noexcept { return supervisor_.generation(); }
-    [[nodiscard]] bool gone() const noexcept { return ending_ && supervisor_.running() == 0; }
+    [[nodiscard]] bool gone() const noexcept { return ending_ && running() == 0; }
     [[nodiscard]] bool ending() const noexcept { return ending_; }
     /// Takes the time that its plan gives it.
     [[nodiscard]] bool draining() const noexcept { return ending_ && !hurried_; }
+
+    /// Connections go to its workers, and its sentinel checks upstreams, from now on.
+    [[nodiscard]] ipc::Result<void> serve();
+    void tell_all(const ipc::Message& message);
+    /// All write to the files of `logs` from now on. Returns the number of this request.
+    std::uint32_t reopen();
+    /// Those who have not confirmed that request, nor died: "worker 0", "sentinel".
+    [[nodiscard]] std::vector<std::string> unconfirmed(std::uint32_t request) const;
 
     /// Finishes what it holds within the plan's `shutdown_timeout`; who stays longer is killed.
     /// Addresses that `next` does not have are given up, once what waits there has been taken; our own as
@@ -69,6 +82,10 @@ class Generation {
  private:
     Generation(const Common& common, Found found, Logs logs, Listeners listeners, std::uint32_t number,
                std::function<void()> on_change);
+    [[nodiscard]] std::uint32_t running() const noexcept {
+        return supervisor_.running() + (sentinel_.running() ? 1 : 0);
+    }
+    void forget_unchecked();
     void on_deadline(short what);
     void escalate(int signal, std::chrono::milliseconds after);
 
@@ -76,7 +93,9 @@ class Generation {
     ipc::UniqueFd text_;
     Logs logs_;
     Listeners listeners_;
+    ipc::Scoreboard& board_;
     Supervisor supervisor_;
+    Sentinel sentinel_;
     bool ending_ = false;
     bool hurried_ = false;
     int next_signal_ = 0;  ///< what comes when the deadline passes; 0: nothing

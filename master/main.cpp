@@ -20,6 +20,7 @@
 #include "master/title.h"
 #include "master/top.h"
 #include "worker/process.h"
+#include "worker/sentinel.h"
 
 namespace {
 
@@ -113,8 +114,9 @@ master::Read read_config(const std::string& path) {
     return read;
 }
 
-/// What a worker does: it has the configuration that its generation was made for, whatever the file says now.
-int work(ipc::Seat seat) {
+/// What a child of the master does: it has the configuration that its generation was made for, whatever the
+/// file says now.
+int run_seat(ipc::Seat seat, int (*run)(const conf::Config&, ipc::Seat)) {
     const auto text = ipc::read_file(seat.config.get());
     if (!text) return failed;
     auto loaded = conf::load_text(*text, "configuration");
@@ -124,8 +126,11 @@ int work(ipc::Seat seat) {
         return failed;
     }
     loaded->config.reeve.error_log.level = static_cast<conf::LogLevel>(seat.log_level);
-    return worker::run(loaded->config, std::move(seat));
+    return run(loaded->config, std::move(seat));
 }
+
+int work(ipc::Seat seat) { return run_seat(std::move(seat), worker::run); }
+int watch(ipc::Seat seat) { return run_seat(std::move(seat), worker::watch); }
 
 /// As a daemon's child, an upgrade's new master, or in the foreground. The parent of a daemon leaves here.
 ipc::Result<std::variant<master::StartReport, master::DaemonParent>> begin(
@@ -175,6 +180,7 @@ int serve(const CommandLine& asked, master::ProcessTitle& title) {
     return master::run({.first = std::move(first),
                         .read = read,
                         .worker = work,
+                        .sentinel = watch,
                         .program = std::move(*program),
                         .inheritance = std::move(*inheritance),
                         .activated = std::move(*activated),

@@ -18,6 +18,7 @@ struct Start {
     Found first;                             ///< the configuration to serve with
     ReadConfig read;                         ///< how to read it again
     WorkerMain worker;                       ///< what each worker does, in its own process
+    WorkerMain sentinel{};                   ///< what checks upstreams, likewise; none: nobody does
     Program program;                         ///< what an upgrade starts
     std::optional<Inheritance> inheritance;  ///< from the master before us
     Listeners activated{};                   ///< sockets from a service manager

@@ -42,7 +42,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Reeve, user, pid_file, control, error_log, er
 namespace master {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Plan, path, reeve, accept, workers, max_requests, max_memory, listens,
-                                   access_logs, routes, peers)
+                                   access_logs, routes, peers, checked)
 
 Plan make_plan(const conf::Config& config) {
     const auto& execution = config.execution;
@@ -56,8 +56,10 @@ Plan make_plan(const conf::Config& config) {
     plan.listens = conf::listen_plan(config);
     plan.access_logs = conf::access_log_paths(config);
     for (const auto& route : config.routes) plan.routes.push_back(route.name);
-    for (const auto& upstream : config.upstreams)
+    for (const auto& upstream : config.upstreams) {
         for (const auto& peer : upstream.peers) plan.peers.emplace_back(upstream.name, peer.address.text());
+        if (upstream.health.how != conf::HealthCheck::How::off) plan.checked.push_back(upstream.name);
+    }
     return plan;
 }
 

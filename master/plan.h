@@ -25,6 +25,8 @@ struct Plan {
     /// Of all upstreams: name and address of each peer.
     std::vector<std::pair<std::string, std::string>> peers;
 
+    std::vector<std::string> checked;  ///< upstreams whose peers are checked
+
     bool operator==(const Plan&) const = default;
 };
 

@@ -54,7 +54,8 @@ ipc::Result<ipc::UniqueFd> block_master_signals() {
 }
 
 Reign::Reign(event_base& loop, Program program, ReadConfig read, Holdings holdings,
-             ServiceEnvironment service, ProcessTitle& title, const WorkerMain& run, StartReport& report)
+             ServiceEnvironment service, ProcessTitle& title, const WorkerMain& run, const WorkerMain& watch,
+             StartReport& report)
     : loop_(loop),
       program_(std::move(program)),
       read_(std::move(read)),
@@ -67,6 +68,7 @@ Reign::Reign(event_base& loop, Program program, ReadConfig read, Holdings holdin
               .poison = poison_,
               .title = title,
               .run = run,
+              .watch = watch,
               .started_ms = holdings.started_ms},
       inherited_(std::move(holdings.inherited)),
       last_generation_(holdings.generation),
@@ -249,7 +251,7 @@ void Reign::set_level(Client client, std::string_view level) {
         return control_->answer(client, "error: not one of trace, debug, info, warn, error, critical, off\n");
     for (Generation* generation : generations()) {
         generation->logs().set_level(*number);
-        generation->supervisor().tell_all(ipc::SetLevel{.level = static_cast<std::uint32_t>(*number)});
+        generation->tell_all(ipc::SetLevel{.level = static_cast<std::uint32_t>(*number)});
     }
     control_->answer(client, "ok\n");
 }
@@ -460,7 +462,7 @@ ipc::Result<std::unique_ptr<Generation>> Reign::prepare(Found found) {
 
 ipc::Result<void> Reign::commit(std::unique_ptr<Generation>& candidate) {
     candidate->supervisor().hold_sockets(static_cast<bool>(predecessor_));
-    if (auto serves = candidate->supervisor().serve(); !serves) {
+    if (auto serves = candidate->serve(); !serves) {
         if (serving_) serving_->supervisor().take_over_leftovers();
         return serves;
     }
@@ -584,6 +586,10 @@ Status Reign::status() const {
     for (const Generation* generation : all) {
         for (auto& worker : worker_statuses(generation->supervisor(), board_, now))
             status.workers.push_back(std::move(worker));
+        const auto& sentinel = generation->sentinel();
+        if (sentinel.wanted() || sentinel.running())
+            status.sentinels.push_back(
+                {.generation = generation->number(), .pid = sentinel.pid(), .restarts = sentinel.restarts()});
     }
     if (serving_) status.listeners = listener_statuses(serving_->listeners());
     status.upstreams = ipc::report_upstreams(board_, now);

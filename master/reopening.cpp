@@ -23,7 +23,7 @@ void Reopening::begin(Done done) {
             spdlog::error("logs cannot be reopened, the old ones are kept why={:?}", opened.error().text());
             return pending.done(opened.error().text());
         }
-        pending.asked.push_back({generation->number(), generation->supervisor().reopen()});
+        pending.asked.push_back({generation->number(), generation->reopen()});
     }
     pending_.push_back(std::move(pending));
     check();
@@ -34,8 +34,8 @@ std::vector<std::string> Reopening::unconfirmed(const Pending& pending) const {
     for (Generation* generation : generations_())
         for (const auto& asked : pending.asked)
             if (asked.generation == generation->number())
-                for (const auto slot : generation->supervisor().unconfirmed(asked.request))
-                    names.push_back(fmt::format("{} of generation {}", slot, asked.generation));
+                for (const auto& name : generation->unconfirmed(asked.request))
+                    names.push_back(fmt::format("{} of generation {}", name, asked.generation));
     return names;
 }
 
@@ -49,9 +49,9 @@ void Reopening::check() {
         }
         const auto ended = std::move(pending_[index]);
         pending_.erase(pending_.begin() + static_cast<std::ptrdiff_t>(index));
-        const auto failure =
-            waiting.empty() ? std::string()
-                            : fmt::format("not confirmed in time by worker {}", fmt::join(waiting, ", "));
+        const auto failure = waiting.empty()
+                                 ? std::string()
+                                 : fmt::format("not confirmed in time by {}", fmt::join(waiting, ", "));
         if (waiting.empty())
             spdlog::info("logs reopened");
         else

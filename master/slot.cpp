@@ -44,7 +44,7 @@ void Slot::tell(const ipc::Message& message, std::span<const int> descriptors) {
 }
 
 void Slot::punish(const std::string& why) {
-    spdlog::error("worker breaks the protocol and is killed slot={} pid={} why={:?}", index_, pid(), why);
+    spdlog::error("{} breaks the protocol and is killed slot={} pid={} why={:?}", what_, index_, pid(), why);
     readable_.disarm();
     cause = ipc::RestartCause::protocol;
     signal(SIGKILL);

@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "ipc/channel.h"
 #include "ipc/event.h"
@@ -31,9 +32,10 @@ class SlotOwner {
 class Slot {
  public:
     /// `owner` and `loop` outlive this.
-    /// `at`: its row in the scoreboard.
-    Slot(SlotOwner& owner, event_base& loop, std::uint32_t index, std::uint32_t at)
-        : row(at), owner_(owner), loop_(loop), index_(index) {}
+    /// `at`: its row in the scoreboard. `what`: it is called in the log; a literal.
+    Slot(SlotOwner& owner, event_base& loop, std::uint32_t index, std::uint32_t at,
+         std::string_view what = "worker")
+        : row(at), owner_(owner), loop_(loop), index_(index), what_(what) {}
     Slot(const Slot&) = delete;
     Slot& operator=(const Slot&) = delete;
 
@@ -87,6 +89,7 @@ class Slot {
     SlotOwner& owner_;
     event_base& loop_;
     std::uint32_t index_;
+    std::string_view what_;
     Child child_;
     pid_t pid_ = -1;
     ipc::Channel channel_{ipc::UniqueFd()};

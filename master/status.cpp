@@ -79,6 +79,12 @@ std::string breaker_text(const ipc::BreakerStatus& breaker) {
     return text;
 }
 
+/// "up", "down status 503", "ejected 3.2s".
+std::string state_text(const ipc::PeerReport& peer) {
+    if (peer.health == ipc::Health::down) return "down " + peer.health_reason;
+    return peer.ejected_ms > 0 ? "ejected " + duration(peer.ejected_ms) : "up";
+}
+
 std::string upstreams_text(const Status& status) {
     if (status.upstreams.empty()) return {};
     std::string out =
@@ -89,10 +95,9 @@ std::string upstreams_text(const Status& status) {
     out += fmt::format("\n{:<20} {:<28} {:>7} {:>12} {:>10} {:>10} {:>8}  {}\n", "upstream", "peer", "active",
                        "calls", "failed", "5xx", "conns", "state");
     for (const auto& peer : status.peers)
-        out +=
-            fmt::format("{:<20} {:<28} {:>7} {:>12} {:>10} {:>10} {:>8}  {}\n", peer.upstream, peer.address,
-                        peer.active, peer.calls, failures_of(peer), peer.statuses[5], peer.connections,
-                        peer.ejected_ms > 0 ? "ejected " + duration(peer.ejected_ms) : "up");
+        out += fmt::format("{:<20} {:<28} {:>7} {:>12} {:>10} {:>10} {:>8}  {}\n", peer.upstream,
+                           peer.address, peer.active, peer.calls, failures_of(peer), peer.statuses[5],
+                           peer.connections, state_text(peer));
     return out;
 }
 
@@ -105,13 +110,21 @@ Json upstreams_json(const Status& status) {
             Json failures = Json::object();
             for (std::size_t i = 0; i < ipc::call_failures; ++i)
                 failures[std::string(ipc::name(static_cast<ipc::CallFailure>(i)))] = peer.failures[i];
-            peers.push_back({{"address", peer.address},
-                             {"active", peer.active},
-                             {"calls_total", peer.calls},
-                             {"connections_total", peer.connections},
-                             {"failures_total", std::move(failures)},
-                             {"ejections_total", peer.ejections},
-                             {"ejected_seconds", static_cast<double>(peer.ejected_ms) / 1000}});
+            peers.push_back(
+                {{"address", peer.address},
+                 {"active", peer.active},
+                 {"calls_total", peer.calls},
+                 {"connections_total", peer.connections},
+                 {"failures_total", std::move(failures)},
+                 {"ejections_total", peer.ejections},
+                 {"ejected_seconds", static_cast<double>(peer.ejected_ms) / 1000},
+                 {"health", ipc::name(peer.health)},
+                 {"health_reason", peer.health_reason},
+                 {"checks_passed_total", peer.checks_passed},
+                 {"checks_failed_total", peer.checks_failed},
+                 {"check_seconds", static_cast<double>(peer.check_us) / 1'000'000},
+                 {"last_check_seconds",
+                  peer.checked_ago_ms ? Json(static_cast<double>(*peer.checked_ago_ms) / 1000) : Json()}});
         }
         all.push_back({{"name", upstream.name},
                        {"breaker",
@@ -188,6 +201,9 @@ std::string status_text(const Status& status) {
             worker.usage.cpu_seconds, mebibytes(worker.usage.rss_bytes),
             worker.heartbeat_age_ms ? std::to_string(*worker.heartbeat_age_ms) : "-",
             worker.in_flight.empty() ? "-" : worker.in_flight);
+    for (const auto& sentinel : status.sentinels)
+        out += fmt::format("sentinel of generation {}  pid {}  restarts {}\n", sentinel.generation,
+                           sentinel.pid == 0 ? "-" : std::to_string(sentinel.pid), sentinel.restarts);
     out +=
         fmt::format("\n{:<40} {:<10} {:>8} {:>8}  {}\n", "listener", "accept", "backlog", "waiting", "slots");
     for (const auto& listener : status.listeners)
@@ -220,8 +236,13 @@ std::string status_json(const Status& status) {
                              {"backlog", listener.backlog},
                              {"pending", listener.pending ? Json(*listener.pending) : Json()},
                              {"slots", listener.slots}});
+    Json sentinels = Json::array();
+    for (const auto& sentinel : status.sentinels)
+        sentinels.push_back(
+            {{"pid", sentinel.pid}, {"generation", sentinel.generation}, {"restarts", sentinel.restarts}});
     const Json all{{"master", master},
                    {"workers", workers},
+                   {"sentinels", sentinels},
                    {"listeners", listeners},
                    {"upstreams", upstreams_json(status)}};
     return all.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";

@@ -46,9 +46,16 @@ struct ListenerStatus {
     std::vector<std::uint32_t> slots;      ///< slots that listen on a socket of their own
 };
 
+struct SentinelStatus {
+    std::uint32_t generation = 1;
+    int pid = 0;  ///< 0: no process
+    std::uint32_t restarts = 0;
+};
+
 struct Status {
     MasterStatus master;
     std::vector<WorkerStatus> workers;
+    std::vector<SentinelStatus> sentinels;
     std::vector<ListenerStatus> listeners;
     std::vector<ipc::UpstreamReport> upstreams;
     std::vector<ipc::PeerReport> peers;

@@ -32,7 +32,8 @@ inline int serve_seat(ipc::Seat seat) { return test::FakeWorker(std::move(seat))
 class Instance {
  public:
     explicit Instance(master::WorkerMain worker = serve_seat,
-                      const std::function<void(conf::Config&)>& change = {}) {
+                      const std::function<void(conf::Config&)>& change = {},
+                      master::WorkerMain sentinel = {}) {
         conf::Server server;
         server.listen = {listen_on("127.0.0.1")};
         server.access_log.path = folder / "access.log";
@@ -54,6 +55,7 @@ class Instance {
             return master::run({.first = master::Reading::now(read, 5s),
                                 .read = read,
                                 .worker = worker,
+                                .sentinel = sentinel,
                                 .program = {},
                                 .inheritance = std::nullopt,
                                 .activated = {},

@@ -63,6 +63,39 @@ TEST_CASE("the text status shows workers and listeners a line each", "[master]")
     CHECK(std::count(text.begin(), text.end(), '\n') == 10);
 }
 
+TEST_CASE("the status shows sentinels, and what checks say of peers", "[master][health]") {
+    auto status = sample();
+    status.sentinels = {{.generation = 3, .pid = 77, .restarts = 2}};
+    status.upstreams.resize(1);
+    status.upstreams[0].name = "back";
+    status.peers.resize(3);
+    for (auto& peer : status.peers) peer.upstream = "back";
+    status.peers[0].address = "127.0.0.1:1";
+    status.peers[0].health = ipc::Health::down;
+    status.peers[0].health_reason = "status 503";
+    status.peers[0].checked_ago_ms = 250;
+    status.peers[0].check_us = 1500;
+    status.peers[0].checks_failed = 3;
+    status.peers[1].health = ipc::Health::up;
+    status.peers[1].ejected_ms = 3200;
+    const auto text = master::status_text(status);
+    CAPTURE(text);
+    CHECK(text.find("sentinel of generation 3  pid 77  restarts 2\n") != std::string::npos);
+    CHECK(text.find("  down status 503\n") != std::string::npos);
+    CHECK(text.find("  ejected 3.2s\n") != std::string::npos);
+    CHECK(text.ends_with("  up\n"));
+    const auto json = nlohmann::json::parse(master::status_json(status));
+    CHECK(json["sentinels"][0]["pid"] == 77);
+    const auto& peers = json["upstreams"][0]["peers"];
+    CHECK(peers[0]["health"] == "down");
+    CHECK(peers[0]["health_reason"] == "status 503");
+    CHECK(peers[0]["last_check_seconds"] == 0.25);
+    CHECK(peers[0]["check_seconds"] == 0.0015);
+    CHECK(peers[0]["checks_failed_total"] == 3);
+    CHECK(peers[2]["health"] == "unknown");
+    CHECK(peers[2]["last_check_seconds"].is_null());
+}
+
 TEST_CASE("a process's usage is read whatever its name", "[master]") {
     const std::string stat =
         "12 (a) b (c) S 1 2 3 4 5 6 7 8 9 10 250 150 0 0 20 0 1 0 100 4096 25 18446744073709551615 1 1";

@@ -70,6 +70,28 @@ TEST_CASE("gauges are of processes that live, by generation", "[metrics]") {
     CHECK(has_line(text, R"(reeve_worker_restarts_total{cause="stuck"} 2)"));
 }
 
+TEST_CASE("of peers that nobody checks no health is told", "[metrics][health]") {
+    auto board = ipc::Scoreboard::make();
+    board->add_peer("u", "127.0.0.1:1");
+    CHECK(worker::handler::metrics_text(*board, 1, 1).find("reeve_upstream_health") == std::string::npos);
+    auto& health = board->peer_cell(board->add_peer("u", "127.0.0.1:2")).health;
+    health.failed(4, 2'000'000, "status 500");
+    auto text = worker::handler::metrics_text(*board, 5'000, 1);
+    CHECK(has_line(text, R"(reeve_upstream_health{upstream="u",peer="127.0.0.1:2"} 1)"));  // not known yet
+    health.change(ipc::Health::down, 4);
+    text = worker::handler::metrics_text(*board, 5'000, 1);
+    CHECK(has_line(text, R"(reeve_upstream_health{upstream="u",peer="127.0.0.1:2"} 0)"));
+    CHECK(
+        has_line(text, R"(reeve_upstream_checks_total{upstream="u",peer="127.0.0.1:2",result="failed"} 1)"));
+    CHECK(has_line(text, R"(reeve_upstream_check_seconds{upstream="u",peer="127.0.0.1:2"} 2)"));
+    CHECK(text.find("health{upstream=\"u\",peer=\"127.0.0.1:1\"") == std::string::npos);
+    health.forget();
+    text = worker::handler::metrics_text(*board, 5'000, 1);
+    CHECK(text.find("reeve_upstream_health") == std::string::npos);
+    CHECK(
+        has_line(text, R"(reeve_upstream_checks_total{upstream="u",peer="127.0.0.1:2",result="failed"} 1)"));
+}
+
 TEST_CASE("the start does not move with the moment that it is asked at", "[metrics]") {
     auto board = ipc::Scoreboard::make();
     board->masters().started_ms.set(2'500);

@@ -185,11 +185,32 @@ void add_listeners(Text& text, const ipc::Scoreboard& board) {
     }
 }
 
+std::string peer_label(const ipc::PeerReport& peer) {
+    return fmt::format("upstream=\"{}\",peer=\"{}\"", escaped(peer.upstream), escaped(peer.address));
+}
+
+/// Of peers that have ever been checked: what is not known of the others is left out.
+void add_checks(Text& text, std::vector<ipc::PeerReport> peers) {
+    std::erase_if(peers, [](const auto& peer) { return peer.checks_passed + peer.checks_failed == 0; });
+    if (peers.empty()) return;
+    text.family("reeve_upstream_checks_total", "counter", "Checks of peers by result.");
+    for (const auto& peer : peers) {
+        text.sample(peer_label(peer) + ",result=\"passed\"", peer.checks_passed);
+        text.sample(peer_label(peer) + ",result=\"failed\"", peer.checks_failed);
+    }
+    std::erase_if(peers, [](const auto& peer) { return !peer.checked_ago_ms; });
+    if (peers.empty()) return;
+    text.family("reeve_upstream_health", "gauge",
+                "0: the peer is down by its checks; 1: it is up, or nothing is known yet.");
+    for (const auto& peer : peers) text.sample(peer_label(peer), peer.health == ipc::Health::down ? 0 : 1);
+    text.family("reeve_upstream_check_seconds", "gauge", "What the last check of the peer took.");
+    for (const auto& peer : peers)
+        text.sample(peer_label(peer), static_cast<double>(peer.check_us) / 1'000'000);
+}
+
 void add_peers(Text& text, const std::vector<ipc::PeerReport>& peers) {
     if (peers.empty()) return;
-    const auto label = [](const ipc::PeerReport& peer) {
-        return fmt::format("upstream=\"{}\",peer=\"{}\"", escaped(peer.upstream), escaped(peer.address));
-    };
+    const auto& label = peer_label;
     const auto each = [&](std::string_view name, std::string_view type, std::string_view help, auto value) {
         text.family(name, type, help);
         for (const auto& peer : peers) text.sample(label(peer), value(peer));
@@ -220,6 +241,7 @@ void add_peers(Text& text, const std::vector<ipc::PeerReport>& peers) {
          [](const auto& peer) { return peer.ejections; });
     each("reeve_upstream_ejected", "gauge", "1: the peer is left alone now.",
          [](const auto& peer) { return peer.ejected_ms > 0 ? 1 : 0; });
+    add_checks(text, peers);
 }
 
 void add_upstreams(Text& text, const std::vector<ipc::UpstreamReport>& upstreams) {

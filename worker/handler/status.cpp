@@ -133,7 +133,9 @@ std::string Status::json() const {
                  {"active", peer.active},
                  {"calls", peer.calls},
                  {"failures", std::accumulate(peer.failures.begin(), peer.failures.end(), std::uint64_t{0})},
-                 {"ejected_ms", peer.ejected_ms}});
+                 {"ejected_ms", peer.ejected_ms},
+                 {"health", ipc::name(peer.health)},
+                 {"health_reason", peer.health_reason}});
         }
         status["upstreams"].push_back(std::move(one));
     }

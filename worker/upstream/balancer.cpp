@@ -11,6 +11,16 @@ namespace {
 constexpr std::uint32_t points_per_weight = 64;  // of a peer on the ring: spreads keys within some percent
 constexpr std::uint32_t ring_weight_max = 256;
 
+/// Its weight; where peers start slowly in hundredths, of which there are more and more.
+std::uint64_t share_of(const Peer& peer, std::uint64_t now_ms) noexcept {
+    constexpr std::uint64_t whole = 100, first = 10;
+    if (peer.slow_start == 0) return peer.config.weight;
+    const std::uint64_t since = peer.checked ? peer.cell->health.recovered_ms() : 0;
+    if (since == 0 || now_ms >= since + peer.slow_start) return peer.config.weight * whole;
+    const std::uint64_t age = now_ms > since ? now_ms - since : 0;
+    return peer.config.weight * std::max(first, age * whole / peer.slow_start);
+}
+
 /// Bijective, and every bit of the result depends on every bit of the value (Stafford's thirteenth mixer).
 std::uint64_t mixed(std::uint64_t value) noexcept {
     value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -40,27 +50,41 @@ Peer* Balancer::next(std::uint64_t key, const Tried& tried, std::uint64_t now_ms
     if (needs_others_)
         for (Peer& peer : peers_) peer.others = others_(peer);
     full_ = false;
-    for (const bool ejected_too : {false, true}) {
-        for (const bool backup : {false, true}) {
-            gather(backup, ejected_too, tried, now_ms);
-            if (candidates_.empty()) continue;
-            full_ = false;
-            return choose(key);
-        }
-    }
-    return nullptr;
+    if (find_candidates(false, tried, now_ms)) return choose(key);
+    // Whoever is well may have been asked already, or be full: that makes nobody else well.
+    return all_unwell() && find_candidates(true, tried, now_ms) ? choose(key) : nullptr;
 }
 
-void Balancer::gather(bool backup, bool ejected_too, const Tried& tried, std::uint64_t now_ms) {
+bool Balancer::find_candidates(bool unwell_too, const Tried& tried, std::uint64_t now_ms) {
+    for (const bool ejected_too : {false, true}) {
+        for (const bool backup : {false, true}) {
+            gather(backup, ejected_too, unwell_too, tried, now_ms);
+            if (candidates_.empty()) continue;
+            full_ = false;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool Balancer::all_unwell() const noexcept {
+    return std::all_of(peers_.begin(), peers_.end(),
+                       [](const Peer& peer) { return !peer.up() || peer.unwell(); });
+}
+
+void Balancer::gather(bool backup, bool ejected_too, bool unwell_too, const Tried& tried,
+                      std::uint64_t now_ms) {
     candidates_.clear();
     for (Peer& peer : peers_) {
         if (peer.config.backup != backup || !peer.up()) continue;
         if (!ejected_too && peer.ejected(now_ms)) continue;
+        if (!unwell_too && peer.unwell()) continue;
         if (!tried.empty() && std::find(tried.begin(), tried.end(), &peer) != tried.end()) continue;
         if (peer.config.max_conns > 0 && load_of(peer) >= peer.config.max_conns) {
             full_ = true;
             continue;
         }
+        peer.share = share_of(peer, now_ms);
         candidates_.push_back(&peer);
     }
 }
@@ -82,8 +106,8 @@ Peer* Balancer::round_robin() {
     Peer* best = nullptr;
     std::int64_t total = 0;
     for (Peer* peer : candidates_) {
-        peer->current += peer->config.weight;
-        total += peer->config.weight;
+        peer->current += static_cast<std::int64_t>(peer->share);
+        total += static_cast<std::int64_t>(peer->share);
         if (best == nullptr || peer->current > best->current) best = peer;
     }
     best->current -= total;
@@ -93,7 +117,7 @@ Peer* Balancer::round_robin() {
 /// The fewest calls for its weight; among equals by turns.
 Peer* Balancer::least_conn() {
     const auto less = [](const Peer* a, const Peer* b) {
-        return load_of(*a) * b->config.weight < load_of(*b) * a->config.weight;
+        return load_of(*a) * b->share < load_of(*b) * a->share;
     };
     const Peer* least = *std::min_element(candidates_.begin(), candidates_.end(), less);
     std::erase_if(candidates_, [&](const Peer* peer) { return less(least, peer); });
@@ -105,18 +129,18 @@ Peer* Balancer::least_conn() {
 Peer* Balancer::random_two() {
     const auto pick = [this] {
         std::uint64_t total = 0;
-        for (const Peer* peer : candidates_) total += peer->config.weight;
+        for (const Peer* peer : candidates_) total += peer->share;
         std::uint64_t at = random() % total;
         for (Peer* peer : candidates_) {
-            if (at < peer->config.weight) return peer;
-            at -= peer->config.weight;
+            if (at < peer->share) return peer;
+            at -= peer->share;
         }
         return candidates_.back();
     };
     Peer* first = pick();
     std::erase(candidates_, first);
     Peer* second = pick();
-    return load_of(*second) * first->config.weight < load_of(*first) * second->config.weight ? second : first;
+    return load_of(*second) * first->share < load_of(*first) * second->share ? second : first;
 }
 
 /// Points on a ring (Karger et al. 1997): a key belongs to the next point behind its own. A peer that cannot

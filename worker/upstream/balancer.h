@@ -20,7 +20,8 @@ namespace worker::upstream {
 using Tried = std::vector<const Peer*>;
 
 /// Chooses among those that can be asked: primaries, then backups, and only then those that are ejected:
-/// failing to ask anybody would help nobody. Loop thread only.
+/// failing to ask anybody would help nobody. Nor does anybody count as down by its checks when all are, of both
+/// kinds: while a backup is well it is asked in place of primaries that are down. Loop thread only.
 class Balancer {
  public:
     /// Calls of other workers to a peer; refreshed by the balancer when it needs them.
@@ -35,7 +36,9 @@ class Balancer {
     [[nodiscard]] bool was_full() const noexcept { return full_; }
 
  private:
-    void gather(bool backup, bool ejected_too, const Tried& tried, std::uint64_t now_ms);
+    [[nodiscard]] bool find_candidates(bool unwell_too, const Tried& tried, std::uint64_t now_ms);
+    void gather(bool backup, bool ejected_too, bool unwell_too, const Tried& tried, std::uint64_t now_ms);
+    [[nodiscard]] bool all_unwell() const noexcept;
     [[nodiscard]] Peer* choose(std::uint64_t key);
     [[nodiscard]] Peer* round_robin();
     [[nodiscard]] Peer* least_conn();

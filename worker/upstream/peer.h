@@ -22,6 +22,9 @@ struct Peer {
         return cell->ejected_until_ms.load(std::memory_order_relaxed) > now_ms;
     }
 
+    /// Its checks say so. Without checks nobody is.
+    [[nodiscard]] bool unwell() const noexcept { return checked && cell->health.is_down(); }
+
     conf::UpstreamPeer config;
     std::string name;  ///< "127.0.0.1:9000", "unix:/run/x.sock"
     sockaddr_storage address{};
@@ -30,6 +33,10 @@ struct Peer {
     ipc::PeerCell* cell = nullptr;  ///< never null once its upstream stands
     ipc::PeerUse* use = nullptr;    ///< likewise; our own
     std::uint32_t board_index = 0;  ///< 0: the scoreboard does not know it, and the cells are our own
+
+    bool checked = false;          ///< the sentinel says how it is
+    std::uint64_t slow_start = 0;  ///< of its upstream, in ms
+    std::uint64_t share = 0;       ///< its weight now; see `Balancer`
 
     execution::Link idle;      ///< its idle connections, the one used last at the end
     std::int64_t current = 0;  ///< of smooth weighted round robin

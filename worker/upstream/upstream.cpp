@@ -57,6 +57,8 @@ void Upstream::attach(ipc::Scoreboard* board, ipc::WorkerCell* own) {
     if (const auto index = board != nullptr ? board->upstream(config_.name) : 0; index != 0)
         cell_ = &board->upstream_cell(index);
     for (Peer& peer : peers_) {
+        peer.checked = config_.health.how != conf::HealthCheck::How::off;
+        peer.slow_start = static_cast<std::uint64_t>(config_.slow_start.count());
         peer.board_index = board != nullptr ? board->peer(config_.name, peer.name) : 0;
         if (peer.board_index != 0) {
             peer.cell = &board->peer_cell(peer.board_index);

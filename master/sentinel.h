@@ -1,0 +1,69 @@
+// master/sentinel.h: keeps alive the one process of a generation that checks upstreams.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "ipc/event.h"
+#include "ipc/scoreboard.h"
+#include "ipc/seat.h"
+#include "master/logs.h"
+#include "master/slot.h"
+#include "master/title.h"
+
+namespace master {
+
+// absent ──start──▶ running ──dies──▶ backing off ──delay──▶ running
+//                      │ └──stop──▶ leaving ──a second──▶ killed;  both ──dies──▶ absent
+/// Nobody waits for it, and nothing fails with it: while there is none, or while it is stuck, workers go on
+/// with what they know of their peers.
+class Sentinel final : private SlotOwner {
+ public:
+    /// What it works with; all of it outlives the sentinel.
+    struct Surroundings {
+        event_base& loop;
+        const Logs& logs;
+        int config;  ///< the configuration's text
+        ipc::Scoreboard& board;
+        ProcessTitle& title;
+        const std::function<int(ipc::Seat)>& run;  ///< what the process does; empty: there is none
+        std::uint32_t generation;
+    };
+
+    /// `on_change` is called when its process has ended, or has confirmed a reopen.
+    Sentinel(const Surroundings& around, std::function<void()> on_change);
+    Sentinel(const Sentinel&) = delete;
+    Sentinel& operator=(const Sentinel&) = delete;
+
+    /// Forks, also again and again.
+    void start();
+    /// For good: told, then killed.
+    void stop();
+    void tell(const ipc::Message& message) { slot_.tell(message); }
+    /// It writes to the error log of `logs` from now on; `request` grows.
+    void reopen(std::uint32_t request);
+    /// Or there is no process that would have to.
+    [[nodiscard]] bool confirmed(std::uint32_t request) const noexcept;
+
+    [[nodiscard]] bool running() const noexcept { return slot_.running(); }
+    [[nodiscard]] pid_t pid() const noexcept { return slot_.running() ? slot_.pid() : 0; }
+    [[nodiscard]] std::uint32_t restarts() const noexcept { return slot_.restarts; }
+    [[nodiscard]] bool wanted() const noexcept { return wanted_; }
+
+ private:
+    void on_message(Slot& slot, const ipc::Message& message) override;
+    void on_end(Slot& slot, const Ending& ending) override;
+    void on_time(short what);
+    void spawn();
+    int run(ipc::Channel channel);
+    void respawn_later();
+
+    Surroundings around_;
+    std::function<void()> on_change_;
+    bool wanted_ = false;
+    Slot slot_;
+    ipc::Event timer_;  ///< wanted: the next start; else: KILL
+};
+
+}  // namespace master
