@@ -111,6 +111,8 @@ void advise_upstream(const Upstream& upstream, const Section* origin, const Conf
     if (std::all_of(upstream.peers.begin(), upstream.peers.end(),
                     [](const UpstreamPeer& peer) { return peer.down; }))
         report.advise(origin->place, "peer: all of them are down");
+    if (upstream.slow_start.count() > 0 && upstream.health.how == HealthCheck::How::off)
+        report.advise(origin->place, "slow_start: without health no peer is ever known to be up again");
 }
 
 /// What may wait long, and nothing bounds.

@@ -8,9 +8,9 @@ namespace {
 
 constexpr unsigned time_bits = 42;  // of milliseconds: a century
 constexpr std::uint64_t time_mask = (std::uint64_t{1} << time_bits) - 1;
-constexpr std::uint64_t generation_mask = (std::uint64_t{1} << (64 - time_bits)) - 1;
+constexpr std::uint64_t term_mask = (std::uint64_t{1} << (64 - time_bits)) - 1;
 
-std::uint64_t generation_of(std::uint64_t word) noexcept { return word >> time_bits; }
+std::uint64_t term_of(std::uint64_t word) noexcept { return word >> time_bits; }
 std::uint64_t end_of(std::uint64_t word) noexcept { return word & time_mask; }
 
 }  // namespace
@@ -58,22 +58,22 @@ void HealthCell::forget() noexcept {
     reason_.clear();
 }
 
-bool HealthLease::hold(std::uint32_t generation, std::uint64_t now_ms) noexcept {
-    const std::uint64_t mine = generation & generation_mask;
+bool HealthLease::hold(std::uint32_t term, std::uint64_t now_ms) noexcept {
+    const std::uint64_t mine = term & term_mask;
     const std::uint64_t wanted = mine << time_bits | ((now_ms + life_ms) & time_mask);
     for (std::uint64_t now = word_.load();;) {
-        if (generation_of(now) > mine && end_of(now) > now_ms) return false;
+        if (term_of(now) > mine && end_of(now) > now_ms) return false;
         if (word_.compare_exchange_weak(now, wanted)) return true;
     }
 }
 
-bool HealthLease::held_by(std::uint32_t generation) const noexcept {
-    return generation_of(word_.load()) == (generation & generation_mask);
+bool HealthLease::held_by(std::uint32_t term) const noexcept {
+    return term_of(word_.load()) == (term & term_mask);
 }
 
-void HealthLease::release(std::uint32_t generation) noexcept {
+void HealthLease::release(std::uint32_t term) noexcept {
     std::uint64_t now = word_.load();
-    if (generation_of(now) == (generation & generation_mask)) word_.compare_exchange_strong(now, 0);
+    if (term_of(now) == (term & term_mask)) word_.compare_exchange_strong(now, 0);
 }
 
 }  // namespace ipc

@@ -49,22 +49,26 @@ class HealthCell {
     SharedText<64> reason_;
 };
 
-/// Which generation's sentinel checks: that of the newest that lives, also when there are several, as while a
-/// reload is under way, while two masters serve, or when an old one wakes up again. One word, changed by
-/// compare-and-swap: whoever dies with it is waited for no longer than `life_ms`.
+/// Which sentinel checks: that of the generation that began to serve last and has one that lives, also when
+/// there are several, as while a reload is under way, while two masters serve, or when an old one wakes up
+/// again. Each generation draws a term; numbers of generations would not do, as two masters may use the same.
+/// One word, changed by compare-and-swap: whoever dies with it is waited for no longer than `life_ms`.
 class HealthLease {
  public:
     static constexpr std::uint64_t life_ms = 3000;
     static constexpr std::uint64_t renew_ms = 500;
 
-    /// For the sentinel of that generation: true, and it holds the lease for `life_ms` from now.
-    [[nodiscard]] bool hold(std::uint32_t generation, std::uint64_t now_ms) noexcept;
-    [[nodiscard]] bool held_by(std::uint32_t generation) const noexcept;
+    /// A term newer than all others.
+    [[nodiscard]] std::uint32_t draw() noexcept { return terms_.fetch_add(1) + 1; }
+    /// For the sentinel of that term: true, and it holds the lease for `life_ms` from now.
+    [[nodiscard]] bool hold(std::uint32_t term, std::uint64_t now_ms) noexcept;
+    [[nodiscard]] bool held_by(std::uint32_t term) const noexcept;
     /// So that another one need not wait.
-    void release(std::uint32_t generation) noexcept;
+    void release(std::uint32_t term) noexcept;
 
  private:
-    std::atomic<std::uint64_t> word_{0};  ///< generation, in 22 bits, and CLOCK_MONOTONIC of its end
+    std::atomic<std::uint32_t> terms_{0};
+    std::atomic<std::uint64_t> word_{0};  ///< term, in 22 bits, and CLOCK_MONOTONIC of its end
 };
 
 }  // namespace ipc

@@ -143,6 +143,11 @@ struct MasterCell {
 /// What the sentinels of all generations share.
 struct SentinelCell {
     HealthLease lease;
+};
+
+/// What the master watches of one sentinel; in memory that only these two share.
+struct SentinelVitals {
+    LoopCell loop;
     CrashNote crash;
 };
 

@@ -37,6 +37,8 @@ struct Seat {
     UniqueFd config;                   ///< a sealed file: the configuration as `conf::dump` writes it
     WorkerCell* cell = nullptr;        ///< ours; lives longer than the worker
     Scoreboard* scoreboard = nullptr;  ///< everyone's, to show
+    SentinelVitals* vitals = nullptr;  ///< of a sentinel, as `cell` of a worker
+    std::uint32_t term = 0;            ///< likewise: its number for `HealthLease`
 };
 
 }  // namespace ipc

@@ -66,6 +66,8 @@ Generation::Generation(const Common& common, Found found, Logs logs, Listeners l
                  .board = common.board,
                  .title = common.title,
                  .run = common.watch,
+                 .watchdog = plan_.reeve.watchdog,
+                 .start_timeout = plan_.reeve.start_timeout,
                  .generation = number},
                 on_change),
       deadline_(ipc::Event::timer<&Generation::on_deadline>(this, common.loop)) {}
@@ -73,9 +75,11 @@ Generation::Generation(const Common& common, Found found, Logs logs, Listeners l
 ipc::Result<void> Generation::serve() {
     if (auto serves = supervisor_.serve(); !serves) return serves;
     // Not earlier: a generation that is given up must not have told anybody of peers.
-    (void)board_.sentinel().lease.hold(number(), ipc::monotonic_ms());
+    auto& lease = board_.sentinel().lease;
+    const auto term = lease.draw();
+    (void)lease.hold(term, ipc::monotonic_ms());
     forget_unchecked();
-    if (!plan_.checked.empty()) sentinel_.start();
+    if (!plan_.checked.empty()) sentinel_.start(term);
     return {};
 }
 

@@ -3,10 +3,12 @@
 
 #include <signal.h>
 #include <spdlog/spdlog.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
+#include <new>
 #include <optional>
 #include <span>
 #include <utility>
@@ -19,19 +21,34 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds stop_time{1000};  ///< from Stop to KILL
+constexpr milliseconds stop_time{1000};   ///< from Stop to KILL
+constexpr milliseconds abort_time{1000};  ///< from ABRT to KILL
+
+/// Of its own for each process: a late one must not speak for its successor.
+ipc::Result<ipc::SentinelVitals*> map_vitals() {
+    void* memory = ::mmap(nullptr, sizeof(ipc::SentinelVitals), PROT_READ | PROT_WRITE,
+                          MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) return ipc::system_error("mmap memory for a sentinel");
+    return new (memory) ipc::SentinelVitals();
+}
 
 }  // namespace
+
+void Sentinel::Unmap::operator()(ipc::SentinelVitals* vitals) const noexcept {
+    ::munmap(vitals, sizeof *vitals);
+}
 
 Sentinel::Sentinel(const Surroundings& around, std::function<void()> on_change)
     : around_(around),
       on_change_(std::move(on_change)),
       slot_(*this, around_.loop, 0, 0, "sentinel"),  // it has no row
+      watchdog_(around_.watchdog),
       timer_(ipc::Event::timer<&Sentinel::on_time>(this, around_.loop)) {}
 
-void Sentinel::start() {
+void Sentinel::start(std::uint32_t term) {
     if (wanted_ || !around_.run) return;
     wanted_ = true;
+    term_ = term;
     spawn();
 }
 
@@ -56,25 +73,51 @@ bool Sentinel::confirmed(std::uint32_t request) const noexcept {
 }
 
 void Sentinel::on_time(short) {
-    if (wanted_) return spawn();
+    if (wanted_) return slot_.running() ? check_pulse() : spawn();
     spdlog::error("sentinel does not leave and is killed pid={}", slot_.pid());
     slot_.signal(SIGKILL);
 }
 
+/// One that does nothing is worse than none: it may hold the lease, and nobody would know.
+void Sentinel::check_pulse() {
+    const auto now = ipc::monotonic_ms();
+    watchdog_.look(now);
+    timer_.arm(milliseconds(Watchdog::look_ms));
+    if (slot_.state == ipc::SlotState::stuck) return slot_.signal(SIGKILL);
+    if (slot_.ready_ms == 0) {
+        if (now - slot_.started_ms < static_cast<std::uint64_t>(around_.start_timeout.count())) return;
+        spdlog::error("sentinel not ready in time and is killed pid={}", slot_.pid());
+        return slot_.signal(SIGKILL);
+    }
+    const auto since = std::max(slot_.ready_ms, vitals_->loop.heartbeat_ms.get());
+    if (watchdog_.judge(since, now) != Pulse::dead) return;
+    spdlog::error("sentinel is stuck and is aborted pid={} silent_ms={}", slot_.pid(), now - since);
+    slot_.state = ipc::SlotState::stuck;
+    slot_.signal(SIGABRT);
+    timer_.arm(abort_time);
+}
+
 void Sentinel::spawn() {
-    around_.board.sentinel().crash.clear();
     slot_.state = ipc::SlotState::starting;
     slot_.started_ms = ipc::monotonic_ms();
     slot_.ready_ms = 0;
     slot_.reopen_asked = slot_.reopen_done = 0;
-    const auto spawned = slot_.spawn({around_.logs.error_descriptor(), around_.config},
-                                     [this](ipc::Channel channel) { return run(std::move(channel)); });
+    const auto spawned = fork();
     if (spawned) {
         spdlog::info("sentinel started generation={} pid={}", around_.generation, slot_.pid());
+        timer_.arm(milliseconds(Watchdog::look_ms));
         return;
     }
     spdlog::error("sentinel cannot be started why={:?}", spawned.error().text());
     respawn_later();
+}
+
+ipc::Result<void> Sentinel::fork() {
+    auto vitals = map_vitals();
+    if (!vitals) return tl::make_unexpected(std::move(vitals.error()));
+    vitals_.reset(*vitals);
+    return slot_.spawn({around_.logs.error_descriptor(), around_.config},
+                       [this](ipc::Channel channel) { return run(std::move(channel)); });
 }
 
 /// The child's whole life; see `Supervisor::run`.
@@ -88,6 +131,8 @@ int Sentinel::run(ipc::Channel channel) {
     seat.log_level = around_.logs.error_log().level;
     seat.config = ipc::UniqueFd(around_.config);
     seat.scoreboard = &around_.board;
+    seat.vitals = vitals_.get();
+    seat.term = term_;
     return around_.run(std::move(seat));
 }
 
@@ -115,7 +160,7 @@ void Sentinel::on_end(Slot&, const Ending& ending) {
     spdlog::log(asked && ending.signal == 0 ? spdlog::level::info : spdlog::level::err,
                 "sentinel {} generation={} pid={} ending={:?} age_ms={}{}", asked ? "left" : "died",
                 around_.generation, slot_.pid(), ending.text(), ipc::monotonic_ms() - slot_.started_ms,
-                autopsy(around_.board.sentinel().crash));
+                autopsy(vitals_->crash));
     timer_.disarm();
     slot_.state = ipc::SlotState::empty;
     if (wanted_) {

@@ -1,8 +1,10 @@
 // master/sentinel.h: keeps alive the one process of a generation that checks upstreams.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "ipc/event.h"
@@ -11,10 +13,12 @@
 #include "master/logs.h"
 #include "master/slot.h"
 #include "master/title.h"
+#include "master/watchdog.h"
 
 namespace master {
 
 // absent ──start──▶ running ──dies──▶ backing off ──delay──▶ running
+//                      │ ├──silent──▶ aborted ──a second──▶ killed;  both ──dies──▶ backing off
 //                      │ └──stop──▶ leaving ──a second──▶ killed;  both ──dies──▶ absent
 /// Nobody waits for it, and nothing fails with it: while there is none, or while it is stuck, workers go on
 /// with what they know of their peers.
@@ -28,6 +32,8 @@ class Sentinel final : private SlotOwner {
         ipc::Scoreboard& board;
         ProcessTitle& title;
         const std::function<int(ipc::Seat)>& run;  ///< what the process does; empty: there is none
+        std::chrono::milliseconds watchdog;        ///< aborted after so much silence; 0: never
+        std::chrono::milliseconds start_timeout;   ///< from the fork to READY
         std::uint32_t generation;
     };
 
@@ -36,8 +42,8 @@ class Sentinel final : private SlotOwner {
     Sentinel(const Sentinel&) = delete;
     Sentinel& operator=(const Sentinel&) = delete;
 
-    /// Forks, also again and again.
-    void start();
+    /// Forks, also again and again. `term`: of its generation, for `ipc::HealthLease`.
+    void start(std::uint32_t term);
     /// For good: told, then killed.
     void stop();
     void tell(const ipc::Message& message) { slot_.tell(message); }
@@ -55,15 +61,24 @@ class Sentinel final : private SlotOwner {
     void on_message(Slot& slot, const ipc::Message& message) override;
     void on_end(Slot& slot, const Ending& ending) override;
     void on_time(short what);
+    void check_pulse();
     void spawn();
+    [[nodiscard]] ipc::Result<void> fork();
     int run(ipc::Channel channel);
     void respawn_later();
+
+    struct Unmap {
+        void operator()(ipc::SentinelVitals* vitals) const noexcept;
+    };
 
     Surroundings around_;
     std::function<void()> on_change_;
     bool wanted_ = false;
+    std::uint32_t term_ = 0;
     Slot slot_;
-    ipc::Event timer_;  ///< wanted: the next start; else: KILL
+    Watchdog watchdog_;
+    std::unique_ptr<ipc::SentinelVitals, Unmap> vitals_;  ///< shared with the process of now; none before
+    ipc::Event timer_;  ///< wanted: the next look or start; stuck, or not wanted any more: KILL
 };
 
 }  // namespace master

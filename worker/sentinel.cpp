@@ -32,8 +32,8 @@ class Sentinel {
     Sentinel(const conf::Config& config, ipc::Seat& seat)
         : config_(config),
           seat_(seat),
-          right_{seat.scoreboard->sentinel().lease, seat.generation},
-          loop_(cell_, config.reeve.slow_loop),
+          right_{seat.scoreboard->sentinel().lease, seat.term},
+          loop_(seat.vitals->loop, config.reeve.slow_loop),
           signals_(open_leave_signals()),
           channel_readable_(ipc::Event::calling<&Sentinel::on_channel>(this, loop_.base(), seat.channel.fd(),
                                                                        EV_READ | EV_PERSIST)),
@@ -50,7 +50,7 @@ class Sentinel {
         signal_came_.arm();
         on_renew(0);
         loop_.run();
-        right_.lease.release(right_.generation);
+        right_.lease.release(right_.term);
         spdlog::info("leaving");
         return {};
     }
@@ -73,7 +73,7 @@ class Sentinel {
     /// The sentinel of a newer generation may have the right, or may have died with it.
     void on_renew(short) {
         loop_.enter();
-        if (right_.lease.hold(right_.generation, ipc::monotonic_ms()))
+        if (right_.lease.hold(right_.term, ipc::monotonic_ms()))
             for (auto& each : watches_) each.begin();
         renew_.arm(std::chrono::milliseconds(ipc::HealthLease::renew_ms));
     }
@@ -121,7 +121,6 @@ class Sentinel {
     const conf::Config& config_;
     ipc::Seat& seat_;
     upstream::HealthRight right_;
-    ipc::LoopCell cell_;
     execution::Loop loop_;
     ipc::UniqueFd signals_;
     ipc::Event channel_readable_, signal_came_, renew_;
@@ -130,7 +129,7 @@ class Sentinel {
 };
 
 ipc::Result<void> serve(const conf::Config& config, ipc::Seat& seat) {
-    note_crashes(seat.scoreboard->sentinel().crash);
+    note_crashes(seat.vitals->crash);
     if (auto limited = limit_core(config.reeve.core_max); !limited) return limited;
     if (auto dropped = drop_privileges(config.reeve.user, seat.master_pid); !dropped) return dropped;
     if (config.reeve.sandbox)

@@ -7,8 +7,8 @@
 namespace worker {
 
 /// Checks until told to leave; returns the exit status. The seat has neither listeners nor access logs nor a
-/// cell. Drops privileges itself; says READY on the seat's channel once it checks, Failed when it cannot.
-/// Of what it finds, the scoreboard is told; nobody waits for it.
+/// cell, but vitals and a term. Drops privileges itself; says READY on the seat's channel once it checks,
+/// Failed when it cannot. Of what it finds, the scoreboard is told; nobody waits for it.
 int watch(const conf::Config& config, ipc::Seat seat);
 
 }  // namespace worker

@@ -38,7 +38,7 @@ TEST_CASE("a change is remembered with its time, and its reason until the peer i
     CHECK(cell.checks_failed() == 1);
 }
 
-TEST_CASE("the right to check is the newest generation's", "[health]") {
+TEST_CASE("the right to check is the newest term's", "[health]") {
     ipc::HealthLease lease;
     CHECK_FALSE(lease.held_by(1));
     CHECK(lease.hold(1, 1000));
@@ -48,6 +48,15 @@ TEST_CASE("the right to check is the newest generation's", "[health]") {
     CHECK_FALSE(lease.hold(1, 1000 + lease.life_ms));
     CHECK(lease.hold(2, 1500));
     CHECK(lease.held_by(2));
+}
+
+TEST_CASE("each term that is drawn is newer than all before", "[health]") {
+    ipc::HealthLease lease;
+    const auto first = lease.draw(), second = lease.draw();
+    CHECK(second > first);
+    REQUIRE(lease.hold(second, 1000));
+    CHECK_FALSE(lease.hold(first, 1001));
+    CHECK(lease.hold(lease.draw(), 1001));
 }
 
 TEST_CASE("an older generation goes on when the newest has died or left", "[health]") {

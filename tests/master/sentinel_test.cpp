@@ -19,7 +19,8 @@ void check_upstream(conf::Config& config) {
 int sentinel(ipc::Seat seat) {
     if (!seat.channel.send(ipc::Ready{})) return 8;
     for (;;) {
-        (void)seat.scoreboard->sentinel().lease.hold(seat.generation, ipc::monotonic_ms());
+        seat.vitals->loop.heartbeat_ms.set(ipc::monotonic_ms());
+        (void)seat.scoreboard->sentinel().lease.hold(seat.term, ipc::monotonic_ms());
         pollfd waiting{.fd = seat.channel.fd(), .events = POLLIN, .revents = 0};
         if (::poll(&waiting, 1, 100) != 1) continue;
         ipc::Received received;
@@ -127,6 +128,40 @@ TEST_CASE("a sentinel that does not hear is killed when its generation leaves", 
     REQUIRE(::kill(sentinel_pid(instance), SIGSTOP) == 0);
     CHECK(instance.control("stop"));
     CHECK(instance.await_end() == 0);
+}
+
+TEST_CASE("a sentinel that is silent is aborted, then killed, and replaced", "[master][health]") {
+    Instance instance(
+        test::serve_seat,
+        [](conf::Config& config) {
+            check_upstream(config);
+            config.reeve.watchdog = 1s;
+        },
+        sentinel);
+    instance.await_serving();
+    const pid_t stopped = sentinel_pid(instance);
+    REQUIRE(stopped > 0);
+    REQUIRE(::kill(stopped, SIGSTOP) == 0);  // so that ABRT waits, and only KILL ends it
+    REQUIRE(test::eventually([&] {
+        const pid_t now = sentinel_pid(instance);
+        return now > 0 && now != stopped;
+    }));
+    CHECK(instance.logged("sentinel is stuck and is aborted"));
+    CHECK(instance.logged("ending=\"signal SIGKILL\""));
+    CHECK_FALSE(lives(stopped));
+}
+
+TEST_CASE("a sentinel that never gets ready is killed, and tried again", "[master][health]") {
+    Instance instance(
+        test::serve_seat,
+        [](conf::Config& config) {
+            check_upstream(config);
+            config.reeve.start_timeout = 1s;
+        },
+        [](ipc::Seat) { return ::pause(); });
+    instance.await_serving();
+    CHECK(test::eventually([&] { return instance.logged("sentinel not ready in time and is killed"); }));
+    CHECK(test::eventually([&] { return instance.status()["sentinels"][0]["restarts"] >= 1; }));
 }
 
 TEST_CASE("a sentinel that breaks the protocol is replaced", "[master][health]") {

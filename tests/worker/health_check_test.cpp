@@ -3,8 +3,10 @@
 
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
+#include <functional>
 #include <optional>
 #include <thread>
 
@@ -70,8 +72,10 @@ class Peer {
 /// Runs one check to its end.
 class Asker final : worker::upstream::Checker {
  public:
-    static Finding ask(const conf::HealthCheck& check, std::uint16_t port) {
+    static Finding ask(
+        const conf::HealthCheck& check, std::uint16_t port, const std::function<void()>& before = [] {}) {
         Asker asker(check, port);
+        before();
         asker.check_.start();
         asker.loop_.run();
         return *asker.finding_;
@@ -114,6 +118,27 @@ std::string reason(const conf::HealthCheck& check, std::vector<std::string> piec
 const std::string ok = "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nall ok\n";
 
 }  // namespace
+
+TEST_CASE("without descriptors for a check nothing is said of the peer", "[health]") {
+    const Listener listener;
+    rlimit before{};
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+    rlimit none = before;
+    std::optional<Finding> finding;
+    {
+        // A loop has descriptors of its own: the limit comes when it stands.
+        struct Limited {
+            explicit Limited(const rlimit& back) : limit(back) {}
+            ~Limited() { ::setrlimit(RLIMIT_NOFILE, &limit); }
+            rlimit limit;
+        } const limited(before);
+        none.rlim_cur = 3;
+        finding = Asker::ask(http(), listener.port, [&] { REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0); });
+    }
+    CHECK_FALSE(finding->passed);
+    CHECK(finding->ours);
+    CHECK(finding->reason == "Too many open files");
+}
 
 TEST_CASE("a check asks for its path with a host, and passes on 200", "[health]") {
     Peer peer({ok});

@@ -30,8 +30,19 @@ small{opacity:.65}
 <p id="summary">Loading; without scripts, ask for <code>application/json</code>.</p>
 <table><thead><tr><th>worker<th>generation<th>state<th>connections<th>requests<th>per second<th>2xx<th>3xx<th>4xx<th>5xx<th>MB out</tr></thead>
 <tbody id="workers"></tbody></table>
+<table hidden><thead><tr><th>peer<th>upstream<th>state<th>breaker<th>active<th>calls<th>failures</tr></thead>
+<tbody id="peers"></tbody></table>
 <script>
 let before = {};
+function cells(values) {
+  const row = document.createElement('tr');
+  for (const v of values) row.appendChild(document.createElement('td')).textContent = v;
+  return row;
+}
+function state(p) {
+  if (p.health === 'down') return `down ${p.health_reason}`;
+  return p.ejected_ms > 0 ? `ejected ${(p.ejected_ms / 1000).toFixed(1)} s` : 'up';
+}
 async function show() {
   const s = await (await fetch(location.pathname, {headers: {Accept: 'application/json'}})).json();
   document.getElementById('version').textContent = s.version;
@@ -43,12 +54,13 @@ async function show() {
     const old = before[key] || {at: now, requests: w.requests};
     const rate = now > old.at ? Math.round((w.requests - old.requests) * 1000 / (now - old.at)) : 0;
     before[key] = {at: now, requests: w.requests};
-    const row = document.createElement('tr');
-    for (const v of [w.slot, w.generation, w.state, w.connections, w.requests, rate, w.statuses['2xx'], w.statuses['3xx'],
-                     w.statuses['4xx'], w.statuses['5xx'], (w.bytes_out / 1e6).toFixed(1)])
-      row.appendChild(document.createElement('td')).textContent = v;
-    return row;
+    return cells([w.slot, w.generation, w.state, w.connections, w.requests, rate, w.statuses['2xx'], w.statuses['3xx'],
+                  w.statuses['4xx'], w.statuses['5xx'], (w.bytes_out / 1e6).toFixed(1)]);
   }));
+  const peers = document.getElementById('peers');
+  peers.parentNode.hidden = s.upstreams.length === 0;
+  peers.replaceChildren(...s.upstreams.flatMap(u => u.peers.map(p =>
+    cells([p.address, u.name, state(p), u.breaker, p.active, p.calls, p.failures]))));
 }
 show();
 setInterval(() => document.hidden || show(), 1000);

@@ -20,8 +20,8 @@ namespace worker::upstream {
 using Tried = std::vector<const Peer*>;
 
 /// Chooses among those that can be asked: primaries, then backups, and only then those that are ejected:
-/// failing to ask anybody would help nobody. Nor does anybody count as down by its checks when all are, of both
-/// kinds: while a backup is well it is asked in place of primaries that are down. Loop thread only.
+/// failing to ask anybody would help nobody. Nor does anybody count as down by its checks when all are, of
+/// both kinds: while a backup is well it is asked in place of primaries that are down. Loop thread only.
 class Balancer {
  public:
     /// Calls of other workers to a peer; refreshed by the balancer when it needs them.

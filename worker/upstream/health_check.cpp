@@ -32,6 +32,12 @@ std::string request_of(const conf::HealthCheck& check, const conf::UpstreamPeer&
         check.method, check.target, host);
 }
 
+/// Errors of socket() and connect() that say nothing of the peer.
+bool is_ours(int error) {
+    static constexpr std::array ours{EMFILE, ENFILE, ENOBUFS, ENOMEM};
+    return std::find(ours.begin(), ours.end(), error) != ours.end();
+}
+
 std::string text_of(int error) {
     std::array<char, 128> buffer{};
     return ::strerror_r(error, buffer.data(), buffer.size());
@@ -56,10 +62,10 @@ void HealthCheck::start() {
     phase_ = Phase::connecting;
     timer_.arm(check_.timeout);
     ipc::UniqueFd socket(::socket(target_.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-    if (!socket) return fail(text_of(errno));
+    if (!socket) return fail_to_connect(errno);
     const auto* address = reinterpret_cast<const sockaddr*>(&target_.address);
     const bool done = ::connect(socket.get(), address, target_.address_size) == 0;
-    if (!done && errno != EINPROGRESS) return fail(text_of(errno));
+    if (!done && errno != EINPROGRESS) return fail_to_connect(errno);
     transport_ = std::make_unique<connection::Transport>(std::move(socket));
     wait_for(EV_WRITE);
 }
@@ -192,12 +198,19 @@ void HealthCheck::whole() {
     pass();
 }
 
+void HealthCheck::fail_to_connect(int error) {
+    fail(text_of(error));
+    finding_.ours = is_ours(error);
+}
+
 void HealthCheck::settle(std::string reason) {
     socket_ = ipc::Event();
     transport_.reset();
     phase_ = Phase::idle;
-    finding_ = {
-        .passed = reason.empty(), .reason = std::move(reason), .latency_us = ipc::monotonic_us() - begun_us_};
+    finding_ = {.passed = reason.empty(),
+                .ours = false,
+                .reason = std::move(reason),
+                .latency_us = ipc::monotonic_us() - begun_us_};
     timer_.arm(std::chrono::milliseconds{0});
 }
 

@@ -20,6 +20,7 @@ namespace worker::upstream {
 /// What a check has found.
 struct Finding {
     bool passed = false;
+    bool ours = false;   ///< there was no check: it is we who lack descriptors or memory
     std::string reason;  ///< why not: "Connection refused", "status 503"
     std::uint64_t latency_us = 0;
 };
@@ -68,6 +69,7 @@ class HealthCheck {
     void whole();
     void pass() { settle({}); }
     void fail(std::string reason) { settle(std::move(reason)); }
+    void fail_to_connect(int error);
     void settle(std::string reason);
 
     const conf::HealthCheck& check_;

@@ -11,6 +11,9 @@
 namespace worker::upstream {
 namespace {
 
+constexpr std::uint64_t first_within_ms = 1000;
+constexpr std::uint64_t own_told_every_ms = 60'000;
+
 std::uint64_t every_ms(const conf::Upstream& upstream) {
     return static_cast<std::uint64_t>(upstream.health.every.count());
 }
@@ -32,7 +35,7 @@ void HealthWatch::begin() {
     if (watching_) return;
     watching_ = true;
     count_ = HealthCount(upstream_.health.rise, upstream_.health.fall, cell_.state());
-    timer_.arm(std::chrono::milliseconds(random_below(every_ms(upstream_) / 10)));
+    timer_.arm(std::chrono::milliseconds(random_below(std::min(every_ms(upstream_) / 10, first_within_ms))));
 }
 
 void HealthWatch::on_time(short) {
@@ -47,10 +50,12 @@ void HealthWatch::on_time(short) {
 void HealthWatch::on_finding(const Finding& finding) {
     watching_ = right_.held();
     if (!watching_) return;  // what we found may be old: the one who has the right knows better
+    const auto now = ipc::monotonic_ms();
+    timer_.arm(std::chrono::milliseconds(next_ms_ > now ? next_ms_ - now : 0));
+    if (finding.ours) return tell_own(finding, now);
     const auto before = cell_.state();
     if (count_.state() != before)  // somebody else had the right meanwhile
         count_ = HealthCount(upstream_.health.rise, upstream_.health.fall, before);
-    const auto now = ipc::monotonic_ms();
     if (finding.passed)
         cell_.passed(now, finding.latency_us);
     else
@@ -59,7 +64,14 @@ void HealthWatch::on_finding(const Finding& finding) {
         cell_.change(state, now);
         tell(before, finding);
     }
-    timer_.arm(std::chrono::milliseconds(next_ms_ > now ? next_ms_ - now : 0));
+}
+
+/// What we lack says nothing of the peer.
+void HealthWatch::tell_own(const Finding& finding, std::uint64_t now_ms) {
+    if (own_told_ms_ != 0 && now_ms < own_told_ms_ + own_told_every_ms) return;
+    own_told_ms_ = now_ms;
+    spdlog::error("peer cannot be checked upstream={} peer={} why={:?}", upstream_.name, name_,
+                  finding.reason);
 }
 
 void HealthWatch::tell(ipc::Health before, const Finding& finding) const {
