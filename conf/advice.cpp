@@ -113,6 +113,11 @@ void advise_upstream(const Upstream& upstream, const Section* origin, const Conf
         report.advise(origin->place, "peer: all of them are down");
     if (upstream.slow_start.count() > 0 && upstream.health.how == HealthCheck::How::off)
         report.advise(origin->place, "slow_start: without health no peer is ever known to be up again");
+    const auto up = std::count_if(upstream.peers.begin(), upstream.peers.end(),
+                                  [](const UpstreamPeer& peer) { return !peer.down; });
+    if (upstream.hedge.on && up == 1)
+        report.advise(place_of(origin, "hedge"),
+                      "hedge: there is one peer only; a second copy of a call has nowhere to go");
 }
 
 /// What may wait long, and nothing bounds.

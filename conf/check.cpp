@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "conf/nearest.h"
+#include "conf/units.h"
 #include "conf/words.h"
 
 namespace conf {
@@ -187,6 +188,12 @@ class Checks {
     void check_upstream(std::size_t i) {
         const auto& upstream = config_.upstreams[i];
         const auto* origin = origins_.upstreams.at(i);
+        if (is_sound(origin, "hedge_delay_min") && is_sound(origin, "hedge_delay_max") &&
+            upstream.hedge.delay_min > upstream.hedge.delay_max)
+            report_.refuse(
+                place_of(origin, "hedge_delay_min"),
+                fmt::format("hedge_delay_min: {} is longer than hedge_delay_max, {}",
+                            print_time(upstream.hedge.delay_min), print_time(upstream.hedge.delay_max)));
         if (!is_sound(origin, "peer")) return;
         if (upstream.peers.empty())
             return report_.refuse(origin->place, fmt::format("{} has no peer", origin->text()));

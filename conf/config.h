@@ -261,6 +261,16 @@ struct HealthCheck {
     bool operator==(const HealthCheck&) const = default;
 };
 
+/// `hedge_…`: a second copy of a call that takes longer than most, to another peer.
+struct Hedge {
+    bool on = false;
+    Milliseconds delay_min{10};  ///< the delay is the p95 of answers, within these
+    Milliseconds delay_max{1000};
+    std::uint32_t budget = 5;  ///< copies of 100 calls
+    std::uint32_t max = 32;    ///< under way at once, over all workers
+    bool operator==(const Hedge&) const = default;
+};
+
 /// [upstream NAME]: those who answer for us.
 struct Upstream {
     std::string name;
@@ -274,6 +284,7 @@ struct Upstream {
     HealthCheck health;
     Milliseconds slow_start{0};  ///< a peer that is up again gets its whole share after this; 0: at once
     Breaker breaker;
+    Hedge hedge;
     bool operator==(const Upstream&) const = default;
 };
 

@@ -187,6 +187,7 @@ const Settings<Server>& server_settings() {
 
 const Settings<Upstream>& upstream_settings() {
     const auto breaker = [](auto member) { return in(&Upstream::breaker, member); };
+    const auto hedge = [](auto member) { return in(&Upstream::hedge, member); };
     static const Settings<Upstream> rows{
         list<Upstream>("peer", &Upstream::peers, PeerType{},
                        "HOST:PORT, [IPV6]:PORT or unix:PATH; options weight=N, backup, down, max_conns=N"),
@@ -228,6 +229,18 @@ const Settings<Upstream>& upstream_settings() {
             "breaker_on", breaker(&Breaker::on), BreakerOnType{},
             "failures besides connecting and resets: timeout, gateway (502 503 504), server (other 5xx); "
             "none"),
+        scalar<Upstream>(
+            "hedge", hedge(&Hedge::on), Switch{},
+            "on: a call that takes longer than most goes to another peer too, where asking twice "
+            "is safe"),
+        scalar<Upstream>("hedge_delay_min", hedge(&Hedge::delay_min), wait_time,
+                         "after the time in which 95 of 100 answers began, but not sooner than this"),
+        scalar<Upstream>("hedge_delay_max", hedge(&Hedge::delay_max), wait_time,
+                         "nor later; also while too few answers are known"),
+        scalar<Upstream>("hedge_budget", hedge(&Hedge::budget), Number<std::uint32_t>{1, 100},
+                         "copies of 100 calls, at most"),
+        scalar<Upstream>("hedge_max", hedge(&Hedge::max), Number<std::uint32_t>{1, 1'000'000},
+                         "copies under way at once, over all workers"),
     };
     return rows;
 }

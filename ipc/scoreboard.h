@@ -107,8 +107,9 @@ struct WorkerCell {
     Tenant tenant;
     LoopCell loop;
     CrashNote crash;
-    std::array<RouteCell, routes_max> routes;  ///< by `Scoreboard::route`
-    std::array<PeerUse, peers_max> peers;      ///< by `Scoreboard::peer`
+    std::array<RouteCell, routes_max> routes;          ///< by `Scoreboard::route`
+    std::array<PeerUse, peers_max> peers;              ///< by `Scoreboard::peer`
+    std::array<UpstreamUse, upstreams_max> upstreams;  ///< by `Scoreboard::upstream`
 
     [[nodiscard]] Totals totals() const noexcept;
     /// Since the row was taken.

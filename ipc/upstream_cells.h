@@ -41,6 +41,14 @@ struct alignas(64) PeerUse {
     Histogram latency;                            ///< from asking to the last byte
 };
 
+/// What one worker does with one upstream, apart from its peers. Its loop alone writes.
+struct alignas(64) UpstreamUse {
+    Counter hedging;         ///< calls under way that are with two peers
+    Counter hedges;          ///< second copies sent, ever
+    Counter hedges_won;      ///< those whose answer was first
+    Counter hedges_refused;  ///< those that neither budget nor `hedge_max` had room for
+};
+
 /// One peer of one upstream: outlives workers and reloads. Any worker writes, rarely.
 struct alignas(64) PeerCell {
     SharedText<128> name;                            ///< "upstream/127.0.0.1:9000"

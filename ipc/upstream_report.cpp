@@ -49,6 +49,13 @@ std::vector<UpstreamReport> report_upstreams(const Scoreboard& board, std::uint6
         upstream.probes = counts.probes.get();
         for (std::size_t i = 0; i < upstream.entered.size(); ++i)
             upstream.entered[i] = counts.entered[i].get();
+        for (std::uint32_t row = 0; row < board.rows_used(); ++row) {
+            const UpstreamUse& use = board.row(row).upstreams[index];
+            upstream.hedging += use.hedging.get();
+            upstream.hedges += use.hedges.get();
+            upstream.hedges_won += use.hedges_won.get();
+            upstream.hedges_refused += use.hedges_refused.get();
+        }
     }
     return all;
 }

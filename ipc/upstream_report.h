@@ -33,6 +33,7 @@ struct UpstreamReport {
     std::string name;
     BreakerStatus breaker;
     std::uint64_t failures = 0, slow = 0, refused = 0, probes = 0;
+    std::uint64_t hedging = 0, hedges = 0, hedges_won = 0, hedges_refused = 0;
     std::array<std::uint64_t, 3> entered{};  ///< transitions, by the BreakerState they led to
 };
 

@@ -135,6 +135,11 @@ Json upstreams_json(const Status& status) {
                          {"slow_total", upstream.slow},
                          {"refused_total", upstream.refused},
                          {"probes_total", upstream.probes}}},
+                       {"hedges",
+                        {{"active", upstream.hedging},
+                         {"sent_total", upstream.hedges},
+                         {"won_total", upstream.hedges_won},
+                         {"refused_total", upstream.hedges_refused}}},
                        {"peers", std::move(peers)}});
     }
     return all;

@@ -209,6 +209,10 @@ TEST_CASE("advice names what works but may not be meant", "[conf]") {
     CHECK(says("[reeve]\nopen_files = 64\n" + route, "t:2: open_files: "));
     CHECK(says("[reeve]\ndrain_delay = 1h\n" + route, "t:2: drain_delay: "));
     CHECK(says("[route r]\nfiles = /\n", "t:2: files: "));
+    CHECK(says("[upstream u]\npeer = 127.0.0.1:1\n  127.0.0.1:2 down\nhedge = on\n" + route,
+               "t:4: hedge: there is one peer only"));
+    CHECK_FALSE(
+        says("[upstream u]\npeer = 127.0.0.1:1\n  127.0.0.1:2\nhedge = on\n" + route, "t:4: hedge: "));
 }
 
 TEST_CASE("the configuration that comes with the program loads without advice", "[conf]") {

@@ -145,6 +145,11 @@ keepalive_timeout = 5s
 keepalive_requests = 10
 eject_failures = 0
 eject_time = 1m
+hedge = on
+hedge_delay_min = 2ms
+hedge_delay_max = 3s
+hedge_budget = 15
+hedge_max = 4
 [upstream plain]
 peer = 127.0.0.1:1
 [route all]
@@ -163,6 +168,7 @@ proxy = app
     CHECK(app.keepalive_requests == 10);
     CHECK(app.eject_failures == 0);
     CHECK(app.eject_time == 1min);
+    CHECK(app.hedge == Hedge{.on = true, .delay_min = 2ms, .delay_max = 3s, .budget = 15, .max = 4});
     Upstream defaults;
     defaults.name = "plain";
     defaults.peers = {peer("127.0.0.1:1")};

@@ -274,6 +274,13 @@ void add_upstreams(Text& text, const std::vector<ipc::UpstreamReport>& upstreams
          [](const auto& upstream) { return upstream.refused; });
     each("reeve_breaker_probes_total", "Requests let through to see whether it is better.",
          [](const auto& upstream) { return upstream.probes; });
+    each("reeve_upstream_hedges_total", "Second copies of calls sent to another peer.",
+         [](const auto& upstream) { return upstream.hedges; });
+    each("reeve_upstream_hedges_won_total", "Second copies whose answer was first.",
+         [](const auto& upstream) { return upstream.hedges_won; });
+    each("reeve_upstream_hedges_refused_total",
+         "Second copies that neither budget nor hedge_max had room for.",
+         [](const auto& upstream) { return upstream.hedges_refused; });
 }
 
 void add_masters(Text& text, const ipc::Scoreboard& board, std::uint64_t now_us, std::int64_t now_unix_us) {

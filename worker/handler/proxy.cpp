@@ -179,10 +179,7 @@ void Passing::append_location(std::string& out, std::string_view location) const
     if (rest.starts_with(scheme)) {
         rest.remove_prefix(scheme.size());
         const std::string_view authority = rest.substr(0, rest.find_first_of("/?#"));
-        std::string_view last = call_.asked();
-        if (const auto comma = last.rfind(' '); comma != std::string_view::npos)
-            last.remove_prefix(comma + 1);
-        if (authority == last || authority == route.proxy.upstream) {
+        if (authority == call_.peer().name || authority == route.proxy.upstream) {
             rest.remove_prefix(authority.size());
             // More than one slash would lead to a host of that name.
             rest.remove_prefix(std::min(rest.find_first_not_of('/'), rest.size()));

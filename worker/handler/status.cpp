@@ -137,6 +137,9 @@ std::string Status::json() const {
         nlohmann::json one{{"name", upstream.name},
                            {"breaker", ipc::name(upstream.breaker.state)},
                            {"refused", upstream.refused},
+                           {"hedges", upstream.hedges},
+                           {"hedges_won", upstream.hedges_won},
+                           {"hedges_refused", upstream.hedges_refused},
                            {"peers", nlohmann::json::array()}};
         for (const auto& peer : ipc::report_peers(scoreboard_, now_ms)) {
             if (peer.upstream != upstream.name) continue;

@@ -49,7 +49,8 @@ void Call::start(Upstream& upstream, const Question& question) {
     question_ = question;
     body_ended_ = !question.body;
     asked_.clear();
-    begun_us_ = upstream.loop().clock().now_us();
+    begun_us_ = whole_us_ = upstream.loop().clock().now_us();
+    hedges_ = upstream.hedging() != nullptr && question.idempotent && !question.upgrade;
     upstream.count_call();
     if (const auto whole = milliseconds(question.terms->timeout); whole > 0)
         upstream.loop().arm(whole_, whole);
@@ -63,6 +64,7 @@ void Call::start(Upstream& upstream, const Question& question) {
 void Call::ask() {
     while (!connect(*next_)) {
         upstream_->failed(*peer_, CallFailure::connect);
+        if (fall_back()) return;
         if (!may_ask_again(CallFailure::connect)) return fail(cannot_connect);
     }
 }
@@ -76,6 +78,7 @@ bool Call::connect(Peer& peer) {
     }
     attempt_us_ = upstream_->loop().clock().now_us();
     peer.use->calls.add();
+    if (hedges_) watch_late();
     connection_ = fresh_only_ ? nullptr : upstream_->reuse(peer);
     // What cannot be sent twice is not sent to somebody who has just hung up.
     while (connection_ && !question_.idempotent && connection_->transport.peek() != Io::blocked)
@@ -130,6 +133,7 @@ void Call::send(std::string_view bytes) {
 void Call::end_body() {
     if (phase_ == Phase::idle) return;
     body_ended_ = true;
+    if (hedges_) watch_late();
     if (question_.chunked) {
         body_.append("0\r\n\r\n");
         if (phase_ != Phase::connecting) connection_->output.append("0\r\n\r\n");
@@ -290,6 +294,7 @@ std::span<const char> Call::consume_head(std::span<const char> bytes) {
             parser_.reset(head_, question_.bodiless, question_.terms->response_header_max);
         return rest;
     }
+    if (hedged() && hold_back(bytes)) return {};
     on_head();
     if (bodiless_end && phase_ == Phase::body) {
         finish(!rest.empty());
@@ -315,6 +320,7 @@ void Call::on_head() {
         phase_ = Phase::connecting;
         return ask();
     }
+    if (upstream_->hedging() != nullptr) decide();
     phase_ = Phase::body;
     framing_ = parser_.framing();
     remaining_ = parser_.content_length();
@@ -391,6 +397,8 @@ void Call::on_whole() noexcept {
         return fail(client_late);
     }
     retries_ = question_.terms->retries;  // there is no time for another attempt
+    if (hedged() && other_->held != 0 && fall_back() && phase_ == Phase::idle) return;
+    if (hedged()) drop_other();
     fail_attempt(phase_ == Phase::connecting ? CallFailure::connect_timeout : CallFailure::read_timeout,
                  whole_late);
 }
@@ -419,6 +427,8 @@ void Call::fail_attempt(CallFailure kind, const Failure& failure, bool stale) {
     if (stale && !lost && question_.idempotent) {
         fresh_only_ = true;
         next_ = peer_;  // that its kept connection had ended says nothing of the peer
+    } else if (fall_back()) {
+        return;
     } else if (answered || lost || !may_ask_again(kind)) {
         return fail({failure.status, failure.reason, kind});
     }
@@ -444,6 +454,7 @@ bool Call::may_ask_again(CallFailure kind) {
     next_ = upstream_->choose(question_.key, tried_);
     if (next_ == nullptr || !upstream_->may_retry()) return false;
     ++retries_;
+    second_ = false;
     return true;
 }
 
@@ -469,13 +480,15 @@ void Call::leave_peer(bool keep) {
 }
 
 void Call::reset() noexcept {
+    if (hedged()) drop_other();
+    leave();
     whole_.disarm();
     phase_ = Phase::idle;
     tried_.clear();
     body_.clear();
     partial_.clear();
     retries_ = 0;
-    paused_ = body_lost_ = fresh_only_ = piped_ = false;
+    paused_ = body_lost_ = fresh_only_ = piped_ = second_ = false;
 }
 
 }  // namespace worker::upstream

@@ -58,8 +58,10 @@ struct Question {
     ipc::Ticket ticket;                  ///< what the upstream's breaker gave
 };
 
-/// May be used again once it is over. Loop thread only.
-class Call final : private User, private execution::Deadline {
+/// May be used again once it is over. Where its upstream hedges, a second copy of a late call goes to another
+/// peer, and the first good answer's head decides: the other copy's connection is closed, which is no fault
+/// of its peer's. Loop thread only.
+class Call final : private User, private execution::Deadline, private Hedged {
  public:
     /// All must outlive it.
     Call(Upstreams& upstreams, Caller& caller);
@@ -82,6 +84,8 @@ class Call final : private User, private execution::Deadline {
     [[nodiscard]] bool over() const noexcept { return phase_ == Phase::idle; }
     /// All that were asked, "127.0.0.1:9000, 127.0.0.1:9001".
     [[nodiscard]] const std::string& asked() const noexcept { return asked_; }
+    /// Who answers; from `on_response` to the end.
+    [[nodiscard]] const Peer& peer() const noexcept { return *peer_; }
     [[nodiscard]] std::uint64_t begun_us() const noexcept { return begun_us_; }
 
  private:
@@ -96,9 +100,38 @@ class Call final : private User, private execution::Deadline {
         Call& call;
     };
 
+    /// Of two copies, the one that is not being read. What happens to it makes it the one that is.
+    struct Other final : User, execution::Deadline {
+        explicit Other(Call& of) noexcept : call(of) {}
+        void on_io() noexcept override { call.on_other_io(); }
+        void on_deadline() noexcept override { call.on_other_deadline(); }
+
+        Call& call;
+        std::unique_ptr<Connection> connection;  ///< null: there is no other copy
+        Peer* peer = nullptr;
+        std::string partial;
+        std::uint64_t attempt_us = 0;
+        Phase phase = Phase::idle;
+        http::Status held = 0;  ///< an answer of that status is in `partial`, until a better one comes
+        bool reused = false, heard = false, second = false;
+    };
+
     void on_io() noexcept override;
     void on_deadline() noexcept override;
     void on_whole() noexcept;
+
+    // call_copies.cpp: hedging.
+    void on_late() noexcept override;
+    void on_other_io() noexcept;
+    void on_other_deadline() noexcept;
+    [[nodiscard]] bool hedged() const noexcept { return other_ && other_->connection; }
+    void watch_late();
+    void switch_copy() noexcept;
+    [[nodiscard]] bool fall_back();
+    [[nodiscard]] bool hold_back(std::span<const char> bytes);
+    void answer_held();
+    void decide();
+    void drop_other() noexcept;
 
     void ask();
     [[nodiscard]] bool connect(Peer& peer);
@@ -140,11 +173,12 @@ class Call final : private User, private execution::Deadline {
     http::ResponseHead head_;
     std::string partial_;  ///< of a head
     std::string body_;     ///< of the request, as it is sent, so that it can be sent again
+    std::unique_ptr<Other> other_;
     Tried tried_;
     std::string asked_;
     connection::Ref<connection::Pipe> pipe_;
-    std::uint64_t begun_us_ = 0, attempt_us_ = 0;
-    std::uint64_t remaining_ = 0;  ///< of a body with a length
+    std::uint64_t begun_us_ = 0, attempt_us_ = 0, whole_us_ = 0;  ///< the last: all of the request was there
+    std::uint64_t remaining_ = 0;                                 ///< of a body with a length
     std::uint32_t retries_ = 0;
     Phase phase_ = Phase::idle;
     http::Framing framing_ = http::Framing::none;
@@ -154,6 +188,8 @@ class Call final : private User, private execution::Deadline {
     bool body_ended_ = false, body_lost_ = false;
     bool receiving_ = false;   ///< in `receive`, which goes on by itself
     bool fresh_only_ = false;  ///< the last attempt met a connection that had ended
+    bool hedges_ = false;      ///< a second copy may be sent, now or later
+    bool second_ = false;      ///< the copy that is read is the second one
 };
 
 }  // namespace worker::upstream

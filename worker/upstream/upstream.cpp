@@ -47,6 +47,10 @@ Upstream::Upstream(const conf::Upstream& config, execution::Loop& loop, ipc::Sco
       retry_tokens_(retry_tokens_max),
       retry_refilled_ms_(loop.clock().now_ms()) {
     attach(board, own);
+    if (!config.hedge.on || peers_.size() < 2) return;
+    ipc::UpstreamUse& use = board_index_ != 0 ? own->upstreams[board_index_] : own_use_;
+    use.hedging.set(0);  // what is there is of a worker that died in the seat
+    hedging_ = std::make_unique<Hedging>(config.hedge, loop, use, [this] { return other_hedges(); });
 }
 
 Upstream::~Upstream() {
@@ -54,8 +58,8 @@ Upstream::~Upstream() {
 }
 
 void Upstream::attach(ipc::Scoreboard* board, ipc::WorkerCell* own) {
-    if (const auto index = board != nullptr ? board->upstream(config_.name) : 0; index != 0)
-        cell_ = &board->upstream_cell(index);
+    board_index_ = board != nullptr ? board->upstream(config_.name) : 0;
+    if (board_index_ != 0) cell_ = &board->upstream_cell(board_index_);
     for (Peer& peer : peers_) {
         peer.checked = config_.health.how != conf::HealthCheck::How::off;
         peer.slow_start = static_cast<std::uint64_t>(config_.slow_start.count());
@@ -77,6 +81,15 @@ std::uint64_t Upstream::others(const Peer& peer) const {
     for (std::uint32_t row = 0; row < board_->rows_used(); ++row)
         if (const auto& cell = board_->row(row); &cell != own_)
             sum += cell.peers[peer.board_index].active.get();
+    return sum;
+}
+
+std::uint64_t Upstream::other_hedges() const {
+    if (board_index_ == 0) return 0;
+    std::uint64_t sum = 0;
+    for (std::uint32_t row = 0; row < board_->rows_used(); ++row)
+        if (const auto& cell = board_->row(row); &cell != own_)
+            sum += cell.upstreams[board_index_].hedging.get();
     return sum;
 }
 
@@ -167,7 +180,10 @@ void Upstream::failed(Peer& peer, ipc::CallFailure failure) {
                  config_.eject_time.count());
 }
 
-void Upstream::count_call() { retry_tokens_ = std::min(retry_tokens_ + retry_share, retry_tokens_max); }
+void Upstream::count_call() {
+    retry_tokens_ = std::min(retry_tokens_ + retry_share, retry_tokens_max);
+    if (hedging_) hedging_->count_call();
+}
 
 bool Upstream::may_retry() {
     const std::uint64_t now = loop_.clock().now_ms();

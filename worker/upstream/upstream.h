@@ -14,6 +14,7 @@
 #include "worker/execution/loop.h"
 #include "worker/upstream/balancer.h"
 #include "worker/upstream/connection.h"
+#include "worker/upstream/hedging.h"
 #include "worker/upstream/peer.h"
 
 namespace worker::upstream {
@@ -57,6 +58,8 @@ class Upstream {
     [[nodiscard]] bool may_retry();
     /// A call begins.
     void count_call();
+    /// Null: no call has a second copy.
+    [[nodiscard]] Hedging* hedging() noexcept { return hedging_.get(); }
 
     [[nodiscard]] const std::string& name() const noexcept { return config_.name; }
     [[nodiscard]] const conf::Upstream& config() const noexcept { return config_; }
@@ -67,6 +70,7 @@ class Upstream {
     void attach(ipc::Scoreboard* board, ipc::WorkerCell* own);
     void tell(const ipc::Transition& transition) const;
     [[nodiscard]] std::uint64_t others(const Peer& peer) const;
+    [[nodiscard]] std::uint64_t other_hedges() const;
 
     const conf::Upstream& config_;
     execution::Loop& loop_;
@@ -77,11 +81,14 @@ class Upstream {
     std::deque<ipc::PeerUse> own_uses_;
     ipc::UpstreamCell own_cell_;  ///< of an upstream that the board does not know
     ipc::UpstreamCell* cell_ = &own_cell_;
+    std::uint32_t board_index_ = 0;  ///< 0: the board does not know it
+    ipc::UpstreamUse own_use_;
     ipc::BreakerRules rules_;
     std::uint32_t pid_;
     Balancer balancer_;
     execution::Link idle_;  ///< idle connections, the oldest first
     std::uint32_t idle_count_ = 0;
+    std::unique_ptr<Hedging> hedging_;
     double retry_tokens_;
     std::uint64_t retry_refilled_ms_;
 };
