@@ -81,12 +81,14 @@ ALL_CODE = $(shell find conf ipc master worker tests -name '*.cpp' -o -name '*.h
 objects = $(patsubst %.cpp,$(OUT)/%.o,$(1))
 LIBRARY := $(OUT)/libreeve.a
 LLHTTP_OBJECTS := $(OUT)/llhttp/llhttp.o $(OUT)/llhttp/api.o $(OUT)/llhttp/http.o
+# drives the program from outside, so one build of it serves all variants
+INTEGRATION := build/release/integration
 PROGRAM := $(if $(filter release,$(VARIANT)),build/reeve,$(OUT)/reeve)
 
 .PHONY: all run test units integration asan tsan fuzz fuzz-build bench tidy format format-check check install deps clean help program tests
 all: program
 program: $(PROGRAM)
-tests: $(OUT)/units $(OUT)/integration
+tests: $(OUT)/units $(INTEGRATION)
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -141,8 +143,9 @@ test: deps
 
 units: $(OUT)/units
 	@$(OUT)/units $(TEST_ARGS)
-integration: $(OUT)/integration $(PROGRAM) $(PROMTOOL)
-	@REEVE=$(abspath $(PROGRAM)) PROMTOOL=$(abspath $(PROMTOOL)) $(OUT)/integration $(or $(TEST_ARGS),$(INTEGRATION_ARGS))
+integration: $(INTEGRATION) $(PROGRAM) $(PROMTOOL)
+	@REEVE=$(abspath $(PROGRAM)) REEVE_SANITIZER=$(filter asan tsan,$(VARIANT)) PROMTOOL=$(abspath $(PROMTOOL)) \
+	  $(INTEGRATION) $(or $(TEST_ARGS),$(INTEGRATION_ARGS))
 
 asan tsan: deps
 	@$(MAKE) VARIANT=$@ program tests
@@ -212,9 +215,15 @@ $(LIBRARY): $(call objects,$(SOURCES)) $(LLHTTP_OBJECTS)
 $(OUT)/units: $(call objects,$(UNIT_TESTS)) $(LIBRARY)
 	@echo "link  $@"
 	@$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-$(OUT)/integration: $(call objects,$(INTEGRATION_TESTS)) $(LIBRARY)
+ifeq ($(VARIANT),release)
+$(INTEGRATION): $(call objects,$(INTEGRATION_TESTS)) $(LIBRARY)
 	@echo "link  $@"
 	@$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+else
+$(INTEGRATION): force
+	@$(MAKE) VARIANT=release $@
+.PHONY: force
+endif
 $(OUT)/%_fuzz: $(OUT)/tests/fuzz/%_fuzz.o $(LIBRARY)
 	@echo "link  $@"
 	@$(CXX) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)

@@ -139,6 +139,11 @@ std::string reeve() {
     return named;
 }
 
+bool sanitized() {
+    const char* named = std::getenv("REEVE_SANITIZER");
+    return named != nullptr && *named != '\0';
+}
+
 std::vector<pid_t> living(pid_t group) {
     std::vector<pid_t> found;
     for (const pid_t pid : numbers_in("/proc")) {

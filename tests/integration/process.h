@@ -45,6 +45,10 @@ struct Ran {
 /// The program under test, from the environment's REEVE.
 [[nodiscard]] std::string reeve();
 
+/// Whether it was built with a sanitizer, which the environment's REEVE_SANITIZER then names: these tests are
+/// not, and one build of them serves all.
+[[nodiscard]] bool sanitized();
+
 /// Those of the process group that live; the dead that nobody has reaped do not count.
 [[nodiscard]] std::vector<pid_t> living(pid_t group);
 
