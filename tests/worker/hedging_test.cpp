@@ -137,11 +137,17 @@ TEST_CASE("calls are told in the order in which they are late", "[hedging]") {
     desk.hedging.watch(calls[3]);
     desk.hedging.watch(calls[4]);
     calls[3].leave();
-    calls[2].then = [&] { calls[4].leave(); };
+    std::uint64_t second_us = 0;
+    calls[2].then = [&] {
+        second_us = desk.loop.clock().now_us();
+        calls[4].leave();
+    };
     calls[1].then = [&] { desk.loop.stop(); };
     const std::uint64_t begun = desk.loop.clock().now_us();
     desk.loop.run();
     CHECK(told == std::vector{2, 0, 1});
+    CHECK(second_us - begun >= 5'000);
+    CHECK(desk.loop.clock().now_us() - second_us >= 20'000);
     CHECK(desk.loop.clock().now_us() - begun >= 40'000);
 }
 

@@ -62,9 +62,11 @@ TEST_CASE("the copy that answers first is the answer, and the other connection e
     CHECK(pair.second.talks[0].heard == asked.question.head);
     CHECK(asked.call.asked() == pair.first.name() + ", " + pair.second.name());
     SECTION("the second one") {
-        pair.second.talks[0].say(answer);
+        pair.second.talks[0].say(answer.substr(0, answer.size() - 1));
+        CHECK(pair.loses(pair.first));  // and not only at the end
+        CHECK_FALSE(asked.over);
+        pair.second.talks[0].say(answer.substr(answer.size() - 1));
         CHECK(asked.end() == "connected connected 200 length 3 end");
-        CHECK(pair.loses(pair.first));
         CHECK_FALSE(pair.second.talks[0].ended);
         CHECK(pair.use().hedges_won.get() == 1);
         CHECK(pair.world.peer(1).use->statuses[2].get() == 1);
