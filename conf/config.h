@@ -271,6 +271,18 @@ struct Hedge {
     bool operator==(const Hedge&) const = default;
 };
 
+/// `sticky = cookie NAME path=/ domain=D expires=1h httponly secure samesite=lax secret=S`.
+struct Sticky {
+    enum class SameSite : std::uint8_t { unset, lax, strict, none };
+    std::string cookie;  ///< its name; empty: nobody sticks
+    std::string path = "/", domain;
+    Milliseconds expires{0};  ///< whole seconds; 0: with the browser
+    bool http_only = false, secure = false;
+    SameSite same_site = SameSite::unset;
+    std::string secret;  ///< key of the values; empty: random, for as long as the server runs
+    bool operator==(const Sticky&) const = default;
+};
+
 /// [upstream NAME]: those who answer for us.
 struct Upstream {
     std::string name;
@@ -285,6 +297,7 @@ struct Upstream {
     Milliseconds slow_start{0};  ///< a peer that is up again gets its whole share after this; 0: at once
     Breaker breaker;
     Hedge hedge;
+    Sticky sticky;
     bool operator==(const Upstream&) const = default;
 };
 
@@ -292,6 +305,12 @@ struct Upstream {
 struct Rewrite {
     std::string pattern, replacement;  ///< both empty: none
     bool operator==(const Rewrite&) const = default;
+};
+
+/// `cookie_path = /app/ /`: what stands in a peer's cookie, and what takes its place.
+struct CookieRewrite {
+    std::string from, to;  ///< `to` empty: the attribute is left out
+    bool operator==(const CookieRewrite&) const = default;
 };
 
 enum class ForwardedFields : std::uint8_t { off, x_forwarded, forwarded, both };
@@ -310,6 +329,7 @@ struct Proxy {
     Rewrite rewrite;
     std::vector<Header> set_header;        ///< for the peer; values may hold $variables; empty: taken away
     std::vector<std::string> hide_header;  ///< of the response
+    std::vector<CookieRewrite> cookie_domain, cookie_path;
     ForwardedFields forwarded = ForwardedFields::x_forwarded;
     bool request_id = true;        ///< X-Request-Id is made when the client sent none
     bool trace = true;             ///< traceparent likewise

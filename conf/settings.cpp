@@ -229,6 +229,8 @@ const Settings<Upstream>& upstream_settings() {
             "breaker_on", breaker(&Breaker::on), BreakerOnType{},
             "failures besides connecting and resets: timeout, gateway (502 503 504), server (other 5xx); "
             "none"),
+        scalar<Upstream>("sticky", &Upstream::sticky, StickyType{},
+                         "a client stays with the peer that answered it first, by a cookie; off"),
         scalar<Upstream>(
             "hedge", hedge(&Hedge::on), Switch{},
             "on: a call that takes longer than most goes to another peer too, where asking twice "
@@ -322,6 +324,10 @@ const Settings<Route>& route_settings() {
                         "`Name: value` for the peer, $variables in it; without a value it is taken away")),
         proxy(list<Route>("hide_header", of(&Proxy::hide_header), FieldNames{},
                           "fields of the response that the client does not see")),
+        proxy(list<Route>("cookie_domain", of(&Proxy::cookie_domain), CookieRewriteType{},
+                          "`FROM TO`: a peer's cookie for the domain FROM is for TO; \"\": for us alone")),
+        proxy(list<Route>("cookie_path", of(&Proxy::cookie_path), CookieRewriteType{},
+                          "`FROM TO`: of a peer's cookie, a path that begins with FROM begins with TO")),
         passing(
             scalar<Route>("forwarded", of(&Proxy::forwarded),
                           Choice<ForwardedFields>{{{"x_forwarded", ForwardedFields::x_forwarded},

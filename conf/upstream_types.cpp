@@ -10,6 +10,7 @@
 #include <re2/re2.h>
 
 #include "conf/address.h"
+#include "conf/http_types.h"
 #include "conf/ini_file.h"
 #include "conf/nearest.h"
 #include "conf/text_variables.h"
@@ -311,6 +312,110 @@ Parsed<Rewrite> RewriteType::parse(const Value& value) const {
 std::string RewriteType::print(const Rewrite& rewrite) const {
     if (rewrite.pattern.empty()) return {};
     return fmt::format("{} {}", as_word(rewrite.pattern), as_word(rewrite.replacement));
+}
+
+namespace {
+
+/// What may stand in an attribute of a cookie (RFC 6265 4.1.1).
+bool fits_cookie(std::string_view text) {
+    return text.find(';') == std::string_view::npos &&
+           std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; });
+}
+
+constexpr std::array<std::pair<std::string_view, Sticky::SameSite>, 3> same_sites{{
+    {"lax", Sticky::SameSite::lax},
+    {"strict", Sticky::SameSite::strict},
+    {"none", Sticky::SameSite::none},
+}};
+
+Parsed<void> read_same_site(std::string_view text, Sticky& sticky) {
+    std::vector<std::string_view> names;
+    for (const auto& [name, same_site] : same_sites) {
+        names.push_back(name);
+        if (name != text) continue;
+        sticky.same_site = same_site;
+        return {};
+    }
+    return tl::unexpected("samesite: " + not_one_of(text, names));
+}
+
+Parsed<void> read_attribute(std::string_view attribute, Sticky& sticky) {
+    static constexpr std::string_view known[] = {"path=PATH", "domain=DOMAIN", "expires=TIME", "httponly",
+                                                 "secure",    "samesite=WHAT", "secret=TEXT"};
+    const auto equals = attribute.find('=');
+    const std::string_view name = attribute.substr(0, equals);
+    const std::string_view text = equals == std::string_view::npos ? "" : attribute.substr(equals + 1);
+    if (attribute == "httponly" || attribute == "secure") {
+        (attribute == "secure" ? sticky.secure : sticky.http_only) = true;
+        return {};
+    }
+    if (equals != std::string_view::npos && (name == "path" || name == "domain" || name == "secret")) {
+        if (text.empty()) return tl::unexpected(fmt::format("{}: it is empty", name));
+        if (name != "secret" && !fits_cookie(text))
+            return tl::unexpected(fmt::format("{}: {} cannot stand in a cookie", name, shown(text)));
+        if (name == "path" && !text.starts_with('/'))
+            return tl::unexpected(fmt::format("path: {} does not begin with /", shown(text)));
+        (name == "path" ? sticky.path : name == "domain" ? sticky.domain : sticky.secret) = text;
+        return {};
+    }
+    if (equals != std::string_view::npos && name == "samesite") return read_same_site(text, sticky);
+    if (equals != std::string_view::npos && name == "expires") {
+        const auto time = parse_time(text, Milliseconds(1000), Milliseconds(400LL * 24 * 3600 * 1000));
+        if (!time) return tl::unexpected("expires: " + time.error());
+        if (time->count() % 1000 != 0) return tl::unexpected<std::string>("expires: only whole seconds");
+        sticky.expires = *time;
+        return {};
+    }
+    return tl::unexpected(fmt::format("unknown attribute {}{}", shown(attribute), hint(attribute, known)));
+}
+
+}  // namespace
+
+Parsed<Sticky> StickyType::parse(const Value& value) const {
+    const auto words = split_words(value.text);
+    if (!words) return tl::unexpected(words.error());
+    Sticky sticky;
+    if (words->size() == 1 && words->at(0).text == "off") return sticky;
+    if (words->size() < 2 || words->at(0).text != "cookie")
+        return tl::unexpected(
+            fmt::format("{} is not `off` or `cookie NAME` and attributes", shown(value.text)));
+    sticky.cookie = words->at(1).text;
+    if (!is_token(sticky.cookie))
+        return tl::unexpected(fmt::format("{} is not the name of a cookie", shown(sticky.cookie)));
+    for (auto word = words->begin() + 2; word != words->end(); ++word)
+        if (auto read = read_attribute(word->text, sticky); !read)
+            return tl::unexpected(std::move(read.error()));
+    if (sticky.same_site == Sticky::SameSite::none && !sticky.secure)
+        return tl::unexpected<std::string>("samesite=none wants `secure`: no browser takes it without");
+    return sticky;
+}
+
+std::string StickyType::print(const Sticky& sticky) const {
+    if (sticky.cookie.empty()) return "off";
+    std::string text = fmt::format("cookie {} {}", sticky.cookie, as_word("path=" + sticky.path));
+    if (!sticky.domain.empty()) text += " " + as_word("domain=" + sticky.domain);
+    if (sticky.expires.count() > 0) text += " expires=" + print_time(sticky.expires);
+    if (sticky.http_only) text += " httponly";
+    if (sticky.secure) text += " secure";
+    for (const auto& [name, same_site] : same_sites)
+        if (same_site == sticky.same_site) text.append(" samesite=").append(name);
+    if (!sticky.secret.empty()) text += " " + as_word("secret=" + sticky.secret);
+    return text;
+}
+
+Parsed<std::vector<CookieRewrite>> CookieRewriteType::parse(const Value& value) const {
+    auto words = split_words(value.text);
+    if (!words) return tl::unexpected(words.error());
+    if (words->size() != 2) return tl::unexpected(fmt::format("{} is not `FROM TO`", shown(value.text)));
+    CookieRewrite rewrite{std::move(words->front().text), std::move(words->back().text)};
+    if (rewrite.from.empty()) return tl::unexpected<std::string>("FROM is empty");
+    if (!fits_cookie(rewrite.to))
+        return tl::unexpected(fmt::format("{} cannot stand in a cookie", shown(rewrite.to)));
+    return std::vector{std::move(rewrite)};
+}
+
+std::string CookieRewriteType::print(const CookieRewrite& rewrite) const {
+    return fmt::format("{} {}", as_word(rewrite.from), as_word(rewrite.to));
 }
 
 }  // namespace conf

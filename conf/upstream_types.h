@@ -46,4 +46,16 @@ struct RewriteType {
     [[nodiscard]] std::string print(const Rewrite& rewrite) const;
 };
 
+/// `off`, or `cookie NAME` and attributes.
+struct StickyType {
+    [[nodiscard]] Parsed<Sticky> parse(const Value& value) const;
+    [[nodiscard]] std::string print(const Sticky& sticky) const;
+};
+
+/// `FROM TO`, one a line.
+struct CookieRewriteType {
+    [[nodiscard]] Parsed<std::vector<CookieRewrite>> parse(const Value& value) const;
+    [[nodiscard]] std::string print(const CookieRewrite& rewrite) const;
+};
+
 }  // namespace conf

@@ -133,6 +133,47 @@ TEST_CASE("a rewrite that is none is refused with what is wrong", "[conf]") {
     CHECK(complaint(type, "^/a \"/b") == "a quote is not closed");
 }
 
+TEST_CASE("sticky reads back as it was written", "[conf]") {
+    const StickyType type;
+    for (const std::string text :
+         {"off", "cookie a path=/",
+          "cookie a path=/b domain=x.org expires=30s httponly secure samesite=none secret=x",
+          "cookie a path=/ samesite=strict", "cookie a \"path=/b c\""}) {
+        CAPTURE(text);
+        const auto sticky = type.parse({text, "/"});
+        REQUIRE(sticky);
+        CHECK(type.print(*sticky) == text);
+    }
+    CHECK(type.parse({"cookie a", "/"})->path == "/");
+}
+
+TEST_CASE("a sticky that is none is refused with what is wrong", "[conf]") {
+    const StickyType type;
+    CHECK(complaint(type, "route") == "\"route\" is not `off` or `cookie NAME` and attributes");
+    CHECK(complaint(type, "cookie") == "\"cookie\" is not `off` or `cookie NAME` and attributes");
+    CHECK(complaint(type, "cookie a=b") == "\"a=b\" is not the name of a cookie");
+    CHECK(complaint(type, "cookie a path=b") == "path: \"b\" does not begin with /");
+    CHECK(complaint(type, "cookie a path=") == "path: it is empty");
+    CHECK(complaint(type, "cookie a \"path=/;x\"") == "path: \"/;x\" cannot stand in a cookie");
+    CHECK(complaint(type, "cookie a domain=\xC3\xA4") == "domain: \"\xC3\xA4\" cannot stand in a cookie");
+    CHECK(complaint(type, "cookie a expires=1500ms") == "expires: only whole seconds");
+    CHECK(complaint(type, "cookie a expires=0").starts_with("expires: "));
+    CHECK(complaint(type, "cookie a samesite=laxe").starts_with("samesite: "));
+    CHECK(complaint(type, "cookie a samesite=none").starts_with("samesite=none wants `secure`"));
+    CHECK(complaint(type, "cookie a HttpOnly").starts_with("unknown attribute \"HttpOnly\""));
+}
+
+TEST_CASE("a rewrite of cookies is two words", "[conf]") {
+    const CookieRewriteType type;
+    const auto one = type.parse({"/app/ \"\"", "/"});
+    REQUIRE(one);
+    CHECK(one->at(0) == CookieRewrite{"/app/", ""});
+    CHECK(type.print(one->at(0)) == "/app/ \"\"");
+    CHECK(complaint(type, "/app/") == "\"/app/\" is not `FROM TO`");
+    CHECK(complaint(type, "\"\" /") == "FROM is empty");
+    CHECK(complaint(type, "/ /;") == "\"/;\" cannot stand in a cookie");
+}
+
 TEST_CASE("every setting of an upstream goes where it belongs", "[conf]") {
     const auto config = loaded(R"(
 [upstream app]
@@ -145,6 +186,7 @@ keepalive_timeout = 5s
 keepalive_requests = 10
 eject_failures = 0
 eject_time = 1m
+sticky = cookie route path=/a domain=.x.org expires=1h httponly secure samesite=lax secret=s
 hedge = on
 hedge_delay_min = 2ms
 hedge_delay_max = 3s
@@ -168,6 +210,14 @@ proxy = app
     CHECK(app.keepalive_requests == 10);
     CHECK(app.eject_failures == 0);
     CHECK(app.eject_time == 1min);
+    CHECK(app.sticky == Sticky{.cookie = "route",
+                               .path = "/a",
+                               .domain = ".x.org",
+                               .expires = 1h,
+                               .http_only = true,
+                               .secure = true,
+                               .same_site = Sticky::SameSite::lax,
+                               .secret = "s"});
     CHECK(app.hedge == Hedge{.on = true, .delay_min = 2ms, .delay_max = 3s, .budget = 15, .max = 4});
     Upstream defaults;
     defaults.name = "plain";
@@ -195,6 +245,9 @@ rewrite = ^/a(.*) /b\1
 set_header = X-A: $remote_addr
 set_header = Cookie:
 hide_header = X-Powered-By X-B
+cookie_domain = a.internal x.org
+cookie_path = /app/ /
+cookie_path = /b ""
 forwarded = both
 request_id = off
 trace = off
@@ -218,6 +271,8 @@ strip_prefix = on
     CHECK(proxy.rewrite == Rewrite{"^/a(.*)", "/b\\1"});
     CHECK(proxy.set_header == std::vector<Header>{{"X-A", "$remote_addr"}, {"Cookie", ""}});
     CHECK(proxy.hide_header == std::vector<std::string>{"X-Powered-By", "X-B"});
+    CHECK(proxy.cookie_domain == std::vector<CookieRewrite>{{"a.internal", "x.org"}});
+    CHECK(proxy.cookie_path == std::vector<CookieRewrite>{{"/app/", "/"}, {"/b", ""}});
     CHECK(proxy.forwarded == ForwardedFields::both);
     CHECK_FALSE(proxy.request_id);
     CHECK_FALSE(proxy.trace);

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "worker/handler/cookie_rewrite.h"
 #include "worker/http/host.h"
 #include "worker/http/list.h"
 #include "worker/upstream/call.h"
@@ -52,6 +53,7 @@ class Passing final : public http::Streamer, private upstream::Caller {
     void on_drained() override;
     void on_failure(const upstream::Failure& failure) override;
 
+    [[nodiscard]] upstream::Peer* bound_peer(const http::Request& request) const;
     void append_fields(std::string& out, const http::ResponseHead& head);
     void append_trailers(std::string& out, std::string_view lines) const;
     void append_location(std::string& out, std::string_view location) const;
@@ -62,6 +64,7 @@ class Passing final : public http::Streamer, private upstream::Caller {
     upstream::Call call_;
     http::Exchange* exchange_ = nullptr;
     std::string head_, room_;
+    const upstream::Peer* bound_ = nullptr;  ///< by the client's cookie
     bool takes_trailers_ = false;
     bool page_ = false;  ///< an error page: a GET of our own, and the client's body was for somebody else
 };
@@ -89,9 +92,19 @@ void Passing::begin(http::Exchange& exchange, const ipc::Ticket& ticket) {
     question.key = proxy_.key(exchange);
     question.terms = &terms;
     question.ticket = ticket;
+    if (proxy_.upstream().sticky() != nullptr) bound_ = question.bound = bound_peer(request);
     exchange.streamer = this;
     if (page_) exchange.pause_body(true);
     call_.start(proxy_.upstream(), question);
+}
+
+upstream::Peer* Passing::bound_peer(const http::Request& request) const {
+    for (const http::Field& field : request.fields) {
+        if (field.known != Known::other || !http::equals_ignore_case(request.view(field.name), "cookie"))
+            continue;
+        if (upstream::Peer* peer = proxy_.upstream().sticky()->find(request.view(field.value))) return peer;
+    }
+    return nullptr;
 }
 
 void Passing::on_body(std::string_view payload) {
@@ -122,6 +135,8 @@ void Passing::on_response(const http::ResponseHead& head, http::Framing framing,
     response.status = head.status;
     exchange_->upstream_status = head.status;
     append_fields(response.more_fields, head);
+    if (const auto* sticky = proxy_.upstream().sticky(); sticky != nullptr && &call_.peer() != bound_)
+        response.more_fields.append(sticky->field(call_.peer()));
     if (head.status == 101) {
         response.add_field("Upgrade", head.value(Known::upgrade));
         exchange_->tunnel = true;
@@ -137,6 +152,7 @@ void Passing::on_response(const http::ResponseHead& head, http::Framing framing,
 /// Without those of one connection alone, and those that we write ourselves or that are to be hidden.
 void Passing::append_fields(std::string& out, const http::ResponseHead& head) {
     const conf::Proxy& terms = proxy_.route().proxy;
+    const bool rewrites_cookies = !terms.cookie_domain.empty() || !terms.cookie_path.empty();
     std::string joined;
     const std::string_view connection = head.joined(Known::connection, joined);
     for (const http::Field& field : head.fields) {
@@ -148,6 +164,8 @@ void Passing::append_fields(std::string& out, const http::ResponseHead& head) {
         out.append(name).append(": ");
         if (field.known == Known::location && terms.rewrite_redirect) {
             append_location(out, head.view(field.value));
+        } else if (field.known == Known::set_cookie && rewrites_cookies) {
+            append_cookie(out, head.view(field.value), terms);
         } else {
             out.append(head.view(field.value));
         }

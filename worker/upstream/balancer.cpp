@@ -72,6 +72,13 @@ bool Balancer::all_unwell() const noexcept {
                        [](const Peer& peer) { return !peer.up() || peer.unwell(); });
 }
 
+bool Balancer::takes(Peer& peer, std::uint64_t now_ms) {
+    if (!peer.up() || peer.ejected(now_ms) || (peer.unwell() && !all_unwell())) return false;
+    if (peer.config.max_conns == 0) return true;
+    peer.others = others_(peer);
+    return load_of(peer) < peer.config.max_conns;
+}
+
 void Balancer::gather(bool backup, bool ejected_too, bool unwell_too, const Tried& tried,
                       std::uint64_t now_ms) {
     candidates_.clear();

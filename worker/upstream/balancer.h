@@ -32,6 +32,8 @@ class Balancer {
 
     /// Null: none is left, or all are at `max_conns`. `key`: of `hash`, by `hash_of`.
     [[nodiscard]] Peer* next(std::uint64_t key, const Tried& tried, std::uint64_t now_ms);
+    /// Whether that one may be asked now: up, well (or nobody is), not ejected, and below `max_conns`.
+    [[nodiscard]] bool takes(Peer& peer, std::uint64_t now_ms);
     /// Whether the last `next` found peers, all of them at `max_conns`.
     [[nodiscard]] bool was_full() const noexcept { return full_; }
 

@@ -55,7 +55,12 @@ void Call::start(Upstream& upstream, const Question& question) {
     if (const auto whole = milliseconds(question.terms->timeout); whole > 0)
         upstream.loop().arm(whole_, whole);
     phase_ = Phase::connecting;
-    next_ = upstream.choose(question.key, tried_);
+    if (question.bound != nullptr && upstream.takes(*question.bound)) {
+        next_ = question.bound;
+        hedges_ = false;  // what it keeps for the client nobody else has
+    } else {
+        next_ = upstream.choose(question.key, tried_);
+    }
     if (next_ == nullptr) return fail(upstream.full() ? all_full : no_peer);
     ask();
 }

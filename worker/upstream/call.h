@@ -54,6 +54,7 @@ struct Question {
     bool upgrade = false;                ///< 101 is welcome
     bool pipe = false;                   ///< a large body may come by `on_pipe`
     std::uint64_t key = 0;               ///< of `balance = hash`
+    Peer* bound = nullptr;               ///< who is asked first, unless it is down, ejected or full
     const conf::Proxy* terms = nullptr;  ///< times, sizes, retries
     ipc::Ticket ticket;                  ///< what the upstream's breaker gave
 };

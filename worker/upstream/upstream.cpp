@@ -47,6 +47,9 @@ Upstream::Upstream(const conf::Upstream& config, execution::Loop& loop, ipc::Sco
       retry_tokens_(retry_tokens_max),
       retry_refilled_ms_(loop.clock().now_ms()) {
     attach(board, own);
+    if (!config.sticky.cookie.empty())
+        sticky_ = std::make_unique<Sticky>(config.sticky, config.name, peers_,
+                                           board != nullptr ? board->seed() : 0);
     if (!config.hedge.on || peers_.size() < 2) return;
     ipc::UpstreamUse& use = board_index_ != 0 ? own->upstreams[board_index_] : own_use_;
     use.hedging.set(0);  // what is there is of a worker that died in the seat

@@ -16,6 +16,7 @@
 #include "worker/upstream/connection.h"
 #include "worker/upstream/hedging.h"
 #include "worker/upstream/peer.h"
+#include "worker/upstream/sticky.h"
 
 namespace worker::upstream {
 
@@ -31,6 +32,10 @@ class Upstream {
 
     /// The peer to ask next; null: none is left.
     [[nodiscard]] Peer* choose(std::uint64_t key, const Tried& tried);
+    /// Whether that one may be asked now.
+    [[nodiscard]] bool takes(Peer& peer) { return balancer_.takes(peer, loop_.clock().now_ms()); }
+    /// Null: clients do not stick to peers.
+    [[nodiscard]] const Sticky* sticky() const noexcept { return sticky_.get(); }
     /// All peers that could be asked have as many calls as they may.
     [[nodiscard]] bool full() const noexcept { return balancer_.was_full(); }
     /// An idle connection to the peer, the one used last; null: there is none.
@@ -89,6 +94,7 @@ class Upstream {
     execution::Link idle_;  ///< idle connections, the oldest first
     std::uint32_t idle_count_ = 0;
     std::unique_ptr<Hedging> hedging_;
+    std::unique_ptr<Sticky> sticky_;
     double retry_tokens_;
     std::uint64_t retry_refilled_ms_;
 };
