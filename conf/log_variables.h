@@ -44,9 +44,14 @@ enum class LogVariable : std::uint8_t {
     http_user_agent,
     http_range,
     http_x_forwarded_for,
+    upstream_addr,
+    upstream_status,
+    upstream_connect_time,
+    upstream_header_time,
+    upstream_response_time,
 };
 
-constexpr std::array<std::string_view, 26> log_variables{
+constexpr std::array<std::string_view, 31> log_variables{
     "remote_addr",
     "remote_port",
     "remote_user",
@@ -73,9 +78,14 @@ constexpr std::array<std::string_view, 26> log_variables{
     "http_user_agent",
     "http_range",
     "http_x_forwarded_for",
+    "upstream_addr",
+    "upstream_status",
+    "upstream_connect_time",
+    "upstream_header_time",
+    "upstream_response_time",
 };
-static_assert(log_variables[static_cast<std::size_t>(LogVariable::http_x_forwarded_for)] ==
-              "http_x_forwarded_for");
+static_assert(log_variables[static_cast<std::size_t>(LogVariable::upstream_response_time)] ==
+              "upstream_response_time");
 
 /// A variable's value, then text as it stands.
 struct LogPiece {

@@ -38,6 +38,12 @@ LogClock clock_at(std::int64_t unix_ms) {
     return clock;
 }
 
+/// One failed, one answered; of another call one was given up.
+const worker::http::Tries tries{
+    {.peer = "127.0.0.1:1", .status = 502, .response_us = 1'002'003},
+    {.peer = "unix:/run/a", .status = 200, .connect_us = 0, .header_us = 1500, .response_us = 2000},
+    {.peer = "127.0.0.1:2", .connect_us = 120, .response_us = 300'000, .apart = true}};
+
 AccessRecord example() {
     AccessRecord record;
     record.client = "192.0.2.7";
@@ -58,6 +64,7 @@ AccessRecord example() {
     record.connection_requests = 2;
     record.request_time_us = 1'002'003;
     record.server = "site";
+    record.tries = &tries;
     record.route = "assets";
     record.keep_alive = true;
     return record;
@@ -191,6 +198,11 @@ TEST_CASE("each variable of a text format writes its value", "[access_log]") {
         {"$http_user_agent", "curl/7.88.1"},
         {"$http_range", "bytes=0-9"},
         {"$http_x_forwarded_for", "198.51.100.1"},
+        {"$upstream_addr", "127.0.0.1:1, unix:/run/a : 127.0.0.1:2"},
+        {"$upstream_status", "502, 200 : -"},
+        {"$upstream_connect_time", "-, 0.000000 : 0.000120"},
+        {"$upstream_header_time", "-, 0.001500 : -"},
+        {"$upstream_response_time", "1.002003, 0.002000 : 0.300000"},
         {"${status}s and $$$host.", "206s and $example.org."},
         {"$status$status", "206206"},
         {"caf\xC3\xA9 $status", "caf\xC3\xA9 206"},
@@ -203,7 +215,8 @@ TEST_CASE("what is missing is a dash in a text format", "[access_log]") {
     for (const std::string_view format :
          {"$request", "$request_method", "$request_uri", "$server_protocol", "$host", "$server_name",
           "$route", "$http_referer", "$http_user_agent", "$http_range", "$http_x_forwarded_for",
-          "$remote_addr"}) {
+          "$remote_addr", "$upstream_addr", "$upstream_status", "$upstream_connect_time",
+          "$upstream_header_time", "$upstream_response_time"}) {
         CAPTURE(format);
         CHECK(line(format, {}) == "-\n");
     }

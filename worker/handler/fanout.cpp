@@ -74,6 +74,7 @@ class Gathering final : public http::Streamer {
         upstream::Call call;
         Part part;
         std::string request, body, content_type;
+        bool begun = false;  ///< not refused by the breaker
     };
 
     void on_body(std::string_view payload) override;
@@ -171,6 +172,7 @@ void Gathering::ask(std::size_t index) {
     asked.request.clear();
     asked.body.clear();
     asked.content_type.clear();
+    asked.begun = false;
     const ipc::Admission admission = upstream.admit();
     if (!admission.admitted) {
         asked.part.state = PartState::refused;
@@ -200,6 +202,7 @@ void Gathering::ask(std::size_t index) {
     question.terms = &route.proxy;
     question.ticket = admission.ticket;
     question.key = fanout_.key(index, *exchange_);
+    asked.begun = true;
     asked.call.start(upstream, question);
     if (body_.empty() || asked.part.state != PartState::pending) return;
     asked.call.send(body_);
@@ -280,6 +283,8 @@ void Gathering::answer() {
     }
     Merged merged = merge(fanout_.rules(), parts_);
     http::Exchange& exchange = *exchange_;
+    for (const Asked& asked : asked_)
+        if (asked.begun) http::append_tries(exchange.upstream_tries, asked.call.tries());
     exchange.upstream_us = fanout_.loop().clock().now_us() - begun_us_;
     http::Response& response = exchange.response;
     response.add_field("Reeve-Fanout", merged.fanout_field);

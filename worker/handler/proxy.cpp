@@ -245,7 +245,7 @@ void Passing::on_failure(const upstream::Failure& failure) {
 }
 
 void Passing::note_end() {
-    exchange_->upstream_peer = call_.asked();
+    http::append_tries(exchange_->upstream_tries, call_.tries());
     exchange_->upstream_us = proxy_.upstream().loop().clock().now_us() - call_.begun_us();
 }
 

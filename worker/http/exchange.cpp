@@ -23,7 +23,7 @@ void Exchange::begin(Carrier& carrier, Application& application, const connectio
     streamer = nullptr;
     body_follows = body_paused = begun = tunnel = false;
     body_length.reset();
-    upstream_peer.clear();
+    upstream_tries.clear();
     upstream_status = 0;
     upstream_us = 0;
     upstream_failure = {};

@@ -10,6 +10,7 @@
 #include "worker/connection/peer.h"
 #include "worker/http/request.h"
 #include "worker/http/response.h"
+#include "worker/http/tries.h"
 
 namespace worker::http {
 
@@ -131,7 +132,7 @@ class Exchange {
     std::optional<std::uint64_t> body_length;
 
     // Whom it was passed on to, for the log.
-    std::string upstream_peer;          ///< all that were asked: "127.0.0.1:9000, 127.0.0.1:9001"
+    Tries upstream_tries;               ///< all that were asked
     Status upstream_status = 0;         ///< of the last one's response; 0: none
     std::uint64_t upstream_us = 0;      ///< from asking to the last byte
     std::string_view upstream_failure;  ///< why there is no response; a literal

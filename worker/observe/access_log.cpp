@@ -47,6 +47,24 @@ void append_request(std::string& out, const AccessRecord& record) {
     append_escaped(out, record.protocol);
 }
 
+/// What each try says, "a, b : c": a comma between those of one call, a colon before another call.
+template <class Append>
+void append_tries(std::string& out, const AccessRecord& record, Append append) {
+    if (record.tries == nullptr || record.tries->empty()) return out.push_back('-');
+    bool first = true;
+    for (const http::Try& one : *record.tries) {
+        if (!std::exchange(first, false)) out.append(one.apart ? " : " : ", ");
+        append(one);
+    }
+}
+
+void append_times(std::string& out, const AccessRecord& record, std::uint64_t http::Try::*time) {
+    append_tries(out, record, [&](const http::Try& one) {
+        if (one.*time == http::Try::never) return out.push_back('-');
+        append_fraction(out, one.*time, 1'000'000);
+    });
+}
+
 void append_variable(std::string& out, LogVariable variable, const AccessRecord& record,
                      const LogClock& clock) {
     switch (variable) {
@@ -76,6 +94,16 @@ void append_variable(std::string& out, LogVariable variable, const AccessRecord&
         case LogVariable::http_user_agent: return append_value(out, record.user_agent);
         case LogVariable::http_range: return append_value(out, record.range);
         case LogVariable::http_x_forwarded_for: return append_value(out, record.forwarded_for);
+        case LogVariable::upstream_addr:
+            return append_tries(out, record, [&](const http::Try& one) { append_value(out, one.peer); });
+        case LogVariable::upstream_status:
+            return append_tries(out, record, [&](const http::Try& one) {
+                if (one.status == 0) return out.push_back('-');
+                append_number(out, one.status);
+            });
+        case LogVariable::upstream_connect_time: return append_times(out, record, &http::Try::connect_us);
+        case LogVariable::upstream_header_time: return append_times(out, record, &http::Try::header_us);
+        case LogVariable::upstream_response_time: return append_times(out, record, &http::Try::response_us);
     }
 }
 

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "worker/http/tries.h"
+
 namespace worker::observe {
 
 /// One request as the access log tells it; views live only during the call.
@@ -21,6 +23,7 @@ struct AccessRecord {
     std::uint64_t request_time_us =
         0;                           ///< from the first byte received to the last byte handed to the kernel
     std::string_view server, route;  ///< names in the configuration; empty: none was chosen
+    const http::Tries* tries = nullptr;  ///< peers that were asked; null: none
     bool keep_alive = false;
 };
 

@@ -88,6 +88,7 @@ void Recorder::write(Log& log, const http::Exchange& exchange, std::uint64_t too
     record.request_time_us = took_us;
     record.server = exchange.server->name;
     if (exchange.route != nullptr) record.route = exchange.route->name;
+    record.tries = &exchange.upstream_tries;
     record.keep_alive = exchange.keep_alive;
 
     clock_.update(loop_.clock().unix_ms());

@@ -49,6 +49,7 @@ void Call::start(Upstream& upstream, const Question& question) {
     question_ = question;
     body_ended_ = !question.body;
     asked_.clear();
+    tries_.clear();
     begun_us_ = whole_us_ = upstream.loop().clock().now_us();
     hedges_ = upstream.hedging() != nullptr && question.idempotent && !question.upgrade;
     upstream.count_call();
@@ -80,6 +81,8 @@ bool Call::connect(Peer& peer) {
         tried_.push_back(&peer);
         if (!asked_.empty()) asked_ += ", ";
         asked_ += peer.name;
+        nth_ = tries_.size();
+        tries_.push_back({.peer = peer.name});
     }
     attempt_us_ = upstream_->loop().clock().now_us();
     peer.use->calls.add();
@@ -93,6 +96,7 @@ bool Call::connect(Peer& peer) {
     if (!connection_) connection_ = upstream_->open(peer);
     if (!connection_) {
         peer.use->statuses[0].add();
+        note_over(cannot_connect.status);
         return false;
     }
     peer.use->active.add();
@@ -110,6 +114,7 @@ bool Call::connect(Peer& peer) {
 
 void Call::begin_request() {
     phase_ = Phase::head;
+    tries_[nth_].connect_us = upstream_->loop().clock().now_us() - attempt_us_;
     partial_.clear();
     parser_.reset(head_, question_.bodiless, question_.terms->response_header_max);
     connection_->output.append(question_.head);
@@ -299,6 +304,7 @@ std::span<const char> Call::consume_head(std::span<const char> bytes) {
             parser_.reset(head_, question_.bodiless, question_.terms->response_header_max);
         return rest;
     }
+    note_head();
     if (hedged() && hold_back(bytes)) return {};
     on_head();
     if (bodiless_end && phase_ == Phase::body) {
@@ -428,6 +434,7 @@ void Call::fail_attempt(CallFailure kind, const Failure& failure, bool stale) {
     if (!stale) {
         peer_->use->statuses[answered ? head_.status / 100 : 0].add();
         upstream_->failed(*peer_, kind);
+        note_over(failure.status);
     }
     if (stale && !lost && question_.idempotent) {
         fresh_only_ = true;
@@ -475,6 +482,7 @@ void Call::fail(const Failure& failure) {
 void Call::leave_peer(bool keep) {
     disarm();
     if (!connection_) return;
+    note_over(0);
     peer_->use->active.subtract();
     if (keep) {
         upstream_->keep(std::move(connection_));
@@ -482,6 +490,19 @@ void Call::leave_peer(bool keep) {
         connection_.reset();
     }
     if (pipe_) pipe_ = {};
+}
+
+void Call::note_head() noexcept {
+    http::Try& one = tries_[nth_];
+    if (one.header_us != http::Try::never) return;  // it was held
+    one.status = head_.status;
+    one.header_us = upstream_->loop().clock().now_us() - attempt_us_;
+}
+
+void Call::note_over(http::Status otherwise) noexcept {
+    http::Try& one = tries_[nth_];
+    if (one.status == 0) one.status = otherwise;
+    one.response_us = upstream_->loop().clock().now_us() - attempt_us_;
 }
 
 void Call::reset() noexcept {

@@ -12,6 +12,7 @@
 #include "worker/connection/pipe.h"
 #include "worker/execution/deadlines.h"
 #include "worker/http/response_parser.h"
+#include "worker/http/tries.h"
 #include "worker/upstream/upstream.h"
 
 namespace worker::upstream {
@@ -85,6 +86,8 @@ class Call final : private User, private execution::Deadline, private Hedged {
     [[nodiscard]] bool over() const noexcept { return phase_ == Phase::idle; }
     /// All that were asked, "127.0.0.1:9000, 127.0.0.1:9001".
     [[nodiscard]] const std::string& asked() const noexcept { return asked_; }
+    /// Likewise, and how each of them did; until the next `start`.
+    [[nodiscard]] const http::Tries& tries() const noexcept { return tries_; }
     /// Who answers; from `on_response` to the end.
     [[nodiscard]] const Peer& peer() const noexcept { return *peer_; }
     [[nodiscard]] std::uint64_t begun_us() const noexcept { return begun_us_; }
@@ -112,6 +115,7 @@ class Call final : private User, private execution::Deadline, private Hedged {
         Peer* peer = nullptr;
         std::string partial;
         std::uint64_t attempt_us = 0;
+        std::size_t nth = 0;
         Phase phase = Phase::idle;
         http::Status held = 0;  ///< an answer of that status is in `partial`, until a better one comes
         bool reused = false, heard = false, second = false;
@@ -159,6 +163,8 @@ class Call final : private User, private execution::Deadline, private Hedged {
     }
     void fail(const Failure& failure);
     void leave_peer(bool keep);
+    void note_head() noexcept;
+    void note_over(http::Status otherwise) noexcept;
     [[nodiscard]] ipc::Outcome outcome() const noexcept;
     void reset() noexcept;
 
@@ -177,6 +183,8 @@ class Call final : private User, private execution::Deadline, private Hedged {
     std::unique_ptr<Other> other_;
     Tried tried_;
     std::string asked_;
+    http::Tries tries_;
+    std::size_t nth_ = 0;  ///< of `tries_`, the attempt that is read
     connection::Ref<connection::Pipe> pipe_;
     std::uint64_t begun_us_ = 0, attempt_us_ = 0, whole_us_ = 0;  ///< the last: all of the request was there
     std::uint64_t remaining_ = 0;                                 ///< of a body with a length

@@ -59,6 +59,7 @@ void Call::switch_copy() noexcept {
     std::swap(peer_, other.peer);
     std::swap(partial_, other.partial);
     std::swap(attempt_us_, other.attempt_us);
+    std::swap(nth_, other.nth);
     std::swap(phase_, other.phase);
     std::swap(reused_, other.reused);
     std::swap(heard_, other.heard);
@@ -123,6 +124,7 @@ void Call::decide() {
 void Call::drop_other() noexcept {
     Other& other = *other_;
     other.disarm();
+    tries_[other.nth].response_us = upstream_->loop().clock().now_us() - other.attempt_us;
     other.peer->use->active.subtract();
     if (other.held != 0) other.peer->use->statuses[std::min<std::size_t>(other.held / 100, 5)].add();
     other.held = 0;
