@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstring>
 #include <random>
 
 #include "worker/http/host.h"
@@ -50,8 +51,15 @@ std::string_view raw_path(const http::Request& request) noexcept {
     return raw.substr(0, raw.find('?'));
 }
 
-void append_line(std::string& out, std::string_view name, std::string_view value) {
-    out.append(name).append(": ").append(value).append("\r\n");
+/// A nibble a byte, as digits.
+std::uint64_t hex_digits(std::uint32_t value) noexcept {
+    constexpr std::uint64_t ones = 0x0101010101010101u;
+    std::uint64_t digits = value;
+    digits = (digits | digits << 16) & 0x0000ffff0000ffffu;
+    digits = (digits | digits << 8) & 0x00ff00ff00ff00ffu;
+    digits = (digits | digits << 4) & 0x0f0f0f0f0f0f0f0fu;
+    const std::uint64_t letters = (digits + 6 * ones) >> 4 & ones;
+    return digits + '0' * ones + letters * ('a' - '0' - 10);
 }
 
 bool has_usual_body(std::string_view method) {
@@ -77,6 +85,11 @@ bool is_hop_by_hop(Known known) noexcept {
         case Known::upgrade: return true;
         default: return false;
     }
+}
+
+std::string_view named_by_connection(const http::Head& head, std::string& room) {
+    const std::string_view named = head.joined(Known::connection, room);
+    return http::equals_ignore_case(named, "keep-alive") ? std::string_view() : named;
 }
 
 PeerRequest::PeerRequest(const conf::Route& route, const Facts& facts, const execution::Clock& clock)
@@ -106,7 +119,7 @@ void PeerRequest::append(std::string& out, const http::Exchange& exchange, const
     if (!is_set("host")) {
         const std::string_view host =
             !request.target.authority.empty() ? request.target.authority : request.value(Known::host);
-        append_line(out, "Host", host.empty() ? options.host : host);
+        out.append("Host: ").append(host.empty() ? options.host : host).append("\r\n");
     }
     append_fields(out, request, options);
     out.append(options.more);
@@ -186,7 +199,7 @@ void PeerRequest::append_path(std::string& out, const http::Request& request) co
 void PeerRequest::append_fields(std::string& out, const http::Request& request, const Options& options) {
     const bool forwards_x = route_.proxy.forwarded == conf::ForwardedFields::x_forwarded ||
                             route_.proxy.forwarded == conf::ForwardedFields::both;
-    const std::string connection(request.joined(Known::connection, room_));
+    const std::string_view connection(named_by_connection(request, room_));
     for (const http::Field& field : request.fields) {
         switch (field.known) {
             case Known::host:
@@ -217,13 +230,10 @@ void PeerRequest::append_fields(std::string& out, const http::Request& request, 
         }
         const std::string_view name = request.view(field.name);
         if (is_named(request, connection, field) || is_set(name)) continue;
-        // The whole line as it stood: the parser saw to it that it is clean.
-        append_line(out, name, request.view(field.value));
+        request.append_line(out, field);
     }
-    if (options.upgrade) {
-        append_line(out, "Connection", "upgrade");
-        append_line(out, "Upgrade", request.value(Known::upgrade));
-    }
+    if (options.upgrade)
+        out.append("Connection: upgrade\r\nUpgrade: ").append(request.value(Known::upgrade)).append("\r\n");
     if (is_set("via")) return;
     out.append("Via: ");
     if (const auto before = request.joined(Known::via, room_); !before.empty())
@@ -247,8 +257,9 @@ void PeerRequest::append_forwarded(std::string& out, const http::Exchange& excha
                 out.append(before).append(", ");
             out.append(client).append("\r\n");
         }
-        if (!is_set("x-forwarded-proto")) append_line(out, "X-Forwarded-Proto", scheme);
-        if (!host.empty() && !is_set("x-forwarded-host")) append_line(out, "X-Forwarded-Host", host);
+        if (!is_set("x-forwarded-proto")) out.append("X-Forwarded-Proto: ").append(scheme).append("\r\n");
+        if (!host.empty() && !is_set("x-forwarded-host"))
+            out.append("X-Forwarded-Host: ").append(host).append("\r\n");
     }
     if (how == conf::ForwardedFields::x_forwarded || is_set("forwarded")) return;
     out.append("Forwarded: ");
@@ -286,7 +297,7 @@ void PeerRequest::append_framing(std::string& out, const http::Exchange& exchang
     if (exchange.body_length) {
         char digits[20];
         const char* end = std::to_chars(digits, digits + sizeof digits, *exchange.body_length).ptr;
-        append_line(out, "Content-Length", {digits, static_cast<std::size_t>(end - digits)});
+        out.append("Content-Length: ").append(digits, static_cast<std::size_t>(end - digits)).append("\r\n");
     } else if (exchange.body_follows) {
         out.append("Transfer-Encoding: chunked\r\n");
     } else if (has_usual_body(exchange.request.method())) {
@@ -301,17 +312,17 @@ bool PeerRequest::is_set(std::string_view name) const {
 
 /// SplitMix64 from a random start: unique, and nobody's secret.
 void PeerRequest::append_hex(std::string& out, unsigned words) {
-    constexpr std::string_view digits = "0123456789abcdef";
-    char text[32];
     for (unsigned word = 0; word < words; ++word) {
         std::uint64_t value = random_ += 0x9e3779b97f4a7c15u;
         value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9u;
         value = (value ^ (value >> 27)) * 0x94d049bb133111ebu;
         value ^= value >> 31;
-        for (unsigned digit = 0; digit < 16; ++digit, value >>= 4)
-            text[word * 16 + digit] = digits[value & 15];
+        const std::uint64_t digits[] = {hex_digits(static_cast<std::uint32_t>(value)),
+                                        hex_digits(static_cast<std::uint32_t>(value >> 32))};
+        char text[sizeof digits];
+        std::memcpy(text, digits, sizeof text);
+        out.append(text, sizeof text);
     }
-    out.append(text, words * 16);
 }
 
 }  // namespace worker::handler

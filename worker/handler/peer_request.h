@@ -60,6 +60,10 @@ class PeerRequest {
     std::string room_;
 };
 
+/// The fields that `Connection` names as its own (RFC 9110 7.6.1), a view of the head or of `room`; empty
+/// where it says just `keep-alive`, as most do: that one is known.
+[[nodiscard]] std::string_view named_by_connection(const http::Head& head, std::string& room);
+
 /// What of a message belongs to one connection alone, by name (RFC 9110 7.6.1); framing too.
 [[nodiscard]] bool is_hop_by_hop(http::Known known) noexcept;
 

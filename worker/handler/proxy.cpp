@@ -154,22 +154,24 @@ void Passing::append_fields(std::string& out, const http::ResponseHead& head) {
     const conf::Proxy& terms = proxy_.route().proxy;
     const bool rewrites_cookies = !terms.cookie_domain.empty() || !terms.cookie_path.empty();
     std::string joined;
-    const std::string_view connection = head.joined(Known::connection, joined);
+    const std::string_view connection = named_by_connection(head, joined);
     for (const http::Field& field : head.fields) {
         if (is_hop_by_hop(field.known) || field.known == Known::date || field.known == Known::server)
             continue;
         const std::string_view name = head.view(field.name);
         if (!connection.empty() && http::has_token(connection, name)) continue;
         if (is_hidden(name)) continue;
-        out.append(name).append(": ");
         if (field.known == Known::location && terms.rewrite_redirect) {
+            out.append(name).append(": ");
             append_location(out, head.view(field.value));
+            out.append("\r\n");
         } else if (field.known == Known::set_cookie && rewrites_cookies) {
+            out.append(name).append(": ");
             append_cookie(out, head.view(field.value), terms);
+            out.append("\r\n");
         } else {
-            out.append(head.view(field.value));
+            head.append_line(out, field);
         }
-        out.append("\r\n");
     }
 }
 
