@@ -1,5 +1,6 @@
 #include "worker/http/response_parser.h"
 
+#include <array>
 #include <cstring>
 
 #include "worker/http/host.h"
@@ -27,8 +28,18 @@ bool may_trail(Known known) noexcept {
     }
 }
 
-/// What a reason may have in it: no control characters but tabs (RFC 9112 4).
+/// What a reason or a value may have in it: no control characters but tabs (RFC 9112 4, RFC 9110 5.5).
 bool is_text(char c) noexcept { return c == '\t' || (static_cast<unsigned char>(c) >= ' ' && c != '\x7f'); }
+
+/// RFC 9110 5.6.2.
+constexpr std::array<bool, 256> token_bytes = [] {
+    std::array<bool, 256> all{};
+    for (const char c : std::string_view("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+                                         "ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+        all[static_cast<unsigned char>(c)] = true;
+    return all;
+}();
+bool is_token_byte(char c) noexcept { return token_bytes[static_cast<unsigned char>(c)]; }
 
 /// "HTTP/1.x 200" and a reason or none: where the fields begin; 0: it is no clean status line.
 std::size_t after_status_line(std::string_view head) noexcept {
@@ -110,8 +121,6 @@ struct ResponseCallbacks {
 };
 
 void ResponseParser::reset(ResponseHead& head, bool bodiless, std::uint64_t head_max) noexcept {
-    llhttp_init(&machine_, HTTP_RESPONSE, &ResponseCallbacks::settings());
-    machine_.data = this;
     head_ = &head;
     head.clear();
     head.status = 0;
@@ -131,8 +140,20 @@ void ResponseParser::reset(ResponseHead& head, bool bodiless, std::uint64_t head
     in_value_ = folded_ = too_many_ = keep_alive_ = false;
 }
 
+void ResponseParser::begin_machine() noexcept {
+    llhttp_init(&machine_, HTTP_RESPONSE, &ResponseCallbacks::settings());
+    machine_.data = this;
+    head_->clear();
+    head_->status = 0;
+    content_length_ = 0;
+}
+
 Parsed ResponseParser::head(std::span<const char> bytes) noexcept {
     if (bytes.size() <= seen_) return Parsed::more;
+    if (seen_ == 0) {
+        if (plain_head({bytes.data(), bytes.size()})) return Parsed::head;
+        begin_machine();
+    }
     base_ = bytes.data();
     head_->head = base_;
     const std::span<const char> fresh = bytes.subspan(seen_);
@@ -171,21 +192,98 @@ std::string_view ResponseParser::check_head() const noexcept {
     return {};
 }
 
-/// RFC 9112 6.3, 9.3.
+/// Takes a whole head that is clean, final, and neither chunked nor otherwise special; what it takes, llhttp
+/// and `check_head` would have taken, and understood alike. False: it is not for us to judge.
+bool ResponseParser::plain_head(std::string_view bytes) noexcept {
+    const std::size_t fields_at = after_status_line(bytes);
+    if (fields_at == 0 || (bytes[7] != '0' && bytes[7] != '1')) return false;
+    for (std::size_t at = 9; at < 12; ++at)
+        if (bytes[at] < '0' || bytes[at] > '9') return false;
+    ResponseHead& head = *head_;
+    head.head = bytes.data();
+    head.minor = static_cast<std::uint8_t>(bytes[7] - '0');
+    head.status = static_cast<Status>((bytes[9] - '0') * 100 + (bytes[10] - '0') * 10 + (bytes[11] - '0'));
+    if (head.status < 200 || head.status > 599) return false;
+    std::size_t at = fields_at;
+    while (at < bytes.size() && bytes[at] != '\r')
+        if (!plain_field(bytes, at)) return false;
+    if (bytes.substr(at, 2) != "\r\n" || at + 2 > head_max_) return false;
+    seen_ = at + 2;
+    head.head_size = static_cast<std::uint32_t>(seen_);
+    in_head_ = false;
+    const std::string_view connection = head.value(Known::connection);
+    find_framing(false, head.has(Known::content_length), equals_ignore_case(connection, "close"),
+                 equals_ignore_case(connection, "keep-alive"));
+    return true;
+}
+
+/// name ":" value CR LF, where the name is a token and the value text without white space around it.
+bool ResponseParser::plain_field(std::string_view bytes, std::size_t& at) noexcept {
+    const std::size_t size = bytes.size();
+    std::size_t end = at;
+    while (end < size && is_token_byte(bytes[end])) ++end;
+    if (end == at || end == size || bytes[end] != ':') return false;
+    Field field;
+    field.name = {static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(end - at)};
+    std::size_t begin = end + 1;
+    while (begin < size && (bytes[begin] == ' ' || bytes[begin] == '\t')) ++begin;
+    end = begin;
+    while (end < size && is_text(bytes[end])) ++end;
+    if (bytes.substr(end, 2) != "\r\n") return false;
+    at = end + 2;
+    while (end > begin && (bytes[end - 1] == ' ' || bytes[end - 1] == '\t')) --end;
+    field.value = {static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end - begin)};
+    field.known = known_field({bytes.data() + field.name.at, field.name.size});
+    return note_plain(field) && head_->add(field);
+}
+
+/// What a field says of framing and connection; false where it says anything out of the ordinary.
+bool ResponseParser::note_plain(const Field& field) noexcept {
+    switch (field.known) {
+        case Known::transfer_encoding:
+        case Known::proxy_connection:
+        case Known::upgrade: return false;
+        case Known::connection: {
+            const std::string_view says = head_->view(field.value);
+            return !head_->has(Known::connection) &&
+                   (equals_ignore_case(says, "keep-alive") || equals_ignore_case(says, "close"));
+        }
+        case Known::content_length: {
+            constexpr std::size_t digits_max = 18;  // of a number that fits in any case
+            const std::string_view digits = head_->view(field.value);
+            if (head_->has(Known::content_length) || digits.empty() || digits.size() > digits_max)
+                return false;
+            std::uint64_t length = 0;
+            for (const char c : digits) {
+                if (c < '0' || c > '9') return false;
+                length = length * 10 + static_cast<std::uint64_t>(c - '0');
+            }
+            content_length_ = length;
+            return true;
+        }
+        default: return true;
+    }
+}
+
 void ResponseParser::find_framing() noexcept {
+    const auto flag = [this](int which) { return (machine_.flags & which) != 0; };
+    if (flag(F_CONTENT_LENGTH)) content_length_ = machine_.content_length;
+    find_framing(flag(F_CHUNKED), flag(F_CONTENT_LENGTH), flag(F_CONNECTION_CLOSE),
+                 flag(F_CONNECTION_KEEP_ALIVE));
+}
+
+/// RFC 9112 6.3, 9.3.
+void ResponseParser::find_framing(bool chunked, bool has_length, bool says_close, bool says_keep) noexcept {
     const Status status = head_->status;
     if (bodiless_ || status < 200 || status == 204 || status == 304) {
         framing_ = Framing::none;
-    } else if ((machine_.flags & F_CHUNKED) != 0) {
+    } else if (chunked) {
         framing_ = Framing::chunked;
-    } else if ((machine_.flags & F_CONTENT_LENGTH) != 0) {
-        framing_ = machine_.content_length > 0 ? Framing::length : Framing::none;
+    } else if (has_length) {
+        framing_ = content_length_ > 0 ? Framing::length : Framing::none;
     } else {
         framing_ = Framing::until_end;
     }
-    if ((machine_.flags & F_CONTENT_LENGTH) != 0) content_length_ = machine_.content_length;
-    const bool says_close = (machine_.flags & F_CONNECTION_CLOSE) != 0;
-    const bool says_keep = (machine_.flags & F_CONNECTION_KEEP_ALIVE) != 0;
     keep_alive_ = framing_ != Framing::until_end && !says_close && (head_->minor >= 1 || says_keep);
 }
 
