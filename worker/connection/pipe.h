@@ -14,17 +14,23 @@ namespace worker::connection {
 
 /// Both ends; what a response still sends from it keeps it.
 struct Pipe final : Shared {
-    static constexpr int wanted_bytes = 256 * 1024;
+    /// How much it is to hold. Wide ones are for few: what all pipes of a user may hold has a limit, beyond
+    /// which the kernel makes none but tiny ones (pipe(7), pipe-user-pages-soft).
+    static constexpr int usual_bytes = 256 * 1024, wide_bytes = 1024 * 1024;
+    /// Below this a copy costs less.
+    static constexpr int least_bytes = 64 * 1024;
 
-    /// Empty when there are no descriptors left.
-    [[nodiscard]] static Ref<Pipe> make() {
+    /// Narrower than `bytes` where the system allows no more. Empty when it would be too narrow, or when
+    /// there are no descriptors left.
+    [[nodiscard]] static Ref<Pipe> make(int bytes) {
         int ends[2];
         if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0) return {};
         Ref<Pipe> pipe(new Pipe);
         pipe->reading = ipc::UniqueFd(ends[0]);
         pipe->writing = ipc::UniqueFd(ends[1]);
-        ::fcntl(ends[1], F_SETPIPE_SZ, wanted_bytes);  // as it was when the user has too much of it
-        return pipe;
+        if (::fcntl(ends[1], F_SETPIPE_SZ, bytes) >= 0) return pipe;
+        if (bytes > usual_bytes && ::fcntl(ends[1], F_SETPIPE_SZ, usual_bytes) >= 0) return pipe;
+        return ::fcntl(ends[1], F_GETPIPE_SZ) >= least_bytes ? pipe : Ref<Pipe>();
     }
 
     [[nodiscard]] bool empty() const noexcept {

@@ -16,6 +16,7 @@ using ipc::CallFailure;
 
 constexpr std::uint64_t piped_min = 64 * 1024;        // below, a copy costs less than a pipe
 constexpr std::size_t first_read_max = 16 * 1024;     // of a response: what follows may go through a pipe
+constexpr std::size_t large_read_max = 4 * 1024;      // likewise, where another large one is to be expected
 constexpr std::size_t body_kept_max = 64 * 1024;      // of a request's body, for another attempt
 constexpr std::size_t flush_bytes_max = 1024 * 1024;  // in one go
 constexpr int turn_reads_max = 16;                    // so that one response starves nobody
@@ -236,7 +237,8 @@ bool Call::receive_some() {
     const std::size_t kept = partial_.size();
     std::copy(partial_.begin(), partial_.end(), input.begin());
     std::size_t room = input.size() - kept;
-    if (phase_ == Phase::head && question_.pipe) room = std::min(room, first_read_max);
+    if (phase_ == Phase::head && question_.pipe)
+        room = std::min(room, peer_->large && kept == 0 ? large_read_max : first_read_max);
     const Moved moved = connection_->transport.receive(input.data() + kept, room);
     switch (moved.io) {
         case Io::blocked: connection_->readable = false; return false;
@@ -253,11 +255,11 @@ bool Call::receive_some() {
 
 bool Call::receive_piped() {
     if (!pipe_) pipe_ = upstreams_.borrow_pipe();
-    if (!pipe_) {  // no descriptors: copy
+    if (!pipe_) {  // none to be had: copy
         piped_ = false;
         return true;
     }
-    const std::uint64_t wanted = std::min<std::uint64_t>(remaining_, connection::Pipe::wanted_bytes);
+    const std::uint64_t wanted = std::min<std::uint64_t>(remaining_, connection::Pipe::wide_bytes);
     const Moved moved =
         connection_->transport.receive_pipe(pipe_->writing.get(), static_cast<std::size_t>(wanted));
     switch (moved.io) {
@@ -336,6 +338,7 @@ void Call::on_head() {
     framing_ = parser_.framing();
     remaining_ = parser_.content_length();
     piped_ = question_.pipe && framing_ == Framing::length && remaining_ >= piped_min;
+    peer_->large = piped_;
     caller_.on_response(head_, framing_, remaining_);
 }
 

@@ -39,6 +39,7 @@ struct Peer {
     std::uint64_t share = 0;       ///< its weight now; see `Balancer`
 
     execution::Link idle;      ///< its idle connections, the one used last at the end
+    bool large = false;        ///< its last response was a large one
     std::int64_t current = 0;  ///< of smooth weighted round robin
     std::uint64_t others = 0;  ///< calls of the other workers, when last looked at
 };

@@ -11,7 +11,8 @@ namespace worker::upstream {
 namespace {
 
 constexpr std::size_t input_bytes_min = 64 * 1024;
-constexpr std::size_t spare_pipes_max = 64;
+constexpr std::size_t spare_pipes_max = 40;
+constexpr std::size_t wide_pipes_max = 8;  // of these: 16 MiB a loop in all
 // The budget of retries: a fifth of the calls, and two a second where there are few; ten may come at once.
 constexpr double retry_share = 0.2, retries_a_second = 2, retry_tokens_max = 10;
 
@@ -221,7 +222,8 @@ connection::Ref<connection::Pipe> Upstreams::borrow_pipe() {
         pipes_.pop_back();
         --at;
     }
-    auto pipe = connection::Pipe::make();
+    auto pipe = connection::Pipe::make(pipes_.size() < wide_pipes_max ? connection::Pipe::wide_bytes
+                                                                      : connection::Pipe::usual_bytes);
     if (pipe && pipes_.size() < spare_pipes_max) pipes_.push_back(pipe);
     return pipe;
 }

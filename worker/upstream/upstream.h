@@ -109,7 +109,7 @@ class Upstreams {
     [[nodiscard]] Upstream& find(std::string_view name);
     /// Where responses are read into: empty between two calls. At least `bytes` large.
     [[nodiscard]] std::vector<char>& input() noexcept { return input_; }
-    /// An empty one; it is free again when nobody holds it. Empty when there are no descriptors left.
+    /// An empty one; it is free again when nobody holds it. Empty when the system grants none.
     [[nodiscard]] connection::Ref<connection::Pipe> borrow_pipe();
 
  private:
