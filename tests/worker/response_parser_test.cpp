@@ -132,6 +132,48 @@ TEST_CASE("responses cut at any byte are the same responses", "[response]") {
     }
 }
 
+TEST_CASE("a head that comes whole is judged as one that comes byte by byte", "[response]") {
+    for (const std::string lines : {"",
+                                    "Content-Length: 5\r\n",
+                                    "content-LENGTH:5 \t\r\n",
+                                    "Content-Length: 0\r\n",
+                                    "Content-Length:\t5\r\n",
+                                    "Connection: close \t\r\n",
+                                    "Connection:\tclose\r\n",
+                                    "Content-Length:\r\n",
+                                    "Content-Length: 5 5\r\n",
+                                    "Content-Length: 5\r\nContent-Length: 5\r\n",
+                                    "Content-Length: 18446744073709551615\r\n",
+                                    "Content-Length: 18446744073709551616\r\n",
+                                    "Connection: close\r\n",
+                                    "Connection: Keep-Alive\r\n",
+                                    "Connection: x, close\r\n",
+                                    "Connection: keep-alive\r\nConnection: close\r\n",
+                                    "Proxy-Connection: close\r\n",
+                                    "Upgrade: x\r\n",
+                                    "X:\r\n",
+                                    "X: \r\n",
+                                    "X: a\tb \r\n",
+                                    "X: \x80\xff\r\n",
+                                    "X: \x7f\r\n",
+                                    "X: \x01\r\n",
+                                    "X : a\r\n",
+                                    "X\r\n",
+                                    ": a\r\n",
+                                    "X: a\r\n b\r\n",
+                                    " X: a\r\n",
+                                    "X: a\nY: b\r\n",
+                                    "X: a\rY: b\r\n",
+                                    "X(: a\r\n"}) {
+        for (const std::string begin :
+             {"HTTP/1.1 200 OK\r\n", "HTTP/1.0 304\r\n", "HTTP/1.1 599 \x80 a\r\n"}) {
+            const std::string bytes = begin + lines + "\r\n" + "abcde";
+            CAPTURE(bytes);
+            CHECK(fuzz::hear(bytes, bytes.size(), false) == fuzz::hear(bytes, 1, false));
+        }
+    }
+}
+
 // ---- RFC 9112 6.3: where a body ends ------------------------------------------------------------
 
 TEST_CASE("6.3 (1): an answer to HEAD has no body, whatever its fields say", "[response]") {

@@ -239,19 +239,22 @@ bool ResponseParser::plain_field(std::string_view bytes, std::size_t& at) noexce
 
 /// What a field says of framing and connection; false where it says anything out of the ordinary.
 bool ResponseParser::note_plain(const Field& field) noexcept {
+    // Behind a length llhttp takes spaces alone: whoever has white space there is for it to judge.
+    const bool ends_line = head_->head[field.value.at + field.value.size] == '\r';
     switch (field.known) {
         case Known::transfer_encoding:
         case Known::proxy_connection:
         case Known::upgrade: return false;
         case Known::connection: {
             const std::string_view says = head_->view(field.value);
-            return !head_->has(Known::connection) &&
+            return ends_line && !head_->has(Known::connection) &&
                    (equals_ignore_case(says, "keep-alive") || equals_ignore_case(says, "close"));
         }
         case Known::content_length: {
             constexpr std::size_t digits_max = 18;  // of a number that fits in any case
             const std::string_view digits = head_->view(field.value);
-            if (head_->has(Known::content_length) || digits.empty() || digits.size() > digits_max)
+            if (!ends_line || head_->has(Known::content_length) || digits.empty() ||
+                digits.size() > digits_max)
                 return false;
             std::uint64_t length = 0;
             for (const char c : digits) {
