@@ -83,6 +83,7 @@ TEST_CASE("what could be read in two ways is left to the parser", "[http]") {
                               "Connection: upgrade\r\n",
                               "Connection: close, x\r\n",
                               "Connection:\r\n",
+                              "Connection: close \r\n",
                               "Expect: 100-continue\r\n",
                               "TE: trailers\r\n",
                               "Trailer: x\r\n",
@@ -95,8 +96,7 @@ TEST_CASE("what could be read in two ways is left to the parser", "[http]") {
                               "X: y\n",
                               "X: y\rz\r\n",
                               "X: y\r\r\n",
-                              "X: y\tz\r\n",
-                              "X: \xc3\xa4\r\n",
+
                               "X: \x7f\r\n",
                               "X: \x01\r\n",
                               "X\xff: y\r\n"}) {
@@ -119,7 +119,7 @@ TEST_CASE("a head that is not whole is not plain", "[http]") {
 TEST_CASE("odd bytes are found at every place of a value", "[http]") {
     for (std::size_t size = 1; size < 40; ++size) {
         for (std::size_t at = 0; at < size; ++at) {
-            for (const char odd : {'\0', '\n', '\r', '\x1f', '\x7f', '\x80', '\xff'}) {
+            for (const char odd : {'\0', '\n', '\r', '\x1f', '\x7f'}) {
                 std::string value(size, 'v');
                 value[at] = odd;
                 CAPTURE(size, at, static_cast<int>(odd));
@@ -142,4 +142,19 @@ TEST_CASE("the parser takes a plain head for the same, byte by byte", "[http]") 
     std::string many;
     for (int i = 0; i < 257; ++i) many += "X:\r\n";
     CHECK(fuzz::listen(get_with(many), 4096).refusal == 431);
+}
+
+TEST_CASE("a field's line is read whatever text its value is", "[http]") {
+    for (const std::string value :
+         {"a\tb", "\xc3\xa4 and more than a word\t\x80", "12345678\t", "1234567\xff", ""}) {
+        CAPTURE(value);
+        const std::string bytes = "before: x\r\nName: \t" + value + " \t\r\nafter";
+        worker::http::Field field;
+        std::size_t at = 11;
+        REQUIRE(worker::http::read_field(bytes, at, field));
+        CHECK(bytes.substr(field.name.at, field.name.size) == "Name");
+        CHECK(bytes.substr(field.value.at, field.value.size) ==
+              value.substr(0, value.find_last_not_of('\t') + 1));
+        CHECK(bytes.substr(at) == "after");
+    }
 }

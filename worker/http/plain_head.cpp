@@ -16,21 +16,30 @@ constexpr std::string_view line_end = "\r\n";
 /// Visible ASCII, but for the number sign: a target that is sent has no fragment.
 constexpr bool stands_in_target(char c) noexcept { return c > 0x20 && c < 0x7f && c != '#'; }
 
-/// How many of the first bytes at `at` are visible ASCII or spaces: stops at the first that is not.
+/// RFC 9110 5.5: what a value may have in it.
+constexpr bool is_text(char c) noexcept {
+    return c == '\t' || (static_cast<unsigned char>(c) >= ' ' && c != '\x7f');
+}
+
+/// The first byte that is no text.
 const char* skip_text(const char* at, const char* end) noexcept {
     constexpr std::uint64_t each = 0x0101010101010101u;
     constexpr std::uint64_t high = each * 0x80;
-    for (; end - at >= 8; at += 8) {
+    while (end - at >= 8) {
         std::uint64_t word = 0;
         std::memcpy(&word, at, sizeof word);
         // The high bit of a byte is set where it is below 0x20, is 0x7f, or has that bit itself; a borrow or
         // carry spoils only bytes behind the first of these.
         const std::uint64_t odd = ((word - each * 0x20) | (word + each) | word) & high;
-        if (odd == 0) continue;
-        if constexpr (std::endian::native == std::endian::little) return at + (std::countr_zero(odd) >> 3);
-        break;
+        if (odd == 0) {
+            at += 8;
+            continue;
+        }
+        if constexpr (std::endian::native == std::endian::little) at += std::countr_zero(odd) >> 3;
+        if (!is_text(*at)) return at;
+        ++at;
     }
-    while (at < end && *at >= 0x20 && *at < 0x7f) ++at;
+    while (at < end && is_text(*at)) ++at;
     return at;
 }
 
@@ -70,26 +79,16 @@ class Reader {
 
     [[nodiscard]] bool field() noexcept {
         Field field;
-        const char* const name = at_;
-        while (at_ < end_ && is_token_byte(*at_)) ++at_;
-        if (at_ == name || at_ == end_ || *at_ != ':') return false;
-        field.name = span(name, at_);
-        do ++at_;
-        while (at_ < end_ && (*at_ == ' ' || *at_ == '\t'));
-        const char* const value = at_;
-        at_ = skip_text(at_, end_);
-        const char* last = at_;
-        while (last > value && last[-1] == ' ') --last;
-        field.value = span(value, last);
-        field.known = known_field({name, field.name.size});
-        return takes(line_end) && means_nothing_odd(field) && request_.add(field);
+        std::size_t at = static_cast<std::size_t>(at_ - begin_);
+        if (!read_field({begin_, static_cast<std::size_t>(end_ - begin_)}, at, field)) return false;
+        at_ = begin_ + at;
+        return means_nothing_odd(field) && request_.add(field);
     }
 
     [[nodiscard]] bool means_nothing_odd(const Field& field) noexcept {
         switch (field.known) {
             case Known::host: ++hosts_; return true;
-            case Known::connection:
-                return connection(std::string_view(begin_ + field.value.at, field.value.size));
+            case Known::connection: return connection(field.value);
             case Known::content_length:
             case Known::transfer_encoding:
             case Known::upgrade:
@@ -100,10 +99,13 @@ class Reader {
             default: return true;
         }
     }
-    [[nodiscard]] bool connection(std::string_view value) noexcept {
-        if (equals_ignore_case(value, "keep-alive")) return true;
+    [[nodiscard]] bool connection(Span value) noexcept {
+        if (begin_[value.at + value.size] != '\r')
+            return false;  // white space behind it: the parser's to judge
+        const std::string_view says(begin_ + value.at, value.size);
+        if (equals_ignore_case(says, "keep-alive")) return true;
         closes_ = true;
-        return equals_ignore_case(value, "close");
+        return equals_ignore_case(says, "close");
     }
 
     const char* const begin_;
@@ -115,6 +117,29 @@ class Reader {
 };
 
 }  // namespace
+
+bool read_field(std::string_view bytes, std::size_t& at, Field& field) noexcept {
+    const char* const begin = bytes.data();
+    const char* const end = begin + bytes.size();
+    const char* const name = begin + at;
+    const auto span = [begin](const char* from, const char* to) {
+        return Span{static_cast<std::uint32_t>(from - begin), static_cast<std::uint32_t>(to - from)};
+    };
+    const char* now = name;
+    while (now < end && is_token_byte(*now)) ++now;
+    if (now == name || now == end || *now != ':') return false;
+    field.name = span(name, now);
+    do ++now;
+    while (now < end && (*now == ' ' || *now == '\t'));
+    const char* const value = now;
+    now = skip_text(now, end);
+    if (end - now < 2 || now[0] != '\r' || now[1] != '\n') return false;
+    at = static_cast<std::size_t>(now + 2 - begin);
+    while (now > value && (now[-1] == ' ' || now[-1] == '\t')) --now;
+    field.value = span(value, now);
+    field.known = known_field({name, field.name.size});
+    return true;
+}
 
 PlainHead read_plain_head(std::string_view bytes, Request& request) noexcept {
     request.head = bytes.data();

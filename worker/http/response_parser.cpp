@@ -1,10 +1,10 @@
 #include "worker/http/response_parser.h"
 
-#include <array>
 #include <cstring>
 
 #include "worker/http/host.h"
 #include "worker/http/list.h"
+#include "worker/http/plain_head.h"
 
 namespace worker::http {
 namespace {
@@ -28,18 +28,8 @@ bool may_trail(Known known) noexcept {
     }
 }
 
-/// What a reason or a value may have in it: no control characters but tabs (RFC 9112 4, RFC 9110 5.5).
+/// What a reason may have in it: no control characters but tabs (RFC 9112 4).
 bool is_text(char c) noexcept { return c == '\t' || (static_cast<unsigned char>(c) >= ' ' && c != '\x7f'); }
-
-/// RFC 9110 5.6.2.
-constexpr std::array<bool, 256> token_bytes = [] {
-    std::array<bool, 256> all{};
-    for (const char c : std::string_view("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
-                                         "ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
-        all[static_cast<unsigned char>(c)] = true;
-    return all;
-}();
-bool is_token_byte(char c) noexcept { return token_bytes[static_cast<unsigned char>(c)]; }
 
 /// "HTTP/1.x 200" and a reason or none: where the fields begin; 0: it is no clean status line.
 std::size_t after_status_line(std::string_view head) noexcept {
@@ -205,8 +195,10 @@ bool ResponseParser::plain_head(std::string_view bytes) noexcept {
     head.status = static_cast<Status>((bytes[9] - '0') * 100 + (bytes[10] - '0') * 10 + (bytes[11] - '0'));
     if (head.status < 200 || head.status > 599) return false;
     std::size_t at = fields_at;
-    while (at < bytes.size() && bytes[at] != '\r')
-        if (!plain_field(bytes, at)) return false;
+    while (at < bytes.size() && bytes[at] != '\r') {
+        Field field;
+        if (!read_field(bytes, at, field) || !note_plain(field) || !head.add(field)) return false;
+    }
     if (bytes.substr(at, 2) != "\r\n" || at + 2 > head_max_) return false;
     seen_ = at + 2;
     head.head_size = static_cast<std::uint32_t>(seen_);
@@ -215,26 +207,6 @@ bool ResponseParser::plain_head(std::string_view bytes) noexcept {
     find_framing(false, head.has(Known::content_length), equals_ignore_case(connection, "close"),
                  equals_ignore_case(connection, "keep-alive"));
     return true;
-}
-
-/// name ":" value CR LF, where the name is a token and the value text without white space around it.
-bool ResponseParser::plain_field(std::string_view bytes, std::size_t& at) noexcept {
-    const std::size_t size = bytes.size();
-    std::size_t end = at;
-    while (end < size && is_token_byte(bytes[end])) ++end;
-    if (end == at || end == size || bytes[end] != ':') return false;
-    Field field;
-    field.name = {static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(end - at)};
-    std::size_t begin = end + 1;
-    while (begin < size && (bytes[begin] == ' ' || bytes[begin] == '\t')) ++begin;
-    end = begin;
-    while (end < size && is_text(bytes[end])) ++end;
-    if (bytes.substr(end, 2) != "\r\n") return false;
-    at = end + 2;
-    while (end > begin && (bytes[end - 1] == ' ' || bytes[end - 1] == '\t')) --end;
-    field.value = {static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end - begin)};
-    field.known = known_field({bytes.data() + field.name.at, field.name.size});
-    return note_plain(field) && head_->add(field);
 }
 
 /// What a field says of framing and connection; false where it says anything out of the ordinary.

@@ -66,7 +66,6 @@ class ResponseParser {
         return Parsed::refused;
     }
     [[nodiscard]] bool plain_head(std::string_view bytes) noexcept;
-    [[nodiscard]] bool plain_field(std::string_view bytes, std::size_t& at) noexcept;
     [[nodiscard]] bool note_plain(const Field& field) noexcept;
     void begin_machine() noexcept;
     [[nodiscard]] std::string_view check_head() const noexcept;
