@@ -19,7 +19,7 @@ Setup hedging(const Origin& first, const Origin& second, const std::string& line
     return setup;
 }
 
-const std::string at_once = "hedge_delay_min = 20ms\nhedge_delay_max = 20ms\nhedge_budget = 100\n";
+const std::string fixed_delay = "hedge_delay_min = 200ms\nhedge_delay_max = 200ms\nhedge_budget = 100\n";
 
 std::uint64_t counted(const Server& server, const std::string& what) {
     const std::string text = server.get("/metrics").body;
@@ -46,7 +46,7 @@ TEST_CASE("a stuck peer is overtaken, and sees its connection end", "[integratio
     const TemporaryFolder folder;
     std::atomic<int> left{0};
     Origin first(stuck("first", left)), second(always(answer("second")));
-    const Server server(folder, hedging(first, second, at_once, "read_timeout = 1h\n"));
+    const Server server(folder, hedging(first, second, fixed_delay, "read_timeout = 1h\n"));
     CHECK(server.get("/").body == "first");
     for (int i = 1; i <= 5; ++i) {
         CHECK(server.get("/stuck").body == "second");
@@ -65,7 +65,7 @@ TEST_CASE("PUT with its body is sent twice, POST never is", "[integration][hedgi
     const TemporaryFolder folder;
     std::atomic<int> left{0};
     Origin first(stuck("first", left)), second(always(answer("second")));
-    const Server server(folder, hedging(first, second, at_once, "read_timeout = 500ms\nretries = 0\n"));
+    const Server server(folder, hedging(first, second, fixed_delay, "read_timeout = 500ms\nretries = 0\n"));
     CHECK(server.ask(post("/stuck", "body")).status == 504);
     CHECK(second.asked().empty());
     CHECK(counted(server, "total") == 0);
@@ -77,7 +77,7 @@ TEST_CASE("a client that leaves ends both copies", "[integration][hedging]") {
     const TemporaryFolder folder;
     std::atomic<int> left{0};
     Origin first(stuck("", left)), second(stuck("", left));
-    const Server server(folder, hedging(first, second, at_once, "read_timeout = 1h\n"));
+    const Server server(folder, hedging(first, second, fixed_delay, "read_timeout = 1h\n"));
     Client client = server.connect();
     client.send(get("/stuck"));
     (void)second.await();
@@ -91,7 +91,7 @@ TEST_CASE("parts of a fan-out are hedged too", "[integration][hedging]") {
     Origin first(stuck("1", left)), second(always(answer("2"))), other(always(answer("3")));
     Setup setup{.execution = "workers = 1\n",
                 .routes = "[upstream a]\npeer = " + first.address() + "\n  " + second.address() +
-                          " backup\nhedge = on\n" + at_once + "[upstream b]\npeer = " + other.address() +
+                          " backup\nhedge = on\n" + fixed_delay + "[upstream b]\npeer = " + other.address() +
                           "\n[route all]\npath = /\nfanout = a b\nmerge = concat\n"};
     const Server server(folder, setup);
     CHECK(server.get("/").body == "13");
