@@ -85,7 +85,7 @@ LLHTTP_OBJECTS := $(OUT)/llhttp/llhttp.o $(OUT)/llhttp/api.o $(OUT)/llhttp/http.
 INTEGRATION := build/release/integration
 PROGRAM := $(if $(filter release,$(VARIANT)),build/reeve,$(OUT)/reeve)
 
-.PHONY: all run test units integration asan tsan fuzz fuzz-build bench tidy format format-check check install deps clean help program tests
+.PHONY: all run test units integration asan tsan release-build asan-build tsan-build fuzz fuzz-build bench tidy format format-check check install deps clean help program tests
 all: program
 program: $(PROGRAM)
 tests: $(OUT)/units $(INTEGRATION)
@@ -146,6 +146,12 @@ units: $(OUT)/units
 integration: $(INTEGRATION) $(PROGRAM) $(PROMTOOL)
 	@REEVE=$(abspath $(PROGRAM)) REEVE_SANITIZER=$(filter asan tsan,$(VARIANT)) PROMTOOL=$(abspath $(PROMTOOL)) \
 	  $(INTEGRATION) $(or $(TEST_ARGS),$(INTEGRATION_ARGS))
+
+# what these steps run, built and not run
+release-build: deps
+	@$(MAKE) program tests
+asan-build tsan-build: deps
+	@$(MAKE) VARIANT=$(@:-build=) program tests
 
 asan tsan: deps
 	@$(MAKE) VARIANT=$@ program tests
