@@ -120,11 +120,13 @@ TEST_CASE("a sentinel that does not hear is killed when its generation leaves", 
     Instance instance(test::serve_seat, check_upstream, sentinel);
     instance.await_serving();
     const pid_t stopped = sentinel_pid(instance);
+    REQUIRE(stopped > 0);  // 0 would mean the tests' own process group
     REQUIRE(::kill(stopped, SIGSTOP) == 0);
     CHECK(instance.ask() != "refused");
     REQUIRE(instance.control("reload"));
     CHECK(test::eventually([&] { return !lives(stopped); }));
     CHECK(instance.logged("sentinel does not leave and is killed"));
+    REQUIRE(test::eventually([&] { return sentinel_pid(instance) > 0; }));
     REQUIRE(::kill(sentinel_pid(instance), SIGSTOP) == 0);
     CHECK(instance.control("stop"));
     CHECK(instance.await_end() == 0);
