@@ -43,14 +43,14 @@ LINK_asan := -fsanitize=address,undefined
 LINK_tsan := -fsanitize=thread
 LINK_fuzz := -fsanitize=address,undefined
 
-CXX := $(if $(filter fuzz,$(VARIANT)),clang++,g++)
-CC := $(if $(filter fuzz,$(VARIANT)),clang,gcc)
+# clang needs half of g++'s time for asan; its tsan does not get over a fork
+CXX := $(if $(filter asan fuzz,$(VARIANT)),clang++,g++)
+CC := $(if $(filter asan fuzz,$(VARIANT)),clang,gcc)
 OPTIMISE := $(OPTIMISE_$(VARIANT))
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wold-style-cast -Wnon-virtual-dtor -Werror
-# tsan does not model fences, which libstdc++ and fmt mention; g++ says so at each
-WARN += $(if $(filter tsan,$(VARIANT)),-Wno-tsan)
-# the code that sanitizers add makes g++ 12 see uninitialised values inside the standard library
-WARN += $(if $(filter asan tsan,$(VARIANT)),-Wno-maybe-uninitialized)
+# tsan does not model fences, which libstdc++ and fmt mention; and with what it adds g++ 12 sees uninitialised
+# values inside the standard library
+WARN += $(if $(filter tsan,$(VARIANT)),-Wno-tsan -Wno-maybe-uninitialized)
 LLHTTP := /usr/share/llhttp
 LLHTTP_INCLUDE := /usr/share/include/llhttp
 SYSTEM_INCLUDE = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PACKAGES))) -isystem $(LLHTTP_INCLUDE)
@@ -79,6 +79,25 @@ FUZZERS := $(sort $(wildcard tests/fuzz/*_fuzz.cpp))
 ALL_CODE = $(shell find conf ipc master worker tests -name '*.cpp' -o -name '*.h')
 
 objects = $(patsubst %.cpp,$(OUT)/%.o,$(1))
+
+# What is compiled as a whole and not edited in between (sanitizers, fuzzers, clang-tidy) is compiled ten files
+# of a folder at a time, so that most of the time does not go into reading the same headers. Files of a folder
+# may therefore not have the same name for different things in their unnamed namespaces.
+in_folder = $(foreach source,$(SOURCES),$(if $(filter $(1),$(dir $(source))),$(source)))
+define add_batch
+ifneq ($(2),)
+BATCHES += $(1)
+$(1): force
+	@mkdir -p $$(@D)
+	@printf '#include "%s"  // NOLINT(bugprone-suspicious-include)\n' $(2) | cmp -s - $$@ || \
+	  printf '#include "%s"  // NOLINT(bugprone-suspicious-include)\n' $(2) > $$@
+endif
+endef
+BATCHES :=
+$(foreach folder,$(sort $(dir $(SOURCES))),$(foreach part,1:10 11:20 21:30 31:40 41:50, \
+  $(eval $(call add_batch,$(OUT)/batch/$(subst /,_,$(folder))$(firstword $(subst :, ,$(part))).cpp,$(wordlist \
+  $(firstword $(subst :, ,$(part))),$(lastword $(subst :, ,$(part))),$(call in_folder,$(folder)))))))
+.PHONY: force
 LIBRARY := $(OUT)/libreeve.a
 LLHTTP_OBJECTS := $(OUT)/llhttp/llhttp.o $(OUT)/llhttp/api.o $(OUT)/llhttp/http.o
 # drives the program from outside, so one build of it serves all variants
@@ -98,7 +117,7 @@ help:
 DEPS_BUILD := g++ make pkg-config libevent-dev libinih-dev libspdlog-dev libfmt-dev libre2-dev \
 	libexpected-dev libcli11-dev nlohmann-json3-dev node-llhttp libseccomp-dev
 DEPS_TEST := catch2 curl brotli zstd systemd logrotate
-DEPS_LINT := clang clang-tidy clang-format libclang-rt-14-dev
+DEPS_CLANG := clang clang-tidy clang-format libclang-rt-14-dev
 DEPS_BENCH := nginx-light apache2-utils nghttp2-client python3 gnuplot-nox iproute2 procps
 
 define install_missing
@@ -115,11 +134,11 @@ endef
 
 deps:
 	$(call install_missing,$(DEPS_BUILD) $(DEPS_TEST))
-deps-lint:
-	$(call install_missing,$(DEPS_LINT))
+deps-clang:
+	$(call install_missing,$(DEPS_CLANG))
 deps-bench:
 	$(call install_missing,$(DEPS_BUILD) $(DEPS_BENCH))
-.PHONY: deps-lint deps-bench
+.PHONY: deps-clang deps-bench
 
 # Prometheus's checker, taken out of its package: installing that would start a server.
 PROMTOOL := build/tools/promtool
@@ -150,14 +169,14 @@ integration: $(INTEGRATION) $(PROGRAM) $(PROMTOOL)
 # what these steps run, built and not run
 release-build: deps
 	@$(MAKE) program tests
-asan-build tsan-build: deps
+asan-build tsan-build: deps deps-clang
 	@$(MAKE) VARIANT=$(@:-build=) program tests
 
-asan tsan: deps
+asan tsan: deps deps-clang
 	@$(MAKE) VARIANT=$@ program tests
 	@$(MAKE) VARIANT=$@ units integration -j1
 
-fuzz: deps deps-lint
+fuzz: deps deps-clang
 	@$(MAKE) VARIANT=fuzz fuzz-build
 	@for target in $(FUZZERS); do name=$$(basename $$target .cpp); \
 	  mkdir -p build/fuzz/found/$$name tests/fuzz/corpus/$$name; \
@@ -176,12 +195,12 @@ build/bench/%: tests/bench/%.cpp
 
 # (the version is a string in quotes, which would not survive the shells in between)
 TIDY_FLAGS = -std=c++20 -pthread -I. $(SYSTEM_INCLUDE) $(STRICT) -DREEVE_VERSION=__FILE__
-tidy: deps deps-lint
-	@printf '%s\n' $(SOURCES) master/main.cpp | xargs -P $(JOBS) -n 3 \
+tidy: deps deps-clang $(BATCHES)
+	@printf '%s\n' $(BATCHES) master/main.cpp | xargs -P $(JOBS) -n 1 \
 	  sh -c 'clang-tidy --quiet "$$@" -- $(TIDY_FLAGS) 2>/dev/null' clang-tidy
-format: deps-lint
+format: deps-clang
 	@clang-format -i $(ALL_CODE)
-format-check: deps-lint
+format-check: deps-clang
 	@clang-format --dry-run -Werror $(ALL_CODE)
 
 check:
@@ -214,7 +233,7 @@ $(PROGRAM): $(OUT)/master/main.o $(LIBRARY)
 	@echo "link  $@"
 	@$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(LIBRARY): $(call objects,$(SOURCES)) $(LLHTTP_OBJECTS)
+$(LIBRARY): $(if $(filter release,$(VARIANT)),$(call objects,$(SOURCES)),$(BATCHES:.cpp=.o)) $(LLHTTP_OBJECTS)
 	@rm -f $@
 	@ar rcs $@ $^
 
@@ -228,35 +247,42 @@ $(INTEGRATION): $(call objects,$(INTEGRATION_TESTS)) $(LIBRARY)
 else
 $(INTEGRATION): force
 	@$(MAKE) VARIANT=release $@
-.PHONY: force
 endif
 $(OUT)/%_fuzz: $(OUT)/tests/fuzz/%_fuzz.o $(LIBRARY)
 	@echo "link  $@"
 	@$(CXX) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 
-# the tests share Catch2's large header, compiled once
-$(OUT)/tests/pch.h.gch: tests/pch.h Makefile
+# large headers of libraries, compiled once; the tests have Catch2's too
+PCH := -x c++-header $(if $(filter clang++,$(CXX)),-fpch-instantiate-templates)
+$(OUT)/ipc/pch.h.gch: ipc/pch.h Makefile
 	@mkdir -p $(@D)
 	@echo "pch   $<"
-	@$(CXX) $(TEST_CXXFLAGS) -x c++-header -o $@ $<
+	@$(CXX) $(CXXFLAGS) $(PCH) -o $@ $<
+$(OUT)/tests/pch.h.gch: tests/pch.h ipc/pch.h Makefile
+	@mkdir -p $(@D)
+	@echo "pch   $<"
+	@$(CXX) $(TEST_CXXFLAGS) $(PCH) -o $@ $<
 $(OUT)/tests/%.o: tests/%.cpp $(OUT)/tests/pch.h.gch Makefile
 	@mkdir -p $(@D)
 	@echo "c++   $<"
 	@$(CXX) $(TEST_CXXFLAGS) -include $(OUT)/tests/pch.h -MMD -MP -c -o $@ $<
-# but for these, which have no Catch2 in them, or make its main
+# but for these, which make its main (and need no watching), or have no Catch2 in them
 $(OUT)/tests/main.o: tests/main.cpp Makefile
 	@mkdir -p $(@D)
 	@echo "c++   $<"
-	@$(CXX) $(TEST_CXXFLAGS) -MMD -MP -c -o $@ $<
+	@$(CXX) $(filter-out -fsanitize%,$(TEST_CXXFLAGS)) -MMD -MP -c -o $@ $<
 $(OUT)/tests/fuzz/%.o: tests/fuzz/%.cpp Makefile
 	@mkdir -p $(@D)
 	@echo "c++   $<"
 	@$(CXX) $(CXXFLAGS) -MMD -MP -c -o $@ $<
 
-$(OUT)/%.o: %.cpp Makefile
+$(OUT)/batch/%.o: $(OUT)/batch/%.cpp $(OUT)/ipc/pch.h.gch Makefile
+	@echo "c++   $*"
+	@$(CXX) $(CXXFLAGS) -Wno-shadow -include $(OUT)/ipc/pch.h -MMD -MP -c -o $@ $<
+$(OUT)/%.o: %.cpp $(OUT)/ipc/pch.h.gch Makefile
 	@mkdir -p $(@D)
 	@echo "c++   $<"
-	@$(CXX) $(CXXFLAGS) -MMD -MP -c -o $@ $<
+	@$(CXX) $(CXXFLAGS) -include $(OUT)/ipc/pch.h -MMD -MP -c -o $@ $<
 $(OUT)/llhttp/%.o: $(LLHTTP)/%.c Makefile
 	@mkdir -p $(@D)
 	@echo "cc    $<"

@@ -118,7 +118,7 @@ Parsed<AccessLog> AccessLogType::parse(const Value& value) const {
 std::string AccessLogType::print(const AccessLog& log) const {
     if (log.path.empty()) return "off";
     const bool named = log.format == "combined" || log.format == "json";
-    return fmt::format("{} {}", as_word(log.path), named ? log.format : quoted(log.format));
+    return fmt::format("{} {}", as_word(log.path), named ? log.format : conf::quoted(log.format));
 }
 
 Parsed<std::vector<Header>> HeaderType::parse(const Value& value) const {
@@ -259,7 +259,7 @@ Parsed<Strings> IndexNames::parse(const Value& value) const {
 }
 
 std::string IndexNames::print(const std::string& name) const {
-    return name == "off" ? quoted(name) : as_word(name);
+    return name == "off" ? conf::quoted(name) : as_word(name);
 }
 
 Parsed<Strings> TryList::parse(const Value& value) const {
@@ -296,7 +296,7 @@ Parsed<RespondType::Parts> RespondType::parse(const Value& value) const {
 
 std::string RespondType::print(const std::tuple<const std::uint16_t&, const std::string&>& parts) const {
     const auto& [status, body] = parts;
-    return body.empty() ? std::to_string(status) : fmt::format("{} {}", status, quoted(body));
+    return body.empty() ? std::to_string(status) : fmt::format("{} {}", status, conf::quoted(body));
 }
 
 Parsed<Redirect> RedirectType::parse(const Value& value) const {

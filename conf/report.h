@@ -15,8 +15,8 @@ namespace conf {
 /// A line of one of the files; files are numbered in the order in which they were included.
 struct Place {
     std::uint32_t file = 0;
-    std::uint32_t line = 0;  ///< 0: the file as a whole
-    auto operator<=>(const Place&) const = default;
+    std::uint32_t line = 0;                          ///< 0: the file as a whole
+    auto operator<=>(const Place&) const = default;  // NOLINT(modernize-use-nullptr): none is there
 };
 
 class Report {

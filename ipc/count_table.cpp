@@ -16,11 +16,11 @@ namespace {
 
 // A word is 40 bits of the key above 24 bits of count; without a count it is 0. So both change together, and
 // a reader sees no count of another key. Should a key stand in two words of a line, both count.
-constexpr unsigned count_bits = 24;
-constexpr std::uint64_t count_mask = (std::uint64_t{1} << count_bits) - 1;
+constexpr unsigned counted_bits = 24;
+constexpr std::uint64_t count_mask = (std::uint64_t{1} << counted_bits) - 1;
 
 bool is_of(std::uint64_t word, std::uint64_t key) {
-    return word != 0 && word >> count_bits == (key & (~std::uint64_t{0} >> count_bits));
+    return word != 0 && word >> counted_bits == (key & (~std::uint64_t{0} >> counted_bits));
 }
 
 }  // namespace
@@ -86,7 +86,7 @@ bool CountTable::add(Line& line, std::uint64_t key) noexcept {
         for (auto word = slot.load(); is_of(word, key);)
             if (slot.compare_exchange_weak(word, word + 1)) return true;
     for (auto& slot : line.words)
-        if (std::uint64_t word = 0; slot.compare_exchange_strong(word, key << count_bits | 1)) return true;
+        if (std::uint64_t word = 0; slot.compare_exchange_strong(word, key << counted_bits | 1)) return true;
     return false;
 }
 

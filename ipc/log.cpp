@@ -178,3 +178,8 @@ int log_descriptor() {
 }
 
 }  // namespace ipc
+
+// All that logs formats by this one; ipc/pch.h tells the others.
+template void fmt::detail::vformat_to<char>(
+    fmt::detail::buffer<char>&, fmt::basic_string_view<char>,
+    fmt::basic_format_args<FMT_BUFFER_CONTEXT(fmt::type_identity_t<char>)>, fmt::detail::locale_ref);

@@ -14,19 +14,13 @@
 #include <utility>
 
 #include "conf/units.h"
+#include "master/environment.h"
 
 namespace master {
 namespace {
 
 constexpr int first_descriptor = 3;
 constexpr std::uint64_t descriptors_max = 1024;
-
-std::string take_variable(const char* name) {
-    const char* value = ::getenv(name);
-    std::string taken = value != nullptr ? value : "";
-    ::unsetenv(name);
-    return taken;
-}
 
 int option(int fd, int name) {
     int value = 0;

@@ -16,7 +16,7 @@ namespace {
 constexpr int answer_ms = 60'000;
 constexpr std::string_view ok = "ok\n";
 constexpr std::string_view error = "error: ";
-constexpr std::string_view refused = "refused: ";
+constexpr std::string_view refusal = "refused: ";
 
 ipc::Result<std::string> read_all(int socket) {
     std::string answer;
@@ -54,7 +54,7 @@ ipc::Result<Answer> ask(const std::string& path, const std::string& command) {
     };
     if (text.starts_with(ok)) return Answer{Answer::Kind::done, std::string(text.substr(ok.size()))};
     if (text.starts_with(error)) return Answer{Answer::Kind::failed, reason_after(error)};
-    if (text.starts_with(refused)) return Answer{Answer::Kind::refused, reason_after(refused)};
+    if (text.starts_with(refusal)) return Answer{Answer::Kind::refused, reason_after(refusal)};
     return ipc::failure("the master ended without an answer");
 }
 

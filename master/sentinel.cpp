@@ -21,7 +21,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds stop_time{1000};   ///< from Stop to KILL
+constexpr milliseconds kill_delay{1000};  ///< from Stop to KILL
 constexpr milliseconds abort_time{1000};  ///< from ABRT to KILL
 
 /// Of its own for each process: a late one must not speak for its successor.
@@ -58,7 +58,7 @@ void Sentinel::stop() {
     if (!slot_.running()) return;
     slot_.state = ipc::SlotState::draining;
     slot_.tell(ipc::Stop{});
-    timer_.arm(stop_time);
+    timer_.arm(kill_delay);
 }
 
 void Sentinel::reopen(std::uint32_t request) {

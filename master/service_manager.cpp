@@ -14,16 +14,10 @@
 #include "conf/units.h"
 #include "ipc/clock.h"
 #include "ipc/unique_fd.h"
+#include "master/environment.h"
 
 namespace master {
 namespace {
-
-std::string take_variable(const char* name) {
-    const char* value = ::getenv(name);
-    std::string taken = value != nullptr ? value : "";
-    ::unsetenv(name);
-    return taken;
-}
 
 /// One line: whatever else is in it would be a state of its own.
 std::string one_line(std::string_view text) {

@@ -11,7 +11,7 @@
 namespace master {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 /// "1d 2h", "3h 4m", "5m 6s", "7.8s".
 std::string duration(std::uint64_t ms) {
@@ -31,38 +31,39 @@ std::string slots_text(const ListenerStatus& listener) {
     return fmt::format("{}", fmt::join(listener.slots, ","));
 }
 
-Json totals_json(const ipc::Totals& totals) {
-    Json json{{"accepted_total", totals.accepted},
-              {"requests_total", totals.requests},
-              {"bytes_in_total", totals.bytes_in},
-              {"bytes_out_total", totals.bytes_out},
-              {"refused_total", totals.refused},
-              {"accept_pauses_total", totals.accept_pauses},
-              {"log_lines_lost_total", totals.log_lines_lost},
-              {"slow_turns_total", totals.slow_turns}};
-    auto& statuses = json["responses_total"] = Json::object();
+OrderedJson totals_json(const ipc::Totals& totals) {
+    OrderedJson json{{"accepted_total", totals.accepted},
+                     {"requests_total", totals.requests},
+                     {"bytes_in_total", totals.bytes_in},
+                     {"bytes_out_total", totals.bytes_out},
+                     {"refused_total", totals.refused},
+                     {"accept_pauses_total", totals.accept_pauses},
+                     {"log_lines_lost_total", totals.log_lines_lost},
+                     {"slow_turns_total", totals.slow_turns}};
+    auto& statuses = json["responses_total"] = OrderedJson::object();
     statuses["none"] = totals.statuses[0];
     for (std::size_t hundred = 1; hundred < totals.statuses.size(); ++hundred)
         statuses[fmt::format("{}xx", hundred)] = totals.statuses[hundred];
     return json;
 }
 
-Json usage_json(const ProcessUsage& usage) {
+OrderedJson usage_json(const ProcessUsage& usage) {
     return {{"cpu_seconds", usage.cpu_seconds}, {"rss_bytes", usage.rss_bytes}};
 }
 
-Json worker_json(const WorkerStatus& worker) {
-    Json json{{"slot", worker.slot},
-              {"pid", worker.pid},
-              {"state", worker.state},
-              {"generation", worker.generation},
-              {"age_seconds", static_cast<double>(worker.age_ms) / 1000},
-              {"restarts", worker.restarts},
-              {"connections", worker.connections},
-              {"in_flight", worker.in_flight}};
+OrderedJson worker_json(const WorkerStatus& worker) {
+    OrderedJson json{{"slot", worker.slot},
+                     {"pid", worker.pid},
+                     {"state", worker.state},
+                     {"generation", worker.generation},
+                     {"age_seconds", static_cast<double>(worker.age_ms) / 1000},
+                     {"restarts", worker.restarts},
+                     {"connections", worker.connections},
+                     {"in_flight", worker.in_flight}};
     json.update(totals_json(worker.totals));
-    json["heartbeat_age_seconds"] =
-        worker.heartbeat_age_ms ? Json(static_cast<double>(*worker.heartbeat_age_ms) / 1000) : Json();
+    json["heartbeat_age_seconds"] = worker.heartbeat_age_ms
+                                        ? OrderedJson(static_cast<double>(*worker.heartbeat_age_ms) / 1000)
+                                        : OrderedJson();
     json.update(usage_json(worker.usage));
     return json;
 }
@@ -101,13 +102,13 @@ std::string upstreams_text(const Status& status) {
     return out;
 }
 
-Json upstreams_json(const Status& status) {
-    Json all = Json::array();
+OrderedJson upstreams_json(const Status& status) {
+    OrderedJson all = OrderedJson::array();
     for (const auto& upstream : status.upstreams) {
-        Json peers = Json::array();
+        OrderedJson peers = OrderedJson::array();
         for (const auto& peer : status.peers) {
             if (peer.upstream != upstream.name) continue;
-            Json failures = Json::object();
+            OrderedJson failures = OrderedJson::object();
             for (std::size_t i = 0; i < ipc::call_failures; ++i)
                 failures[std::string(ipc::name(static_cast<ipc::CallFailure>(i)))] = peer.failures[i];
             peers.push_back(
@@ -123,8 +124,9 @@ Json upstreams_json(const Status& status) {
                  {"checks_passed_total", peer.checks_passed},
                  {"checks_failed_total", peer.checks_failed},
                  {"check_seconds", static_cast<double>(peer.check_us) / 1'000'000},
-                 {"last_check_seconds",
-                  peer.checked_ago_ms ? Json(static_cast<double>(*peer.checked_ago_ms) / 1000) : Json()}});
+                 {"last_check_seconds", peer.checked_ago_ms
+                                            ? OrderedJson(static_cast<double>(*peer.checked_ago_ms) / 1000)
+                                            : OrderedJson()}});
         }
         all.push_back({{"name", upstream.name},
                        {"breaker",
@@ -219,38 +221,38 @@ std::string status_text(const Status& status) {
 }
 
 std::string status_json(const Status& status) {
-    Json master{{"pid", status.master.pid},
-                {"version", REEVE_VERSION},
-                {"state", status.master.state},
-                {"generation", status.master.generation},
-                {"age_seconds", static_cast<double>(status.master.age_ms) / 1000},
-                {"reloads_total", status.master.reloads},
-                {"reload_failures_total", status.master.reload_failures},
-                {"upgrades_total", status.master.upgrades},
-                {"config", status.master.config}};
+    OrderedJson master{{"pid", status.master.pid},
+                       {"version", REEVE_VERSION},
+                       {"state", status.master.state},
+                       {"generation", status.master.generation},
+                       {"age_seconds", static_cast<double>(status.master.age_ms) / 1000},
+                       {"reloads_total", status.master.reloads},
+                       {"reload_failures_total", status.master.reload_failures},
+                       {"upgrades_total", status.master.upgrades},
+                       {"config", status.master.config}};
     master.update(totals_json(status.master.totals));
     // Bucket i counts requests of less than 2^(i+7) us, the last one all that took longer.
     master["latency_buckets"] = status.master.latency;
     master.update(usage_json(status.master.usage));
-    Json workers = Json::array();
+    OrderedJson workers = OrderedJson::array();
     for (const auto& worker : status.workers) workers.push_back(worker_json(worker));
-    Json listeners = Json::array();
+    OrderedJson listeners = OrderedJson::array();
     for (const auto& listener : status.listeners)
         listeners.push_back({{"address", listener.address},
                              {"accept", listener.accept},
                              {"backlog", listener.backlog},
-                             {"pending", listener.pending ? Json(*listener.pending) : Json()},
+                             {"pending", listener.pending ? OrderedJson(*listener.pending) : OrderedJson()},
                              {"slots", listener.slots}});
-    Json sentinels = Json::array();
+    OrderedJson sentinels = OrderedJson::array();
     for (const auto& sentinel : status.sentinels)
         sentinels.push_back(
             {{"pid", sentinel.pid}, {"generation", sentinel.generation}, {"restarts", sentinel.restarts}});
-    const Json all{{"master", master},
-                   {"workers", workers},
-                   {"sentinels", sentinels},
-                   {"listeners", listeners},
-                   {"upstreams", upstreams_json(status)}};
-    return all.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+    const OrderedJson all{{"master", master},
+                          {"workers", workers},
+                          {"sentinels", sentinels},
+                          {"listeners", listeners},
+                          {"upstreams", upstreams_json(status)}};
+    return all.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
 }
 
 }  // namespace master

@@ -2,9 +2,4 @@
 
 #include <catch2/catch.hpp>
 
-#include <chrono>
-#include <cstdint>
-#include <memory>
-#include <string>
-#include <string_view>
-#include <vector>
+#include "ipc/pch.h"

@@ -14,9 +14,9 @@ constexpr int frames_of_handler = 2;  ///< the handler itself and what the kerne
 constexpr std::size_t stack_bytes = 64 * 1024;
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr std::array signals{SIGABRT, SIGSYS};
+constexpr std::array fatal_signals{SIGABRT, SIGSYS};
 #else
-constexpr std::array signals{SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS};
+constexpr std::array fatal_signals{SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS};
 #endif
 
 // A handler can be told nothing, so what it needs is here. Set once, before any signal can come.
@@ -51,7 +51,7 @@ void note_crashes(ipc::CrashNote& note) {
     struct sigaction action {};
     action.sa_sigaction = on_crash;
     action.sa_flags = static_cast<int>(SA_SIGINFO | SA_ONSTACK | SA_RESETHAND);
-    for (const int number : signals) ::sigaction(number, &action, nullptr);
+    for (const int number : fatal_signals) ::sigaction(number, &action, nullptr);
 }
 
 }  // namespace worker

@@ -108,7 +108,7 @@ bool deny_connections(void* filter) {
 
 /// To upstreams: streams of the families that a peer may have. Nothing raw, nothing of the kernel's own.
 bool allow_connections(void* filter) {
-    for (const scmp_datum_t family : {AF_INET, AF_INET6, AF_UNIX}) {
+    for (const scmp_datum_t family : {scmp_datum_t{AF_INET}, scmp_datum_t{AF_INET6}, scmp_datum_t{AF_UNIX}}) {
         const scmp_arg_cmp stream[] = {
             {0, SCMP_CMP_EQ, family, 0},
             {1, SCMP_CMP_EQ, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0},

@@ -128,7 +128,7 @@ class Sentinel {
     std::deque<upstream::HealthWatch> watches_;
 };
 
-ipc::Result<void> serve(const conf::Config& config, ipc::Seat& seat) {
+ipc::Result<void> stand_guard(const conf::Config& config, ipc::Seat& seat) {
     note_crashes(seat.vitals->crash);
     if (auto limited = limit_core(config.reeve.core_max); !limited) return limited;
     if (auto dropped = drop_privileges(config.reeve.user, seat.master_pid); !dropped) return dropped;
@@ -142,7 +142,7 @@ ipc::Result<void> serve(const conf::Config& config, ipc::Seat& seat) {
 
 int watch(const conf::Config& config, ipc::Seat seat) {
     if (auto opened = open_error_log(config.reeve, role, ipc::log_descriptor()); !opened) return EXIT_FAILURE;
-    const auto served = serve(config, seat);
+    const auto served = stand_guard(config, seat);
     if (served) return EXIT_SUCCESS;
     spdlog::error("sentinel cannot check why={:?}", served.error().text());
     (void)seat.channel.send(ipc::Failed{.why = served.error().text()});

@@ -114,7 +114,7 @@ TEST_CASE("bad packets are errors and leak no descriptor", "[ipc]") {
     Ends ends;
     const auto before = open_descriptors();
     const std::string_view garbage = GENERATE(std::string_view("\x01\x63", 2), std::string_view("garbage"));
-    const std::size_t attached = GENERATE(0, 1, 64, 65, 253);
+    const std::size_t attached = GENERATE(0u, 1u, 64u, 65u, 253u);
     CAPTURE(garbage, attached);
     send_raw(ends.worker.fd(), garbage, attached);
     {

@@ -146,13 +146,13 @@ TEST_CASE("there is room for any number of keys, one after the other", "[count]"
 
 TEST_CASE("clearing a row takes away what its worker held, and nothing else", "[count]") {
     Table table(64);
-    for (const std::uint64_t key : {1, 2, 3}) {
+    for (const std::uint64_t key : {1u, 2u, 3u}) {
         CHECK(table.counts.enter(0, 2, key, 2) == Entry::counted);
         CHECK(table.counts.enter(1, 2, key, 2) == Entry::counted);
         CHECK(table.counts.enter(1, 2, key, 2) == Entry::refused);
     }
     table.counts.clear(0);
-    for (const std::uint64_t key : {1, 2, 3}) {
+    for (const std::uint64_t key : {1u, 2u, 3u}) {
         CHECK(table.counts.count(2, key) == 1);
         CHECK(table.counts.enter(0, 2, key, 2) == Entry::counted);
     }

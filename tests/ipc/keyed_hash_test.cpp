@@ -23,7 +23,7 @@ TEST_CASE("siphash gives the published result and those of OpenSSL", "[rate]") {
 
 TEST_CASE("a rate key depends on the seed, the limit and the value, and on where one ends", "[rate]") {
     std::set<std::uint64_t> keys;
-    for (const std::uint64_t seed : {0, 1, 2})
+    for (const std::uint64_t seed : {0u, 1u, 2u})
         for (const std::string limit : {"", "a", "ab", "abc"})
             for (const std::string value : {"", "c", "bc", "abc", "10.0.0.1"})
                 keys.insert(ipc::rate_key(seed, limit, value));

@@ -15,7 +15,7 @@
 namespace worker::handler {
 namespace {
 
-constexpr std::size_t spare_max = 64;
+constexpr std::size_t spare_fans_max = 64;
 constexpr std::string_view time_left = "Reeve-Time-Left-Ms";
 
 PartState state_of(const upstream::Failure& failure) {
@@ -362,7 +362,7 @@ std::uint64_t Fanout::key(std::size_t part, const http::Exchange& exchange) {
 
 void Fanout::take_back(Gathering& gathering) {
     std::unique_ptr<Gathering> over(&gathering);
-    if (spare_.size() < spare_max) return spare_.push_back(std::move(over));
+    if (spare_.size() < spare_fans_max) return spare_.push_back(std::move(over));
     if (leaving_.empty()) loop_.after_turn([this] { leaving_.clear(); });
     leaving_.push_back(std::move(over));
 }

@@ -16,11 +16,6 @@ constexpr std::string_view line_end = "\r\n";
 /// Visible ASCII, but for the number sign: a target that is sent has no fragment.
 constexpr bool stands_in_target(char c) noexcept { return c > 0x20 && c < 0x7f && c != '#'; }
 
-/// RFC 9110 5.5: what a value may have in it.
-constexpr bool is_text(char c) noexcept {
-    return c == '\t' || (static_cast<unsigned char>(c) >= ' ' && c != '\x7f');
-}
-
 /// The first byte that is no text.
 const char* skip_text(const char* at, const char* end) noexcept {
     constexpr std::uint64_t each = 0x0101010101010101u;
@@ -43,9 +38,9 @@ const char* skip_text(const char* at, const char* end) noexcept {
     return at;
 }
 
-class Reader {
+class HeadReader {
  public:
-    Reader(std::string_view bytes, Request& request) noexcept
+    HeadReader(std::string_view bytes, Request& request) noexcept
         : begin_(bytes.data()), at_(begin_), end_(begin_ + bytes.size()), request_(request) {}
 
     [[nodiscard]] PlainHead read() noexcept {
@@ -143,7 +138,7 @@ bool read_field(std::string_view bytes, std::size_t& at, Field& field) noexcept 
 
 PlainHead read_plain_head(std::string_view bytes, Request& request) noexcept {
     request.head = bytes.data();
-    const PlainHead found = Reader(bytes, request).read();
+    const PlainHead found = HeadReader(bytes, request).read();
     if (found.size == 0) request.clear();
     return found;
 }

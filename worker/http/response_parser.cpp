@@ -9,8 +9,9 @@
 namespace worker::http {
 namespace {
 
-constexpr std::uint64_t framing_bytes_max = 64 * 1024;  // of chunk sizes and trailers, beyond 8 a byte
-constexpr int go_on = 0;
+constexpr std::uint64_t response_framing_bytes_max =
+    64 * 1024;  // of chunk sizes and trailers, beyond 8 a byte
+constexpr int proceed = 0;
 
 /// RFC 9110 6.5.1: what frames or routes a message, or belongs to the connection, comes before its body.
 bool may_trail(Known known) noexcept {
@@ -28,10 +29,7 @@ bool may_trail(Known known) noexcept {
     }
 }
 
-/// What a reason may have in it: no control characters but tabs (RFC 9112 4).
-bool is_text(char c) noexcept { return c == '\t' || (static_cast<unsigned char>(c) >= ' ' && c != '\x7f'); }
-
-/// "HTTP/1.x 200" and a reason or none: where the fields begin; 0: it is no clean status line.
+/// "HTTP/1.x 200" and a reason (RFC 9112 4) or none: where the fields begin; 0: it is no clean status line.
 std::size_t after_status_line(std::string_view head) noexcept {
     constexpr std::size_t reason_at = sizeof "HTTP/1.1 200" - 1;
     if (head.size() < reason_at + 2 || !head.starts_with("HTTP/1.") || head[8] != ' ') return 0;
@@ -53,7 +51,7 @@ struct ResponseCallbacks {
         const auto start = static_cast<std::uint32_t>(at - parser.base_);
         if (parser.field_.name.size == 0) parser.field_.name.at = start;
         parser.field_.name.size = start + static_cast<std::uint32_t>(size) - parser.field_.name.at;
-        return go_on;
+        return proceed;
     }
     static int on_header_value(llhttp_t* machine, const char* at, std::size_t size) {
         ResponseParser& parser = self(machine);
@@ -64,7 +62,7 @@ struct ResponseCallbacks {
         if (!parser.in_value_) value = {start, 0};
         value.size = start + static_cast<std::uint32_t>(size) - value.at;
         parser.in_value_ = true;
-        return go_on;
+        return proceed;
     }
     static int on_header_value_complete(llhttp_t* machine) {
         ResponseParser& parser = self(machine);
@@ -79,7 +77,7 @@ struct ResponseCallbacks {
         if (!parser.head_->add(field)) parser.too_many_ = true;
         field = {};
         parser.in_value_ = false;
-        return parser.too_many_ ? HPE_USER : go_on;
+        return parser.too_many_ ? HPE_USER : proceed;
     }
     static int on_headers_complete(llhttp_t* machine) {
         self(machine).in_head_ = false;
@@ -91,7 +89,7 @@ struct ResponseCallbacks {
         parser.body_bytes_ += size;
         parser.payload_.emplace_back(at, size);
         parser.lines_.payload(at, size);
-        return go_on;
+        return proceed;
     }
 
     static const llhttp_settings_t& settings() {
@@ -265,7 +263,7 @@ void ResponseParser::find_framing(bool chunked, bool has_length, bool says_close
 int ResponseParser::extend_trailer(std::string& part, std::string_view bytes) {
     part.append(bytes);
     too_many_ = trailers_.size() + trailer_name_.size() + trailer_value_.size() > head_max_;
-    return too_many_ ? HPE_USER : go_on;
+    return too_many_ ? HPE_USER : proceed;
 }
 
 int ResponseParser::end_trailer() {
@@ -274,7 +272,7 @@ int ResponseParser::end_trailer() {
         trailers_.append(trailer_name_).append(": ").append(trim(trailer_value_)).append("\r\n");
     trailer_name_.clear();
     trailer_value_.clear();
-    return go_on;
+    return proceed;
 }
 
 Parsed ResponseParser::body(std::span<const char> bytes, std::size_t& taken) {
@@ -293,7 +291,8 @@ Parsed ResponseParser::body(std::span<const char> bytes, std::size_t& taken) {
     if (lines_.loose()) return refuse("its chunks are malformed");
     taken += used;
     framing_bytes_ += used - (body_bytes_ - payload_before);
-    if (framing_bytes_ > framing_bytes_max + 8 * body_bytes_) return refuse("its chunks are malformed");
+    if (framing_bytes_ > response_framing_bytes_max + 8 * body_bytes_)
+        return refuse("its chunks are malformed");
     return complete ? Parsed::complete : Parsed::more;
 }
 

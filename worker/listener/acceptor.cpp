@@ -7,8 +7,7 @@
 namespace worker::listener {
 namespace {
 
-constexpr int burst_max = 32;       // connections a turn: those that are open want their turn too
-constexpr int farewell_max = 4096;  // connections at the end: as many as the largest usual queue holds
+constexpr int burst_max = 32;  // connections a turn: those that are open want their turn too
 
 }  // namespace
 

@@ -30,6 +30,9 @@ class Pause {
 /// errors); then the next may be well.
 [[nodiscard]] bool concerns_one_connection(int error) noexcept;
 
+/// Connections that are taken at the end: as many as the largest usual queue holds.
+inline constexpr int farewell_max = 4096;
+
 class Acceptor {
  public:
     virtual ~Acceptor() = default;

@@ -13,7 +13,6 @@
 namespace worker::listener {
 namespace {
 
-constexpr int farewell_max = 4096;
 constexpr std::size_t waiting_max = 256;  // more stay in the kernel's queue, for a worker that has time
 constexpr int interrupt = SIGURG;         // its default is to be ignored, so a late one harms nobody
 constexpr std::chrono::milliseconds interrupt_again(5);

@@ -207,7 +207,8 @@ void HealthCheck::settle(std::string reason) {
     socket_ = ipc::Event();
     transport_.reset();
     phase_ = Phase::idle;
-    finding_ = {.passed = reason.empty(),
+    const bool passed = reason.empty();
+    finding_ = {.passed = passed,
                 .ours = false,
                 .reason = std::move(reason),
                 .latency_us = ipc::monotonic_us() - begun_us_};
