@@ -5,6 +5,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
@@ -12,6 +14,7 @@
 
 #include "conf/units.h"
 #include "ipc/file.h"
+#include "master/daemon.h"
 
 namespace master {
 namespace {
@@ -83,8 +86,10 @@ ipc::Result<Json> read_offer(int file) {
 }
 
 ipc::Result<Inheritance> understand(const Json& json) {
+    if (const int layout = json.value("layout", handover_layout); layout != handover_layout)
+        return ipc::failure(
+            fmt::format("the handover is of layout {}, and this program knows {}", layout, handover_layout));
     Inheritance got;
-    got.report = take(json.value("report", Json()));
     got.pid = json.value("pid", 0);
     got.generation = json.value("generation", 0u);
     got.started_ms = json.value("started_ms", std::uint64_t{0});
@@ -110,6 +115,7 @@ ipc::Result<Inheritance> understand(const Json& json) {
 
 ipc::Result<ipc::UniqueFd> write_handover(const Offer& offer) {
     Json json{{"version", REEVE_VERSION},
+              {"layout", handover_layout},
               {"pid", ::getpid()},
               {"generation", offer.generation},
               {"started_ms", offer.started_ms},
@@ -147,13 +153,20 @@ ipc::Result<std::optional<Inheritance>> receive_handover() {
     if (!file) return ipc::failure(std::string(handover_variable) + " names no open descriptor");
     const auto json = read_offer(file.get());
     if (!json) return tl::make_unexpected(json.error());
-    try {
-        auto got = understand(*json);
-        if (!got) return tl::make_unexpected(std::move(got.error()));
-        return std::optional<Inheritance>(std::move(*got));
-    } catch (const Json::exception& wrong) {
-        return ipc::failure(std::string("the handover is not understood: ") + wrong.what());
+    auto report = take(json->value("report", Json()));
+    auto got = [&]() -> ipc::Result<Inheritance> {
+        try {
+            return understand(*json);
+        } catch (const Json::exception& wrong) {
+            return ipc::failure(std::string("the handover is not understood: ") + wrong.what());
+        }
+    }();
+    if (!got) {
+        if (report) StartReport(std::move(report)).failed(got.error().text());
+        return tl::make_unexpected(std::move(got.error()));
     }
+    got->report = std::move(report);
+    return std::optional<Inheritance>(std::move(*got));
 }
 
 }  // namespace master

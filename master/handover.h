@@ -31,6 +31,9 @@ struct Offer {
     int report = -1;  ///< a pipe: the next master says here how its start went, as a daemon does
 };
 
+/// Bumped when who goes by the one before would do harm with what is handed over; it then refuses to start.
+constexpr int handover_layout = 1;
+
 /// A file in memory that tells of the offer. JSON: what one version does not know it skips, what it misses
 /// it does without.
 [[nodiscard]] ipc::Result<ipc::UniqueFd> write_handover(const Offer& offer);
@@ -51,7 +54,8 @@ struct Inheritance {
 };
 
 /// What the environment offers; none when nobody upgrades. Takes the variable out of the environment, and
-/// makes every descriptor close-on-exec. Fails when the offer cannot be understood.
+/// makes every descriptor close-on-exec. Fails when the offer cannot be understood or is of another layout,
+/// and says so to whoever made it.
 [[nodiscard]] ipc::Result<std::optional<Inheritance>> receive_handover();
 
 }  // namespace master

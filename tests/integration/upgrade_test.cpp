@@ -116,6 +116,11 @@ TEST_CASE("a new binary that does not serve leaves the old one serving, and the 
     refused("not ready in time");
     program.put("no program at all");
     refused("Exec format error");
+    program.put(
+        "#!/bin/sh\noffer=$(sed 's/\"layout\":1/\"layout\":99/' /proc/self/fd/$REEVE_UPGRADE)\n"
+        "printf %s \"$offer\" > /proc/self/fd/$REEVE_UPGRADE\nexec " +
+        reeve() + " \"$@\"\n");
+    refused("the handover is of layout 99, and this program knows 1");
     fs::remove(program.path());
     refused("No such file or directory");
     program.put_itself();

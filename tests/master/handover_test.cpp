@@ -78,6 +78,26 @@ TEST_CASE("sockets are handed over in the order of their group, and the port is 
     CHECK(master::Listener::pending(*next->all()[0].socket(0)) == 60u);
 }
 
+TEST_CASE("a handover of another layout is refused, and the giver is told", "[upgrade]") {
+    const master::Listeners none;
+    auto json = written({.listeners = &none});
+    CHECK(json["layout"] == master::handover_layout);
+    std::array<int, 2> report{};
+    REQUIRE(::pipe(report.data()) == 0);
+    const ipc::UniqueFd told(report[0]);
+    json["layout"] = master::handover_layout + 1;
+    json["report"] = report[1];
+    offer_to_ourselves(json.dump());
+    const auto got = master::receive_handover();
+    REQUIRE_FALSE(got);
+    CHECK(got.error().text() == "the handover is of layout 2, and this program knows 1");
+    std::array<char, 100> line{};
+    const auto size = ::read(told.get(), line.data(), line.size());
+    REQUIRE(size > 0);
+    CHECK(std::string(line.data(), static_cast<std::size_t>(size)).find("layout 2") != std::string::npos);
+    CHECK(::read(told.get(), line.data(), line.size()) == 0);  // and the pipe is closed
+}
+
 TEST_CASE("a scoreboard of another layout is left aside", "[upgrade]") {
     const master::Listeners none;
     auto json = written({.listeners = &none});
