@@ -7,13 +7,15 @@
 #include <array>
 #include <span>
 
+#include "ipc/sanitized.h"
+
 namespace worker {
 namespace {
 
 constexpr int frames_of_handler = 2;  ///< the handler itself and what the kernel returns through
 constexpr std::size_t stack_bytes = 64 * 1024;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if REEVE_SANITIZED
 constexpr std::array fatal_signals{SIGABRT, SIGSYS};
 #else
 constexpr std::array fatal_signals{SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS};

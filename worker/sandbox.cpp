@@ -14,6 +14,8 @@
 #include <memory>
 #include <span>
 
+#include "ipc/sanitized.h"
+
 namespace worker {
 namespace {
 
@@ -87,7 +89,7 @@ constexpr std::array process{
 };
 
 // What the run time of a sanitizer does besides.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if REEVE_SANITIZED
 constexpr std::array sanitizer{SCMP_SYS(mincore), SCMP_SYS(msync),          SCMP_SYS(rt_sigtimedwait),
                                SCMP_SYS(pipe),    SCMP_SYS(sched_getparam), SCMP_SYS(sched_getscheduler)};
 #else

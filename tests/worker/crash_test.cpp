@@ -15,6 +15,7 @@
 #include <new>
 #include <thread>
 
+#include "ipc/sanitized.h"
 #include "master/autopsy.h"
 #include "worker/crash_handler.h"
 #include "worker/limits.h"
@@ -83,7 +84,7 @@ TEST_CASE("a process that aborts leaves a note with its calls, and ends by the s
     CHECK(text.find("abort") != std::string::npos);
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !REEVE_SANITIZED
 TEST_CASE("a fault is noted with its address", "[crash]") {
     const SharedNote note;
     CHECK(ended_by(note, [] { *reinterpret_cast<volatile int*>(0x1234) = 1; }) == SIGSEGV);
