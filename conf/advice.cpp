@@ -111,10 +111,15 @@ void advise_upstream(const Upstream& upstream, const Section* origin, const Conf
     if (std::all_of(upstream.peers.begin(), upstream.peers.end(),
                     [](const UpstreamPeer& peer) { return peer.down; }))
         report.advise(origin->place, "peer: all of them are down");
+    if (!upstream.resolver.servers.empty() &&
+        std::none_of(upstream.peers.begin(), upstream.peers.end(),
+                     [](const UpstreamPeer& peer) { return peer.is_name(); }))
+        report.advise(origin->place, "resolver: no peer is a name, and nobody is asked");
     if (upstream.slow_start.count() > 0 && upstream.health.how == HealthCheck::How::off)
         report.advise(origin->place, "slow_start: without health no peer is ever known to be up again");
-    const auto up = std::count_if(upstream.peers.begin(), upstream.peers.end(),
-                                  [](const UpstreamPeer& peer) { return !peer.down; });
+    std::size_t up = 0;  // at most
+    for (const UpstreamPeer& peer : upstream.peers)
+        if (!peer.down) up += peer.is_name() ? peer.peers_max : 1;
     if (upstream.hedge.on && up == 1)
         report.advise(place_of(origin, "hedge"),
                       "hedge: there is one peer only; a second copy of a call has nowhere to go");

@@ -197,13 +197,23 @@ class Checks {
         if (!is_sound(origin, "peer")) return;
         if (upstream.peers.empty())
             return report_.refuse(origin->place, fmt::format("{} has no peer", origin->text()));
+        if (upstream.resolver.ttl_min > upstream.resolver.ttl_max)
+            report_.refuse(place_of(origin, "resolver_ttl_min"),
+                           "resolver_ttl_min: is longer than resolver_ttl_max");
+        const auto names = std::count_if(upstream.peers.begin(), upstream.peers.end(),
+                                         [](const UpstreamPeer& peer) { return peer.is_name(); });
+        names_ += static_cast<std::size_t>(names);
+        if (names > 0 && names_ > names_max)
+            report_.refuse(origin->place,
+                           fmt::format("peer: here are {} names, with those before; there may be {}", names_,
+                                       names_max));
         std::map<std::string, Place> seen;
         for (std::size_t n = 0; n < upstream.peers.size(); ++n) {
             const auto place = place_of(origin, "peer", n);
             if (upstream.health.port != 0 && upstream.peers[n].address.family == Address::Family::unix_path)
                 report_.refuse(place_of(origin, "health"),
-                               fmt::format("health: {} has no port", upstream.peers[n].address.text()));
-            const auto [first, fresh] = seen.try_emplace(upstream.peers[n].address.text(), place);
+                               fmt::format("health: {} has no port", upstream.peers[n].text()));
+            const auto [first, fresh] = seen.try_emplace(upstream.peers[n].text(), place);
             if (!fresh)
                 report_.refuse(place, fmt::format("peer: {} stands already, at {}", first->first,
                                                   report_.refer(first->second, place)));
@@ -272,6 +282,7 @@ class Checks {
     std::map<std::string, std::vector<Use>> addresses_;                 // address: who listens there
     std::map<std::pair<std::string, std::string>, std::size_t> hosts_;  // address and host: the server
     std::map<std::pair<PathMatch::Kind, std::string>, std::vector<std::size_t>> paths_;  // path: its routes
+    std::size_t names_ = 0;                                             // peers that are names, so far
     std::map<std::string, std::pair<std::string_view, Place>> claims_;  // file: key and where
 };
 

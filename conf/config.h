@@ -204,13 +204,21 @@ struct Fanout {
     bool operator==(const Fanout&) const = default;
 };
 
-/// `peer = 127.0.0.1:9000 weight=2 backup down max_conns=100`.
+/// `peer = 127.0.0.1:9000 weight=2 backup down max_conns=100`, or a name that the sentinel resolves again and
+/// again: `peer = app.example:8080 peers_max=8`, `peer = _http._tcp.app.example`.
 struct UpstreamPeer {
-    Address address;
+    Address address;  ///< of a name only its port
     std::uint32_t weight = 1;
-    bool backup = false;          ///< asked only when no other peer can be
-    bool down = false;            ///< not asked
-    std::uint32_t max_conns = 0;  ///< requests at once, over all workers; 0: any number
+    bool backup = false;           ///< asked only when no other peer can be
+    bool down = false;             ///< not asked
+    std::uint32_t max_conns = 0;   ///< requests at once, over all workers; 0: any number; of a name to each
+    std::string name;              ///< lower case, without a dot at its end; empty: `address` is it
+    bool service = false;          ///< the name is of SRV records (RFC 2782), which tell ports too
+    std::uint32_t peers_max = 16;  ///< addresses of the name that are used
+
+    [[nodiscard]] bool is_name() const noexcept { return !name.empty(); }
+    /// As it reads in logs: "127.0.0.1:9000", "app.example:8080", "_http._tcp.app.example".
+    [[nodiscard]] std::string text() const;
     bool operator==(const UpstreamPeer&) const = default;
 };
 
@@ -283,10 +291,24 @@ struct Sticky {
     bool operator==(const Sticky&) const = default;
 };
 
+/// `resolver…`: whom the sentinel asks for the addresses of peers that are names.
+struct Resolver {
+    enum class Families : std::uint8_t { any, ipv4, ipv6 };
+    std::vector<Address> servers;  ///< empty: those of /etc/resolv.conf
+    Families families = Families::any;
+    Milliseconds timeout{2'000};    ///< of one question to one server; each is asked twice
+    Milliseconds ttl_min{1'000};    ///< an answer is good for so long at least
+    Milliseconds ttl_max{300'000};  ///< and at most
+    bool operator==(const Resolver&) const = default;
+};
+
+constexpr std::size_t names_max = 64;  ///< peers that are names, over all upstreams
+
 /// [upstream NAME]: those who answer for us.
 struct Upstream {
     std::string name;
     std::vector<UpstreamPeer> peers;  ///< not empty
+    Resolver resolver;
     Balance balance;
     std::uint32_t keepalive = 64;            ///< idle connections a worker keeps, over all peers; 0: none
     Milliseconds keepalive_timeout{60'000};  ///< an idle one is closed after this

@@ -188,9 +188,25 @@ const Settings<Server>& server_settings() {
 const Settings<Upstream>& upstream_settings() {
     const auto breaker = [](auto member) { return in(&Upstream::breaker, member); };
     const auto hedge = [](auto member) { return in(&Upstream::hedge, member); };
+    const auto resolver = [](auto member) { return in(&Upstream::resolver, member); };
     static const Settings<Upstream> rows{
-        list<Upstream>("peer", &Upstream::peers, PeerType{},
-                       "HOST:PORT, [IPV6]:PORT or unix:PATH; options weight=N, backup, down, max_conns=N"),
+        list<Upstream>(
+            "peer", &Upstream::peers, PeerType{},
+            "HOST:PORT, [IPV6]:PORT, NAME:PORT, _SERVICE._tcp.NAME or unix:PATH; options weight=N, "
+            "backup, down, max_conns=N, peers_max=N"),
+        list<Upstream>(
+            "resolver", resolver(&Resolver::servers), NameServers{},
+            "name servers for peers that are names: 10.0.0.2 127.0.0.1:5353; none: /etc/resolv.conf"),
+        scalar<Upstream>("resolver_families", resolver(&Resolver::families),
+                         Choice<Resolver::Families>{{{"any", Resolver::Families::any},
+                                                     {"ipv4", Resolver::Families::ipv4},
+                                                     {"ipv6", Resolver::Families::ipv6}}},
+                         "which addresses of a name are used: any, ipv4, ipv6"),
+        scalar<Upstream>("resolver_timeout", resolver(&Resolver::timeout), Time{50ms, 1min},
+                         "of one question to one name server; each is asked twice"),
+        scalar<Upstream>("resolver_ttl_min", resolver(&Resolver::ttl_min), Time{100ms, day},
+                         "an answer is good for so long at least, whatever its TTL"),
+        scalar<Upstream>("resolver_ttl_max", resolver(&Resolver::ttl_max), Time{100ms, day}, "and at most"),
         scalar<Upstream>(
             "balance", &Upstream::balance, BalanceType{},
             "who is next: round_robin, least_conn, random_two, or hash and a text with $variables"),

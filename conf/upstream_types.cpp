@@ -39,17 +39,64 @@ Parsed<bool> read_number(std::string_view option, std::string_view name, std::ui
 }
 
 Parsed<void> read_option(std::string_view option, UpstreamPeer& peer) {
-    static constexpr std::string_view known[] = {"weight=N", "backup", "down", "max_conns=N"};
+    static constexpr std::string_view known[] = {"weight=N", "backup", "down", "max_conns=N", "peers_max=N"};
     if (option == "backup" || option == "down") {
         (option == "backup" ? peer.backup : peer.down) = true;
         return {};
     }
     for (const auto& read : {read_number(option, "weight", 1, 65'535, peer.weight),
-                             read_number(option, "max_conns", 0, 1'000'000, peer.max_conns)}) {
+                             read_number(option, "max_conns", 0, 1'000'000, peer.max_conns),
+                             read_number(option, "peers_max", 1, 64, peer.peers_max)}) {
         if (!read) return tl::unexpected(read.error());
+        if (*read && option.starts_with("peers_max") && !peer.is_name())
+            return tl::unexpected(fmt::format("peers_max: {} is no name, and has one address", peer.text()));
         if (*read) return {};
     }
     return tl::unexpected(fmt::format("unknown option {}{}", shown(option), hint(option, known)));
+}
+
+/// RFC 1035 2.3.1, and `_` as services and some networks have it. Its last label is no number, so that a
+/// mistyped address is no name.
+bool is_dns_name(std::string_view text) {
+    constexpr std::size_t name_bytes_max = 253, label_bytes_max = 63;
+    if (text.empty() || text.size() > name_bytes_max) return false;
+    std::string_view label;
+    for (std::size_t begin = 0; begin <= text.size(); begin += label.size() + 1) {
+        label = text.substr(begin, text.find('.', begin) - begin);
+        if (label.empty() || label.size() > label_bytes_max || label.front() == '-' || label.back() == '-')
+            return false;
+        if (!std::all_of(label.begin(), label.end(), [](char c) {
+                return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+            }))
+            return false;
+    }
+    return label.find_first_not_of("0123456789") != std::string_view::npos;
+}
+
+/// An address as `listen` has it, a name with a port, or the name of a service.
+Parsed<UpstreamPeer> parse_peer(std::string_view text, std::string_view folder) {
+    const auto colon = text.rfind(':');
+    auto name = lower_case(text.substr(0, colon));
+    if (name.ends_with('.')) name.pop_back();
+    const bool service = text.starts_with('_') && colon == text.npos;
+    if (!text.starts_with("unix:") && is_dns_name(name) && name != "localhost" &&
+        (service || colon != text.npos)) {
+        UpstreamPeer peer;
+        peer.name = std::move(name);
+        peer.service = service;
+        if (service) return peer;
+        const auto port = parse_number(text.substr(colon + 1), 1, 65'535);
+        if (!port) return tl::unexpected("port " + port.error());
+        peer.address.port = static_cast<std::uint16_t>(*port);
+        return peer;
+    }
+    auto address = parse_address(text, folder);
+    if (!address) return tl::unexpected(address.error());
+    if (address->host == "0.0.0.0" || address->host == "::")
+        return tl::unexpected(fmt::format("{} is nobody's address: write the peer's", address->text()));
+    UpstreamPeer peer;
+    peer.address = std::move(*address);
+    return peer;
 }
 
 constexpr Milliseconds health_every_min{100}, health_every_max{24 * 3'600'000};
@@ -120,23 +167,43 @@ Parsed<void> read_option(std::string_view option, HealthCheck& check, std::optio
 
 }  // namespace
 
+std::string UpstreamPeer::text() const {
+    if (!is_name()) return address.text();
+    return service ? name : fmt::format("{}:{}", name, address.port);
+}
+
 Parsed<std::vector<UpstreamPeer>> PeerType::parse(const Value& value) const {
     const auto words = split_words(value.text);
     if (!words) return tl::unexpected(words.error());
-    auto address = parse_address(words->at(0).text, value.folder);
-    if (!address) return tl::unexpected(address.error());
-    if (address->host == "0.0.0.0" || address->host == "::")
-        return tl::unexpected(fmt::format("{} is nobody's address: write the peer's", address->text()));
-    UpstreamPeer peer{std::move(*address)};
+    auto peer = parse_peer(words->at(0).text, value.folder);
+    if (!peer) return tl::unexpected(peer.error());
     for (auto word = words->begin() + 1; word != words->end(); ++word)
-        if (auto read = read_option(word->text, peer); !read) return tl::unexpected(std::move(read.error()));
-    return std::vector{std::move(peer)};
+        if (auto read = read_option(word->text, *peer); !read) return tl::unexpected(std::move(read.error()));
+    return std::vector{std::move(*peer)};
 }
 
 std::string PeerType::print(const UpstreamPeer& peer) const {
-    return fmt::format("{} weight={}{}{}{}", as_word(peer.address.text()), peer.weight,
+    return fmt::format("{} weight={}{}{}{}{}", as_word(peer.text()), peer.weight,
                        peer.backup ? " backup" : "", peer.down ? " down" : "",
-                       peer.max_conns > 0 ? fmt::format(" max_conns={}", peer.max_conns) : "");
+                       peer.max_conns > 0 ? fmt::format(" max_conns={}", peer.max_conns) : "",
+                       peer.is_name() ? fmt::format(" peers_max={}", peer.peers_max) : "");
+}
+
+Parsed<std::vector<Address>> NameServers::parse(const Value& value) const {
+    const auto words = split_words(value.text);
+    if (!words) return tl::unexpected(words.error());
+    std::vector<Address> servers;
+    for (const auto& word : *words) {
+        const auto& text = word.text;
+        const bool has_port =
+            text.starts_with('[') ? text.find("]:") != text.npos : text.find(':') != text.npos;
+        auto server = parse_address(has_port ? text : text + ":53", value.folder);
+        if (!server) return tl::unexpected(server.error());
+        if (server->family == Address::Family::unix_path || server->host == "0.0.0.0" || server->host == "::")
+            return tl::unexpected(fmt::format("{} is no name server: ADDRESS or ADDRESS:PORT", shown(text)));
+        servers.push_back(std::move(*server));
+    }
+    return servers;
 }
 
 Parsed<Balance> BalanceType::parse(const Value& value) const {

@@ -40,6 +40,12 @@ struct HealthCheckType {
     [[nodiscard]] std::string print(const HealthCheck& check) const;
 };
 
+/// Name servers, several a line: `127.0.0.1:5353 [::1]:5353 10.0.0.2`, without a port 53.
+struct NameServers {
+    [[nodiscard]] Parsed<std::vector<Address>> parse(const Value& value) const;
+    [[nodiscard]] std::string print(const Address& server) const { return server.text(); }
+};
+
 /// `REGEX REPLACEMENT`: RE2, with \1 for a group.
 struct RewriteType {
     [[nodiscard]] Parsed<Rewrite> parse(const Value& value) const;

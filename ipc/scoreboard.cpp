@@ -24,13 +24,14 @@ struct Scoreboard::Memory {
     std::atomic<std::uint32_t> layout{scoreboard_layout};
     std::atomic<std::uint32_t> rows_used{0};
     std::atomic<std::uint32_t> routes_used{1};
-    std::atomic<std::uint32_t> peers_used{1}, upstreams_used{1};
+    std::atomic<std::uint32_t> peers_used{1}, upstreams_used{1}, names_used{1};
     MasterCell masters;
     SentinelCell sentinel;
     std::array<ListenerCell, listener_cells> listeners;
     std::array<SharedText<64>, routes_max> route_names;
     std::array<UpstreamCell, upstreams_max> upstreams;
     std::array<PeerCell, peers_max> peers;
+    std::array<NameCell, names_max> names;
     std::uint64_t seed = 0;
     alignas(RateTable::alignment) std::array<std::byte, RateTable::bytes_for(rate_keys)> rates;
     alignas(CountTable::alignment) std::array<std::byte, CountTable::bytes_for(rows_max, count_keys)> counts;
@@ -140,6 +141,7 @@ Result<Scoreboard> Scoreboard::make() {
     made->routes_used.store(1);
     made->peers_used.store(1);
     made->upstreams_used.store(1);
+    made->names_used.store(1);
     if (::getentropy(&made->seed, sizeof made->seed) < 0) return system_error("seed scoreboard");
     return Scoreboard(std::move(file), made);
 }
@@ -326,6 +328,47 @@ std::uint32_t Scoreboard::peer(std::string_view upstream, std::string_view addre
         if (memory_->peers[index].name.get() == wanted) return index;
     return 0;
 }
+
+namespace {
+
+std::string place_name(std::string_view name, std::uint32_t number) {
+    return std::string(name) + "#" + std::to_string(number);
+}
+
+}  // namespace
+
+void Scoreboard::add_places(std::string_view upstream, std::string_view name, std::uint32_t places) {
+    for (std::uint32_t number = 0; number < places; ++number)
+        if (const auto index = add_peer(upstream, place_name(name, number)); index != 0)
+            memory_->peers[index].is_place.set(1);
+}
+
+std::uint32_t Scoreboard::place(std::string_view upstream, std::string_view name,
+                                std::uint32_t number) const {
+    return peer(upstream, place_name(name, number));
+}
+
+std::uint32_t Scoreboard::add_name(std::string_view upstream, std::string_view of_peer) {
+    if (const auto known = name(upstream, of_peer); known != 0) return known;
+    const auto index = memory_->names_used.load();
+    if (index >= names_max) return 0;
+    memory_->names[index].name.set(peer_name(upstream, of_peer));
+    memory_->names_used.store(index + 1);
+    return index;
+}
+
+std::uint32_t Scoreboard::name(std::string_view upstream, std::string_view of_peer) const {
+    const std::string wanted = peer_name(upstream, of_peer);
+    for (std::uint32_t index = 1; index < names_used(); ++index)
+        if (memory_->names[index].name.get() == wanted) return index;
+    return 0;
+}
+
+std::uint32_t Scoreboard::names_used() const noexcept {
+    return std::min<std::uint32_t>(memory_->names_used.load(), names_max);
+}
+NameCell& Scoreboard::name_cell(std::uint32_t index) noexcept { return memory_->names.at(index); }
+const NameCell& Scoreboard::name_cell(std::uint32_t index) const noexcept { return memory_->names.at(index); }
 
 std::uint32_t Scoreboard::peers_used() const noexcept {
     return std::min<std::uint32_t>(memory_->peers_used.load(), peers_max);

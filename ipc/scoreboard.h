@@ -24,7 +24,7 @@ namespace ipc {
 
 /// Bumped when the layout changes: memory of another version is not read (an upgrade starts its counters
 /// anew).
-constexpr std::uint32_t scoreboard_layout = 3;
+constexpr std::uint32_t scoreboard_layout = 4;
 
 /// What a loop is doing for whom, so that a crash can be pinned on a request.
 class InFlight {
@@ -143,7 +143,8 @@ struct MasterCell {
 
 /// What the sentinels of all generations share.
 struct SentinelCell {
-    HealthLease lease;
+    HealthLease lease;  ///< to check peers
+    HealthLease names;  ///< to resolve names; its terms are those of `lease`
 };
 
 /// What the master watches of one sentinel; in memory that only these two share.
@@ -217,6 +218,19 @@ class Scoreboard {
     [[nodiscard]] std::uint32_t peers_used() const noexcept;
     [[nodiscard]] PeerCell& peer_cell(std::uint32_t index) noexcept;
     [[nodiscard]] const PeerCell& peer_cell(std::uint32_t index) const noexcept;
+
+    /// Places for the addresses of a peer that is a name, the first `places` of them: peers too, but what is
+    /// known of them is forgotten when another address gets a place.
+    void add_places(std::string_view upstream, std::string_view name, std::uint32_t places);
+    /// 0: the scoreboard has none.
+    [[nodiscard]] std::uint32_t place(std::string_view upstream, std::string_view name,
+                                      std::uint32_t number) const;
+    /// Names of an upstream's peers, as routes above: 0 for those beyond `names_max`.
+    std::uint32_t add_name(std::string_view upstream, std::string_view name);
+    [[nodiscard]] std::uint32_t name(std::string_view upstream, std::string_view name) const;
+    [[nodiscard]] std::uint32_t names_used() const noexcept;
+    [[nodiscard]] NameCell& name_cell(std::uint32_t index) noexcept;
+    [[nodiscard]] const NameCell& name_cell(std::uint32_t index) const noexcept;
 
     /// Which row that cell is.
     [[nodiscard]] std::uint32_t index_of(const WorkerCell& cell) const noexcept;

@@ -11,12 +11,14 @@
 #include "ipc/counter.h"
 #include "ipc/health.h"
 #include "ipc/histogram.h"
+#include "ipc/name_cell.h"
 #include "ipc/shared_text.h"
 
 namespace ipc {
 
 constexpr std::size_t upstreams_max = 64;  ///< distinct names of upstreams that are known apart
-constexpr std::size_t peers_max = 256;     ///< distinct pairs of upstream and address that are known apart
+constexpr std::size_t names_max = 256;     ///< likewise pairs of upstream and name of DNS
+constexpr std::size_t peers_max = 512;     ///< distinct pairs of upstream and address that are known apart
 
 /// Why a call to a peer brought no response, or no whole one.
 enum class CallFailure : std::uint8_t {
@@ -56,6 +58,8 @@ struct alignas(64) PeerCell {
     std::atomic<std::uint64_t> ejected_until_ms{0};  ///< CLOCK_MONOTONIC; past or 0: it is asked
     Counter ejections;                               ///< ever; `add_shared`
     HealthCell health;                               ///< what the checks say
+    Counter is_place;                                ///< 1: of a name; `address` stands in it now
+    SharedText<64> address;                          ///< empty: nobody does
 };
 
 /// One upstream: outlives workers and reloads. Any worker writes.

@@ -1,16 +1,19 @@
 #include "ipc/upstream_report.h"
 
+#include <utility>
+
 namespace ipc {
 
 std::vector<PeerReport> report_peers(const Scoreboard& board, std::uint64_t now_ms) {
     std::vector<PeerReport> all;
     for (std::uint32_t index = 1; index < board.peers_used(); ++index) {
         const PeerCell& cell = board.peer_cell(index);
-        PeerReport& peer = all.emplace_back();
+        PeerReport peer;
         const std::string name = cell.name.get();
         const auto slash = name.find('/');  // the name of a section has none
         peer.upstream = name.substr(0, slash);
         peer.address = slash == std::string::npos ? std::string() : name.substr(slash + 1);
+        if (cell.is_place.get() != 0) peer.place = std::exchange(peer.address, cell.address.get());
         peer.ejections = cell.ejections.get();
         const std::uint64_t until = cell.ejected_until_ms.load(std::memory_order_relaxed);
         peer.ejected_ms = until > now_ms ? until - now_ms : 0;
@@ -31,6 +34,7 @@ std::vector<PeerReport> report_peers(const Scoreboard& board, std::uint64_t now_
             for (std::size_t i = 0; i < peer.latency.size(); ++i) peer.latency[i] += use.latency.count(i);
             peer.latency_us += use.latency.sum_us();
         }
+        if (peer.place.empty() || !peer.address.empty() || peer.calls != 0) all.push_back(std::move(peer));
     }
     return all;
 }
@@ -56,6 +60,30 @@ std::vector<UpstreamReport> report_upstreams(const Scoreboard& board, std::uint6
             upstream.hedges_won += use.hedges_won.get();
             upstream.hedges_refused += use.hedges_refused.get();
         }
+    }
+    return all;
+}
+
+std::vector<NameReport> report_names(const Scoreboard& board, std::uint64_t now_ms) {
+    std::vector<NameReport> all;
+    for (std::uint32_t index = 1; index < board.names_used(); ++index) {
+        const NameCell& cell = board.name_cell(index);
+        NameReport one;
+        one.answers = cell.answers.get();
+        one.failures = cell.failures.get();
+        if (one.answers + one.failures == 0) continue;
+        const std::string name = cell.name.get();
+        const auto slash = name.find('/');
+        one.upstream = name.substr(0, slash);
+        one.name = slash == std::string::npos ? std::string() : name.substr(slash + 1);
+        one.addresses = cell.addresses.get();
+        one.ttl_ms = cell.ttl_ms.get();
+        if (const auto at = cell.answered_ms.get(); at != 0)
+            one.answered_ago_ms = now_ms > at ? now_ms - at : 0;
+        const auto next = cell.next_ms.get();
+        one.next_ms = next > now_ms ? next - now_ms : 0;
+        one.reason = cell.reason.get();
+        all.push_back(std::move(one));
     }
     return all;
 }

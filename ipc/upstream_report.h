@@ -14,7 +14,8 @@
 namespace ipc {
 
 struct PeerReport {
-    std::string upstream, address;
+    std::string upstream, address;  ///< of a place: who stands in it now; empty: nobody
+    std::string place;              ///< "app.example:8080#0": of a peer that is a name; else empty
     std::uint64_t active = 0, calls = 0, connections = 0;
     std::array<std::uint64_t, 6> statuses{};  ///< by hundreds; [0]: without a response
     std::array<std::uint64_t, call_failures> failures{};
@@ -37,8 +38,22 @@ struct UpstreamReport {
     std::array<std::uint64_t, 3> entered{};  ///< transitions, by the BreakerState they led to
 };
 
-/// In the order in which they were first configured; those of earlier configurations too.
+/// A peer that is a name.
+struct NameReport {
+    std::string upstream, name;
+    std::uint64_t addresses = 0;
+    std::uint64_t answers = 0, failures = 0;       ///< ever
+    std::uint64_t ttl_ms = 0;                      ///< of the last answer
+    std::optional<std::uint64_t> answered_ago_ms;  ///< none: never
+    std::uint64_t next_ms = 0;                     ///< from now to the next try; 0: it is due
+    std::string reason;                            ///< why the last try failed; empty: it did not
+};
+
+/// In the order in which they were first configured; those of earlier configurations too. Places of names
+/// only if somebody stands in them, or ever did.
 [[nodiscard]] std::vector<PeerReport> report_peers(const Scoreboard& board, std::uint64_t now_ms);
 [[nodiscard]] std::vector<UpstreamReport> report_upstreams(const Scoreboard& board, std::uint64_t now_ms);
+/// Likewise; only those that were ever asked for.
+[[nodiscard]] std::vector<NameReport> report_names(const Scoreboard& board, std::uint64_t now_ms);
 
 }  // namespace ipc

@@ -37,6 +37,13 @@ ipc::Result<std::unique_ptr<Generation>> Generation::prepare(const Common& commo
         common.board.add_upstream(upstream);
         common.board.add_peer(upstream, address);
     }
+    for (const auto& name : plan.names) {
+        common.board.add_upstream(name.upstream);
+        if (common.board.add_name(name.upstream, name.name) == 0)
+            return tl::make_unexpected(
+                ipc::Error{"too many names of peers, " + name.name + " among them", {}});
+        common.board.add_places(name.upstream, name.name, name.places);
+    }
     return std::unique_ptr<Generation>(new Generation(common, std::move(found), std::move(*logs),
                                                       std::move(*listeners), number, std::move(on_change)));
 }
@@ -72,14 +79,26 @@ Generation::Generation(const Common& common, Found found, Logs logs, Listeners l
                 on_change),
       deadline_(ipc::Event::timer<&Generation::on_deadline>(this, common.loop)) {}
 
+void Generation::start() {
+    supervisor_.start();
+    if (plan_.names.empty()) return;
+    term_ = board_.sentinel().lease.draw();
+    sentinel_.start(term_);
+}
+
+bool Generation::started() const {
+    return supervisor_.started() && (plan_.names.empty() || sentinel_.resolved());
+}
+
 ipc::Result<void> Generation::serve() {
     if (auto serves = supervisor_.serve(); !serves) return serves;
     // Not earlier: a generation that is given up must not have told anybody of peers.
     auto& lease = board_.sentinel().lease;
-    const auto term = lease.draw();
-    (void)lease.hold(term, ipc::monotonic_ms());
+    if (term_ == 0) term_ = lease.draw();
+    (void)lease.hold(term_, ipc::monotonic_ms());
     forget_unchecked();
-    if (!plan_.checked.empty()) sentinel_.start(term);
+    if (!plan_.checked.empty()) sentinel_.start(term_);
+    sentinel_.serve();
     return {};
 }
 
@@ -89,6 +108,10 @@ void Generation::forget_unchecked() {
     for (const auto& [upstream, address] : plan_.peers)
         if (std::find(plan_.checked.begin(), plan_.checked.end(), upstream) != plan_.checked.end())
             checked.insert(board_.peer(upstream, address));
+    for (const auto& name : plan_.names)
+        if (std::find(plan_.checked.begin(), plan_.checked.end(), name.upstream) != plan_.checked.end())
+            for (std::uint32_t number = 0; number < name.places; ++number)
+                checked.insert(board_.place(name.upstream, name.name, number));
     for (std::uint32_t index = 1; index < board_.peers_used(); ++index)
         if (!checked.contains(index)) board_.peer_cell(index).health.forget();
 }

@@ -60,6 +60,10 @@ class Generation {
     /// Takes the time that its plan gives it.
     [[nodiscard]] bool draining() const noexcept { return ending_ && !hurried_; }
 
+    /// Forks its workers, and its sentinel where there are names to resolve.
+    void start();
+    /// All workers are READY, and names resolved as far as that is possible: nobody waits for them for long.
+    [[nodiscard]] bool started() const;
     /// Connections go to its workers, and its sentinel checks upstreams, from now on.
     [[nodiscard]] ipc::Result<void> serve();
     void tell_all(const ipc::Message& message);
@@ -96,6 +100,7 @@ class Generation {
     ipc::Scoreboard& board_;
     Supervisor supervisor_;
     Sentinel sentinel_;
+    std::uint32_t term_ = 0;  ///< of its sentinel; see `ipc::HealthLease`. 0: none yet
     bool ending_ = false;
     bool hurried_ = false;
     int next_signal_ = 0;  ///< what comes when the deadline passes; 0: nothing

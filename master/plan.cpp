@@ -41,8 +41,9 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Reeve, user, pid_file, control, error_log, er
 
 namespace master {
 
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PlannedName, upstream, name, places)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Plan, path, reeve, accept, workers, max_requests, max_memory, listens,
-                                   access_logs, routes, peers, checked)
+                                   access_logs, routes, peers, names, checked)
 
 Plan make_plan(const conf::Config& config) {
     const auto& execution = config.execution;
@@ -57,7 +58,12 @@ Plan make_plan(const conf::Config& config) {
     plan.access_logs = conf::access_log_paths(config);
     for (const auto& route : config.routes) plan.routes.push_back(route.name);
     for (const auto& upstream : config.upstreams) {
-        for (const auto& peer : upstream.peers) plan.peers.emplace_back(upstream.name, peer.address.text());
+        for (const auto& peer : upstream.peers) {
+            if (peer.is_name())
+                plan.names.push_back({upstream.name, peer.text(), peer.peers_max});
+            else
+                plan.peers.emplace_back(upstream.name, peer.address.text());
+        }
         if (upstream.health.how != conf::HealthCheck::How::off) plan.checked.push_back(upstream.name);
     }
     return plan;

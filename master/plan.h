@@ -12,6 +12,13 @@
 
 namespace master {
 
+/// A peer that is a name, and how many places its addresses have.
+struct PlannedName {
+    std::string upstream, name;
+    std::uint32_t places = 0;
+    bool operator==(const PlannedName&) const = default;
+};
+
 /// A plain value. The configuration it comes from was read in another process, and never was in ours.
 struct Plan {
     std::string path;  ///< the configuration's file, absolute; empty: none
@@ -22,8 +29,9 @@ struct Plan {
     std::vector<conf::Listen> listens;               ///< `conf::listen_plan`
     std::vector<std::string> access_logs;            ///< `conf::access_log_paths`
     std::vector<std::string> routes;                 ///< their names
-    /// Of all upstreams: name and address of each peer.
+    /// Of all upstreams: name and address of each peer that is no name.
     std::vector<std::pair<std::string, std::string>> peers;
+    std::vector<PlannedName> names;
 
     std::vector<std::string> checked;  ///< upstreams whose peers are checked
 

@@ -593,6 +593,7 @@ Status Reign::status() const {
     }
     if (serving_) status.listeners = listener_statuses(serving_->listeners());
     status.upstreams = ipc::report_upstreams(board_, now);
+    status.names = ipc::report_names(board_, now);
     status.peers = ipc::report_peers(board_, now);
     return status;
 }

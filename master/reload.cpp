@@ -61,7 +61,7 @@ void Reload::on_found(Found found) {
     step_ = Step::starting;
     candidate_ = std::move(*prepared);
     late_.arm(candidate_->plan().reeve.start_timeout);
-    candidate_->supervisor().start();
+    candidate_->start();
     check();
 }
 
@@ -70,7 +70,7 @@ void Reload::check() {
     const auto& supervisor = candidate_->supervisor();
     if (const auto& failure = supervisor.start_failure())
         return fail(ReloadOutcome::Kind::failed, std::string(*failure));
-    if (!supervisor.started()) return;
+    if (!candidate_->started()) return;
     const auto number = candidate_->number();
     const auto workers = candidate_->plan().workers;
     if (const auto committed = host_.commit(candidate_); !committed)

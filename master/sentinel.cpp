@@ -21,8 +21,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kill_delay{1000};  ///< from Stop to KILL
-constexpr milliseconds abort_time{1000};  ///< from ABRT to KILL
+constexpr milliseconds kill_delay{1000};    ///< from Stop to KILL
+constexpr milliseconds abort_time{1000};    ///< from ABRT to KILL
+constexpr milliseconds resolve_time{6000};  ///< a start waits for names no longer; the sentinel knows less
 
 /// Of its own for each process: a late one must not speak for its successor.
 ipc::Result<ipc::SentinelVitals*> map_vitals() {
@@ -50,6 +51,15 @@ void Sentinel::start(std::uint32_t term) {
     wanted_ = true;
     term_ = term;
     spawn();
+}
+
+void Sentinel::serve() {
+    serving_ = true;
+    slot_.tell(ipc::Serve{});
+}
+
+bool Sentinel::resolved() const noexcept {
+    return !wanted_ || slot_.ready_ms != 0 || slot_.restarts > 0 || late_;
 }
 
 void Sentinel::stop() {
@@ -85,7 +95,12 @@ void Sentinel::check_pulse() {
     timer_.arm(milliseconds(Watchdog::look_ms));
     if (slot_.state == ipc::SlotState::stuck) return slot_.signal(SIGKILL);
     if (slot_.ready_ms == 0) {
-        if (now - slot_.started_ms < static_cast<std::uint64_t>(around_.start_timeout.count())) return;
+        const auto age = milliseconds(now - slot_.started_ms);
+        if (!late_ && age >= std::min(resolve_time, around_.start_timeout * 3 / 4)) {
+            late_ = true;
+            on_change_();
+        }
+        if (age < around_.start_timeout) return;
         spdlog::error("sentinel not ready in time and is killed pid={}", slot_.pid());
         return slot_.signal(SIGKILL);
     }
@@ -106,8 +121,11 @@ void Sentinel::spawn() {
     if (spawned) {
         spdlog::info("sentinel started generation={} pid={}", around_.generation, slot_.pid());
         timer_.arm(milliseconds(Watchdog::look_ms));
+        if (serving_) slot_.tell(ipc::Serve{});
         return;
     }
+    late_ = true;
+    on_change_();
     spdlog::error("sentinel cannot be started why={:?}", spawned.error().text());
     respawn_later();
 }
@@ -140,7 +158,7 @@ void Sentinel::on_message(Slot&, const ipc::Message& message) {
     if (std::holds_alternative<ipc::Ready>(message) && slot_.ready_ms == 0) {
         slot_.ready_ms = ipc::monotonic_ms();
         if (wanted_) slot_.state = ipc::SlotState::ready;
-        return;
+        return on_change_();
     }
     if (const auto* failed = std::get_if<ipc::Failed>(&message)) {
         spdlog::error("sentinel cannot check pid={} why={:?}", slot_.pid(), failed->why);

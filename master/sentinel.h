@@ -1,4 +1,4 @@
-// master/sentinel.h: keeps alive the one process of a generation that checks upstreams.
+// master/sentinel.h: keeps alive the one process of a generation that checks peers and resolves names.
 #pragma once
 
 #include <chrono>
@@ -44,6 +44,10 @@ class Sentinel final : private SlotOwner {
 
     /// Forks, also again and again. `term`: of its generation, for `ipc::HealthLease`.
     void start(std::uint32_t term);
+    /// Its generation serves: it may check peers from now on, and not only resolve names.
+    void serve();
+    /// Names are resolved; or it cannot be waited for any longer.
+    [[nodiscard]] bool resolved() const noexcept;
     /// For good: told, then killed.
     void stop();
     void tell(const ipc::Message& message) { slot_.tell(message); }
@@ -74,6 +78,8 @@ class Sentinel final : private SlotOwner {
     Surroundings around_;
     std::function<void()> on_change_;
     bool wanted_ = false;
+    bool serving_ = false;
+    bool late_ = false;  ///< with its first answers
     std::uint32_t term_ = 0;
     Slot slot_;
     Watchdog watchdog_;

@@ -80,10 +80,24 @@ std::string breaker_text(const ipc::BreakerStatus& breaker) {
     return text;
 }
 
-/// "up", "down status 503", "ejected 3.2s".
+/// "up", "down status 503", "ejected 3.2s"; of a place of a name also "gone", and which one it is.
 std::string state_text(const ipc::PeerReport& peer) {
-    if (peer.health == ipc::Health::down) return "down " + peer.health_reason;
-    return peer.ejected_ms > 0 ? "ejected " + duration(peer.ejected_ms) : "up";
+    std::string text = "up";
+    if (!peer.place.empty() && peer.address.empty()) {
+        text = "gone";
+    } else if (peer.health == ipc::Health::down) {
+        text = "down " + peer.health_reason;
+    } else if (peer.ejected_ms > 0) {
+        text = "ejected " + duration(peer.ejected_ms);
+    }
+    return peer.place.empty() ? text : text + "  " + peer.place;
+}
+
+std::string name_text(const ipc::NameReport& name) {
+    return fmt::format("{:<20} {:<28} {:>9} {:>8} {:>10} {:>10}  {}\n", name.upstream, name.name,
+                       name.addresses, name.answers, name.failures,
+                       name.answered_ago_ms ? duration(*name.answered_ago_ms) : std::string("-"),
+                       name.reason);
 }
 
 std::string upstreams_text(const Status& status) {
@@ -97,9 +111,26 @@ std::string upstreams_text(const Status& status) {
                        "calls", "failed", "5xx", "conns", "state");
     for (const auto& peer : status.peers)
         out += fmt::format("{:<20} {:<28} {:>7} {:>12} {:>10} {:>10} {:>8}  {}\n", peer.upstream,
-                           peer.address, peer.active, peer.calls, failures_of(peer), peer.statuses[5],
-                           peer.connections, state_text(peer));
+                           peer.address.empty() ? "-" : peer.address, peer.active, peer.calls,
+                           failures_of(peer), peer.statuses[5], peer.connections, state_text(peer));
+    if (!status.names.empty())
+        out += fmt::format("\n{:<20} {:<28} {:>9} {:>8} {:>10} {:>10}  {}\n", "upstream", "name", "addresses",
+                           "answers", "failures", "last", "why not");
+    for (const auto& name : status.names) out += name_text(name);
     return out;
+}
+
+OrderedJson name_json(const ipc::NameReport& name) {
+    return {{"name", name.name},
+            {"addresses", name.addresses},
+            {"answers_total", name.answers},
+            {"failures_total", name.failures},
+            {"answered_seconds_ago", name.answered_ago_ms
+                                         ? OrderedJson(static_cast<double>(*name.answered_ago_ms) / 1000)
+                                         : OrderedJson()},
+            {"ttl_seconds", static_cast<double>(name.ttl_ms) / 1000},
+            {"next_seconds", static_cast<double>(name.next_ms) / 1000},
+            {"reason", name.reason}};
 }
 
 OrderedJson upstreams_json(const Status& status) {
@@ -113,6 +144,7 @@ OrderedJson upstreams_json(const Status& status) {
                 failures[std::string(ipc::name(static_cast<ipc::CallFailure>(i)))] = peer.failures[i];
             peers.push_back(
                 {{"address", peer.address},
+                 {"place", peer.place},
                  {"active", peer.active},
                  {"calls_total", peer.calls},
                  {"connections_total", peer.connections},
@@ -128,7 +160,11 @@ OrderedJson upstreams_json(const Status& status) {
                                             ? OrderedJson(static_cast<double>(*peer.checked_ago_ms) / 1000)
                                             : OrderedJson()}});
         }
+        OrderedJson names = OrderedJson::array();
+        for (const auto& name : status.names)
+            if (name.upstream == upstream.name) names.push_back(name_json(name));
         all.push_back({{"name", upstream.name},
+                       {"names", std::move(names)},
                        {"breaker",
                         {{"state", ipc::name(upstream.breaker.state)},
                          {"forced", upstream.breaker.force != ipc::BreakerForce::automatic},

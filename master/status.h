@@ -58,6 +58,7 @@ struct Status {
     std::vector<SentinelStatus> sentinels;
     std::vector<ListenerStatus> listeners;
     std::vector<ipc::UpstreamReport> upstreams;
+    std::vector<ipc::NameReport> names;
     std::vector<ipc::PeerReport> peers;
 };
 

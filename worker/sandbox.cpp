@@ -108,6 +108,19 @@ bool deny_connections(void* filter) {
            ::seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(connect), 0) == 0;
 }
 
+/// Name servers are asked by datagrams.
+bool allow_datagrams(void* filter) {
+    for (const scmp_datum_t family : {AF_INET, AF_INET6}) {
+        const scmp_arg_cmp datagrams[] = {
+            {0, SCMP_CMP_EQ, family, 0},
+            {1, SCMP_CMP_EQ, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0},
+        };
+        if (::seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, datagrams) != 0)
+            return false;
+    }
+    return true;
+}
+
 /// To upstreams: streams of the families that a peer may have. Nothing raw, nothing of the kernel's own.
 bool allow_connections(void* filter) {
     for (const scmp_datum_t family : {scmp_datum_t{AF_INET}, scmp_datum_t{AF_INET6}, scmp_datum_t{AF_UNIX}}) {
@@ -146,12 +159,13 @@ bool allow_in_part(void* filter, bool connects) {
 
 }  // namespace
 
-ipc::Result<void> enter_sandbox(bool connects) {
+ipc::Result<void> enter_sandbox(bool connects, bool asks_names) {
     const Filter filter(::seccomp_init(SCMP_ACT_TRAP));
     if (!filter) return ipc::failure("no memory for the sandbox");
     const bool built = allow(filter.get(), network) && allow(filter.get(), files) &&
                        allow(filter.get(), process) && allow(filter.get(), sanitizer) &&
-                       allow_in_part(filter.get(), connects);
+                       allow_in_part(filter.get(), connects) &&
+                       (!asks_names || allow_datagrams(filter.get()));
     if (!built) return ipc::failure("the sandbox cannot be built");
     if (const int failed = ::seccomp_load(filter.get()); failed != 0)
         return tl::make_unexpected(

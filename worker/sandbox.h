@@ -7,7 +7,7 @@ namespace worker {
 
 /// From now on this thread, and all that it starts, may only use what serving needs. Anything else raises
 /// SIGSYS, which ends the process; the crash note names the call. Needs no_new_privs. `connects`: serving
-/// means connecting to upstreams too.
-[[nodiscard]] ipc::Result<void> enter_sandbox(bool connects = false);
+/// means connecting to upstreams too; `asks_names`: and asking name servers.
+[[nodiscard]] ipc::Result<void> enter_sandbox(bool connects = false, bool asks_names = false);
 
 }  // namespace worker

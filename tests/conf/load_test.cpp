@@ -213,6 +213,14 @@ TEST_CASE("advice names what works but may not be meant", "[conf]") {
                "t:4: hedge: there is one peer only"));
     CHECK_FALSE(
         says("[upstream u]\npeer = 127.0.0.1:1\n  127.0.0.1:2\nhedge = on\n" + route, "t:4: hedge: "));
+    CHECK_FALSE(says("[upstream u]\npeer = a:80\nhedge = on\n" + route, "t:3: hedge: "));
+    CHECK(says("[upstream u]\npeer = a:80 peers_max=1\nhedge = on\n" + route,
+               "t:3: hedge: there is one peer only"));
+    const std::string upstream = "[upstream u]\npeer = 10.0.0.1:80\n", proxy = "[route p]\nproxy = u\n";
+    CHECK(says(upstream + "slow_start = 1s\n" + proxy, "t:1: slow_start: "));
+    CHECK_FALSE(says(upstream + "slow_start = 1s\nhealth = tcp every 1s\n" + proxy, "t:1: slow_start: "));
+    CHECK(says(upstream + "resolver = 10.0.0.2\n" + proxy, "t:1: resolver: "));
+    CHECK_FALSE(says("[upstream u]\npeer = a:80\nresolver = 10.0.0.2\n" + proxy, "t:1: resolver: "));
 }
 
 TEST_CASE("the configuration that comes with the program loads without advice", "[conf]") {

@@ -42,15 +42,60 @@ std::string again(const Type& type, std::string_view text) {
 
 TEST_CASE("a peer is an address and its options, in any order", "[conf]") {
     CHECK(peer("127.0.0.1:9000") ==
-          UpstreamPeer{{Address::Family::ipv4, "127.0.0.1", 9000}, 1, false, false, 0});
+          UpstreamPeer{{Address::Family::ipv4, "127.0.0.1", 9000}, 1, false, false, 0, {}});
     CHECK(peer("[::1]:9000 max_conns=7 down backup weight=3") ==
-          UpstreamPeer{{Address::Family::ipv6, "::1", 9000}, 3, true, true, 7});
+          UpstreamPeer{{Address::Family::ipv6, "::1", 9000}, 3, true, true, 7, {}});
     CHECK(peer("unix:/run/x.sock backup") ==
-          UpstreamPeer{{Address::Family::unix_path, "/run/x.sock", 0}, 1, true, false, 0});
+          UpstreamPeer{{Address::Family::unix_path, "/run/x.sock", 0}, 1, true, false, 0, {}});
     CHECK(peer("unix:x.sock").address.host == "/etc/reeve/x.sock");
     CHECK(peer("localhost:80").address.text() == "127.0.0.1:80");
     CHECK(peer("10.0.0.1:80 weight=65535 max_conns=1000000").weight == 65'535);
     CHECK(peer("10.0.0.1:80 max_conns=0").max_conns == 0);
+}
+
+TEST_CASE("a peer may be a name with a port, or the name of a service", "[conf][dns]") {
+    const auto app = peer("App.Example.:8080 peers_max=4 weight=2");
+    CHECK(app.is_name());
+    CHECK(app.name == "app.example");
+    CHECK(app.address.port == 8080);
+    CHECK(app.peers_max == 4);
+    CHECK_FALSE(app.service);
+    CHECK(again(app) == "app.example:8080 weight=2 peers_max=4");
+    const auto service = peer("_http._tcp.app.example backup");
+    CHECK(service.service);
+    CHECK(service.text() == "_http._tcp.app.example");
+    CHECK(again(service) == "_http._tcp.app.example weight=1 backup peers_max=16");
+    CHECK(peer("a:80").is_name());
+    CHECK_FALSE(peer("localhost:80").is_name());
+    CHECK_FALSE(peer("10.0.0.1:80").is_name());
+}
+
+TEST_CASE("what is neither an address nor a name is no peer", "[conf][dns]") {
+    for (const std::string_view text :
+         {"10.0.0.256:80", "app.example", "app..example:80", "-app.example:80", "app.example-:80", ".:80",
+          "a b:80", "app.example:0", "app.example:http", "1.2.3:80", "app/example:80"}) {
+        CAPTURE(text);
+        CHECK_FALSE(PeerType{}.parse({text, "/etc/reeve"}));
+    }
+    CHECK_FALSE(PeerType{}.parse({std::string(64, 'a') + ".example:80", "/etc/reeve"}));
+    CHECK_FALSE(PeerType{}.parse({"app.example:80 peers_max=0", "/etc/reeve"}));
+    CHECK_FALSE(PeerType{}.parse({"app.example:80 peers_max=65", "/etc/reeve"}));
+    CHECK(complaint(PeerType{}, "10.0.0.1:80 peers_max=4") ==
+          "peers_max: 10.0.0.1:80 is no name, and has one address");
+}
+
+TEST_CASE("name servers are addresses, with a port or without", "[conf][dns]") {
+    const auto servers = NameServers{}.parse({"10.0.0.2 127.0.0.1:5353 [::1]:54 [::2]", "/etc/reeve"});
+    REQUIRE(servers);
+    REQUIRE(servers->size() == 4);
+    CHECK((*servers)[0].text() == "10.0.0.2:53");
+    CHECK((*servers)[1].text() == "127.0.0.1:5353");
+    CHECK((*servers)[2].text() == "[::1]:54");
+    CHECK((*servers)[3].text() == "[::2]:53");
+    for (const std::string_view text : {"dns.example", "unix:/run/dns", "*:53", "0.0.0.0", "10.0.0.2:0"}) {
+        CAPTURE(text);
+        CHECK_FALSE(NameServers{}.parse({text, "/etc/reeve"}));
+    }
 }
 
 TEST_CASE("a peer is printed as it reads", "[conf]") {
@@ -62,7 +107,7 @@ TEST_CASE("a peer is printed as it reads", "[conf]") {
 
 TEST_CASE("a peer that is none is refused with what is wrong", "[conf]") {
     const PeerType type;
-    CHECK(complaint(type, "example.org:80").starts_with("\"example.org\" is not a numeric address"));
+    CHECK(complaint(type, "example..org:80").starts_with("\"example..org\" is not a numeric address"));
     CHECK(complaint(type, "127.0.0.1:http") == "port \"http\" is not a number, 1 to 65535");
     CHECK(complaint(type, "127.0.0.1:0") == "port \"0\" is not a number, 1 to 65535");
     CHECK(complaint(type, "*:80") == "0.0.0.0:80 is nobody's address: write the peer's");

@@ -15,6 +15,16 @@ void check_upstream(conf::Config& config) {
     upstream.peers.emplace_back().address = {conf::Address::Family::ipv4, "127.0.0.1", 9};
 }
 
+/// One peer that is a name; no checks.
+void name_peer(conf::Config& config) {
+    auto& upstream = config.upstreams.emplace_back();
+    upstream.name = "back";
+    auto& peer = upstream.peers.emplace_back();
+    peer.name = "app.example";
+    peer.address.port = 80;
+    config.reeve.start_timeout = 4s;
+}
+
 /// READY, then holds the lease until told to leave.
 int sentinel(ipc::Seat seat) {
     if (!seat.channel.send(ipc::Ready{})) return 8;
@@ -180,4 +190,44 @@ TEST_CASE("logs are reopened when the sentinel too has said so", "[master][healt
     Instance instance(test::serve_seat, check_upstream, sentinel);
     instance.await_serving();
     CHECK(instance.control("reopen"));
+}
+
+TEST_CASE("a generation with names serves when its sentinel is READY", "[master][dns]") {
+    Instance instance(test::serve_seat, name_peer, [](ipc::Seat seat) {
+        ipc::Received received;
+        const bool before_serving = *seat.channel.receive(received) == ipc::Got::nothing;
+        if (!before_serving || !seat.channel.send(ipc::Ready{})) return 8;
+        pollfd waiting{.fd = seat.channel.fd(), .events = POLLIN, .revents = 0};
+        while (::poll(&waiting, 1, -1) == 1) {  // told to serve, then to leave
+            if (!seat.channel.receive(received)) return 9;
+            if (std::holds_alternative<ipc::Stop>(received.message)) return 0;
+            if (!std::holds_alternative<ipc::Serve>(received.message)) return 10;
+        }
+        return 11;
+    });
+    instance.await_serving();
+    CHECK(sentinel_pid(instance) > 0);
+    CHECK(instance.control("stop"));
+    CHECK(instance.await_end() == 0);
+    CHECK(instance.logged("ending=\"exit status 0\""));
+}
+
+TEST_CASE("a generation with names does not wait for a sentinel that says nothing, or dies",
+          "[master][dns]") {
+    const bool dies = GENERATE(false, true);
+    Instance instance(test::serve_seat, name_peer, [dies](ipc::Seat) { return dies ? 1 : ::pause(); });
+    instance.await_serving();
+    CHECK(instance.ask() != "refused");
+}
+
+TEST_CASE("the sentinel of a generation that is given up leaves", "[master][dns]") {
+    Instance instance(
+        [](ipc::Seat seat) { return seat.generation > 1 ? 1 : test::serve_seat(std::move(seat)); }, name_peer,
+        sentinel);
+    instance.await_serving();
+    const pid_t before = sentinel_pid(instance);
+    CHECK_FALSE(instance.control("reload"));
+    CHECK(instance.logged("sentinel started generation=2"));
+    CHECK(test::eventually([&] { return instance.status()["sentinels"].size() == 1; }));
+    CHECK(sentinel_pid(instance) == before);
 }

@@ -109,3 +109,32 @@ TEST_CASE("a process's usage is read whatever its name", "[master]") {
     CHECK(master::process_usage(::getpid())->rss_bytes > 0);
     CHECK_FALSE(master::process_usage(-1));
 }
+
+TEST_CASE("the status shows names, and who stands in their places", "[master][dns]") {
+    auto status = sample();
+    status.upstreams.resize(1);
+    status.upstreams[0].name = "back";
+    status.peers.resize(2);
+    for (auto& peer : status.peers) peer.upstream = "back";
+    status.peers[0].address = "10.0.0.1:80";
+    status.peers[0].place = "app.example:80#0";
+    status.peers[1].place = "app.example:80#1";
+    status.names.resize(1);
+    status.names[0].upstream = "back";
+    status.names[0].name = "app.example:80";
+    status.names[0].addresses = 1;
+    status.names[0].failures = 2;
+    status.names[0].answered_ago_ms = 1500;
+    status.names[0].reason = "no name server answers in time";
+    const auto text = master::status_text(status);
+    CAPTURE(text);
+    CHECK(text.find("  up  app.example:80#0\n") != std::string::npos);
+    CHECK(text.find("  gone  app.example:80#1\n") != std::string::npos);
+    CHECK(text.find("1.5s  no name server answers in time\n") != std::string::npos);
+    const auto json = nlohmann::json::parse(master::status_json(status));
+    const auto& name = json["upstreams"][0]["names"][0];
+    CHECK(name["name"] == "app.example:80");
+    CHECK(name["answered_seconds_ago"] == 1.5);
+    CHECK(name["failures_total"] == 2);
+    CHECK(json["upstreams"][0]["peers"][0]["place"] == "app.example:80#0");
+}

@@ -84,7 +84,9 @@ class Asker final : worker::upstream::Checker {
 
  private:
     static conf::UpstreamPeer peer(std::uint16_t port) {
-        return {.address = {conf::Address::Family::ipv4, "127.0.0.1", port}};
+        conf::UpstreamPeer peer;
+        peer.address = {conf::Address::Family::ipv4, "127.0.0.1", port};
+        return peer;
     }
     Asker(const conf::HealthCheck& check, std::uint16_t port)
         : loop_(cell_), check_(check, peer(port), loop_, *this) {}

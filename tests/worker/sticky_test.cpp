@@ -35,7 +35,7 @@ TEST_CASE("a sticky cookie means the peer it was made for", "[sticky]") {
     auto peers = make_peers(5);
     const Sticky sticky(named("route"), "u", peers, 7);
     for (const Peer& peer : peers) {
-        const std::string pair = pair_of(sticky.field(peer));
+        const std::string pair = pair_of(std::string(sticky.field(peer)));
         CHECK(pair.starts_with("route="));
         CHECK(pair.find("10.0") == std::string::npos);
         CHECK(sticky.find(pair) == &peer);
@@ -53,7 +53,9 @@ TEST_CASE("a sticky cookie means the peer it was made for", "[sticky]") {
 TEST_CASE("a sticky cookie is the same in every process with the same key, and for no other", "[sticky]") {
     auto peers = make_peers(2), fewer = make_peers(1);
     const auto field = [](const conf::Sticky& config, std::string_view upstream, std::deque<Peer>& of,
-                          std::uint64_t seed) { return Sticky(config, upstream, of, seed).field(of[0]); };
+                          std::uint64_t seed) {
+        return std::string(Sticky(config, upstream, of, seed).field(of[0]));
+    };
     const std::string one = field(named("r"), "u", peers, 7);
     CHECK(field(named("r"), "u", fewer, 7) == one);
     CHECK(field(named("r"), "u", peers, 8) != one);
@@ -68,7 +70,7 @@ TEST_CASE("a sticky cookie has the attributes of its configuration", "[sticky]")
     using std::chrono_literals::operator""h;
     auto peers = make_peers(1);
     const auto behind = [&](const conf::Sticky& config) {
-        const std::string field = Sticky(config, "u", peers, 7).field(peers[0]);
+        const std::string field(Sticky(config, "u", peers, 7).field(peers[0]));
         return field.substr(field.find(';'));
     };
     conf::Sticky config = named("r");
@@ -83,4 +85,23 @@ TEST_CASE("a sticky cookie has the attributes of its configuration", "[sticky]")
     config.expires = 1h;
     config.http_only = config.secure = true;
     CHECK(behind(config) == "; Domain=x.org; Path=/a; Max-Age=3600; Secure; HttpOnly; SameSite=None\r\n");
+}
+
+TEST_CASE("a sticky cookie follows who stands in a place", "[sticky][dns]") {
+    auto peers = make_peers(2), others = make_peers(3);
+    Sticky sticky(named("route"), "u", peers, 7);
+    const std::string first = pair_of(std::string(sticky.field(peers[0])));
+    const std::string second = pair_of(std::string(sticky.field(peers[1])));
+    peers[0].become(others[2].config);
+    sticky.on_change();
+    CHECK(sticky.find(first) == nullptr);
+    CHECK(sticky.find(second) == &peers[1]);
+    CHECK(sticky.find(pair_of(std::string(sticky.field(peers[0])))) == &peers[0]);
+    peers[0].present = false;
+    sticky.on_change();
+    CHECK(sticky.field(peers[0]).empty());
+    CHECK(sticky.find("route=") == nullptr);
+    peers[1].become(others[0].config);
+    sticky.on_change();
+    CHECK(sticky.find(first) == &peers[1]);
 }

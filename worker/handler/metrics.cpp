@@ -186,7 +186,9 @@ void add_listeners(Text& text, const ipc::Scoreboard& board) {
 }
 
 std::string peer_label(const ipc::PeerReport& peer) {
-    return fmt::format("upstream=\"{}\",peer=\"{}\"", escaped(peer.upstream), escaped(peer.address));
+    // Addresses of a name come and go: its places are few, and their counters only grow.
+    const auto& name = peer.place.empty() ? peer.address : peer.place;
+    return fmt::format("upstream=\"{}\",peer=\"{}\"", escaped(peer.upstream), escaped(name));
 }
 
 /// Of peers that have ever been checked: what is not known of the others is left out.
@@ -242,6 +244,30 @@ void add_peers(Text& text, const std::vector<ipc::PeerReport>& peers) {
     each("reeve_upstream_ejected", "gauge", "1: the peer is left alone now.",
          [](const auto& peer) { return peer.ejected_ms > 0 ? 1 : 0; });
     add_checks(text, peers);
+    if (std::none_of(peers.begin(), peers.end(), [](const auto& peer) { return !peer.place.empty(); }))
+        return;
+    text.family("reeve_upstream_address", "gauge", "1: the address that stands in a place of a name.");
+    for (const auto& peer : peers)
+        if (!peer.place.empty() && !peer.address.empty())
+            text.sample(fmt::format("{},address=\"{}\"", peer_label(peer), escaped(peer.address)), 1);
+}
+
+void add_names(Text& text, const std::vector<ipc::NameReport>& names) {
+    if (names.empty()) return;
+    const auto label = [](const ipc::NameReport& name) {
+        return fmt::format("upstream=\"{}\",name=\"{}\"", escaped(name.upstream), escaped(name.name));
+    };
+    text.family("reeve_upstream_name_addresses", "gauge", "Addresses of a peer that is a name.");
+    for (const auto& name : names) text.sample(label(name), name.addresses);
+    text.family("reeve_upstream_name_resolutions_total", "counter",
+                "Times that its addresses were asked for.");
+    for (const auto& name : names) {
+        text.sample(label(name) + ",result=\"answered\"", name.answers);
+        text.sample(label(name) + ",result=\"failed\"", name.failures);
+    }
+    text.family("reeve_upstream_name_answer_age_seconds", "gauge", "How old the last good answer is.");
+    for (const auto& name : names)
+        if (name.answered_ago_ms) text.sample(label(name), static_cast<double>(*name.answered_ago_ms) / 1000);
 }
 
 void add_upstreams(Text& text, const std::vector<ipc::UpstreamReport>& upstreams) {
@@ -319,6 +345,7 @@ std::string metrics_text(const ipc::Scoreboard& board, std::uint64_t now_us, std
     add_listeners(text, board);
     add_peers(text, ipc::report_peers(board, now_us / 1000));
     add_upstreams(text, ipc::report_upstreams(board, now_us / 1000));
+    add_names(text, ipc::report_names(board, now_us / 1000));
     add_masters(text, board, now_us, now_unix_us);
     return text.take();
 }

@@ -65,6 +65,7 @@ class Passing final : public http::Streamer, private upstream::Caller {
     http::Exchange* exchange_ = nullptr;
     std::string head_, room_;
     const upstream::Peer* bound_ = nullptr;  ///< by the client's cookie
+    std::uint32_t bound_epoch_ = 0;          ///< likewise
     bool takes_trailers_ = false;
     bool page_ = false;  ///< an error page: a GET of our own, and the client's body was for somebody else
 };
@@ -92,7 +93,10 @@ void Passing::begin(http::Exchange& exchange, const ipc::Ticket& ticket) {
     question.key = proxy_.key(exchange);
     question.terms = &terms;
     question.ticket = ticket;
-    if (proxy_.upstream().sticky() != nullptr) bound_ = question.bound = bound_peer(request);
+    if (proxy_.upstream().sticky() != nullptr) {
+        bound_ = question.bound = bound_peer(request);
+        bound_epoch_ = bound_ != nullptr ? bound_->epoch : 0;
+    }
     exchange.streamer = this;
     if (page_) exchange.pause_body(true);
     call_.start(proxy_.upstream(), question);
@@ -102,7 +106,7 @@ upstream::Peer* Passing::bound_peer(const http::Request& request) const {
     for (const http::Field& field : request.fields) {
         if (field.known != Known::other || !http::equals_ignore_case(request.view(field.name), "cookie"))
             continue;
-        if (upstream::Peer* peer = proxy_.upstream().sticky()->find(request.view(field.value))) return peer;
+        if (upstream::Peer* peer = proxy_.upstream().bound(request.view(field.value))) return peer;
     }
     return nullptr;
 }
@@ -135,8 +139,10 @@ void Passing::on_response(const http::ResponseHead& head, http::Framing framing,
     response.status = head.status;
     exchange_->upstream_status = head.status;
     append_fields(response.more_fields, head);
-    if (const auto* sticky = proxy_.upstream().sticky(); sticky != nullptr && &call_.peer() != bound_)
-        response.more_fields.append(sticky->field(call_.peer()));
+    if (const auto* sticky = proxy_.upstream().sticky(); sticky != nullptr && !call_.peer_left()) {
+        const upstream::Peer& peer = call_.peer();
+        if (&peer != bound_ || peer.epoch != bound_epoch_) response.more_fields.append(sticky->field(peer));
+    }
     if (head.status == 101) {
         response.add_field("Upgrade", head.value(Known::upgrade));
         exchange_->tunnel = true;

@@ -32,6 +32,8 @@ small{opacity:.65}
 <tbody id="workers"></tbody></table>
 <table hidden><thead><tr><th>peer<th>upstream<th>state<th>breaker<th>active<th>calls<th>failures</tr></thead>
 <tbody id="peers"></tbody></table>
+<table hidden><thead><tr><th>name<th>upstream<th>addresses<th>answers<th>failures<th>why not</tr></thead>
+<tbody id="names"></tbody></table>
 <script>
 let before = {};
 function cells(values) {
@@ -40,6 +42,7 @@ function cells(values) {
   return row;
 }
 function state(p) {
+  if (p.place !== '' && p.address === '') return 'gone';
   if (p.health === 'down') return `down ${p.health_reason}`;
   return p.ejected_ms > 0 ? `ejected ${(p.ejected_ms / 1000).toFixed(1)} s` : 'up';
 }
@@ -60,7 +63,11 @@ async function show() {
   const peers = document.getElementById('peers');
   peers.parentNode.hidden = s.upstreams.length === 0;
   peers.replaceChildren(...s.upstreams.flatMap(u => u.peers.map(p =>
-    cells([p.address, u.name, state(p), u.breaker, p.active, p.calls, p.failures]))));
+    cells([p.address || p.place, u.name, state(p), u.breaker, p.active, p.calls, p.failures]))));
+  const names = document.getElementById('names');
+  names.replaceChildren(...s.upstreams.flatMap(u => u.names.map(n =>
+    cells([n.name, u.name, n.addresses, n.answers, n.failures, n.reason]))));
+  names.parentNode.hidden = names.children.length === 0;
 }
 show();
 setInterval(() => document.hidden || show(), 1000);
@@ -140,11 +147,20 @@ std::string Status::json() const {
                            {"hedges", upstream.hedges},
                            {"hedges_won", upstream.hedges_won},
                            {"hedges_refused", upstream.hedges_refused},
+                           {"names", nlohmann::json::array()},
                            {"peers", nlohmann::json::array()}};
+        for (const auto& name : ipc::report_names(scoreboard_, now_ms))
+            if (name.upstream == upstream.name)
+                one["names"].push_back({{"name", name.name},
+                                        {"addresses", name.addresses},
+                                        {"answers", name.answers},
+                                        {"failures", name.failures},
+                                        {"reason", name.reason}});
         for (const auto& peer : ipc::report_peers(scoreboard_, now_ms)) {
             if (peer.upstream != upstream.name) continue;
             one["peers"].push_back(
                 {{"address", peer.address},
+                 {"place", peer.place},
                  {"active", peer.active},
                  {"calls", peer.calls},
                  {"failures", std::accumulate(peer.failures.begin(), peer.failures.end(), std::uint64_t{0})},

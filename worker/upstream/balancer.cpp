@@ -163,10 +163,17 @@ Peer* Balancer::hash(std::uint64_t key) {
     return candidates_.front();
 }
 
+void Balancer::on_change() {
+    if (balance_.how == conf::Balance::How::hash) make_ring();
+}
+
 void Balancer::make_ring() {
+    ring_.clear();
     std::uint32_t divisor = 0;
-    for (const Peer& peer : peers_) divisor = std::gcd(divisor, peer.config.weight);
+    for (const Peer& peer : peers_)
+        if (peer.present) divisor = std::gcd(divisor, peer.config.weight);
     for (Peer& peer : peers_) {
+        if (!peer.present) continue;
         const std::uint32_t weight = std::min(peer.config.weight / std::max(divisor, 1u), ring_weight_max);
         for (std::uint32_t point = 0; point < weight * points_per_weight; ++point)
             ring_.emplace_back(hash_of(peer.name + "#" + std::to_string(point)), &peer);

@@ -34,6 +34,8 @@ class Balancer {
     [[nodiscard]] Peer* next(std::uint64_t key, const Tried& tried, std::uint64_t now_ms);
     /// Whether that one may be asked now: up, well (or nobody is), not ejected, and below `max_conns`.
     [[nodiscard]] bool takes(Peer& peer, std::uint64_t now_ms);
+    /// Peers have come, gone, or weigh another number.
+    void on_change();
     /// Whether the last `next` found peers, all of them at `max_conns`.
     [[nodiscard]] bool was_full() const noexcept { return full_; }
 

@@ -22,6 +22,7 @@ constexpr std::size_t flush_bytes_max = 1024 * 1024;  // in one go
 constexpr int turn_reads_max = 16;                    // so that one response starves nobody
 
 constexpr Failure no_peer{502, "no peer can be asked"};
+constexpr Failure unresolved{502, "no address of the upstream is known"};
 constexpr Failure all_full{503, "all peers are at max_conns"};
 constexpr Failure cannot_connect{502, "connect failed"};
 constexpr Failure connect_late{504, "connect timed out"};
@@ -63,14 +64,15 @@ void Call::start(Upstream& upstream, const Question& question) {
     } else {
         next_ = upstream.choose(question.key, tried_);
     }
-    if (next_ == nullptr) return fail(upstream.full() ? all_full : no_peer);
+    if (next_ == nullptr)
+        return fail(upstream.full() ? all_full : upstream.unresolved() ? unresolved : no_peer);
     ask();
 }
 
 /// The next attempt.
 void Call::ask() {
     while (!connect(*next_)) {
-        upstream_->failed(*peer_, CallFailure::connect);
+        upstream_->failed(*peer_, epoch_, CallFailure::connect);
         if (fall_back()) return;
         if (!may_ask_again(CallFailure::connect)) return fail(cannot_connect);
     }
@@ -78,6 +80,7 @@ void Call::ask() {
 
 bool Call::connect(Peer& peer) {
     peer_ = &peer;
+    epoch_ = peer.epoch;
     if (!fresh_only_) {
         tried_.push_back(&peer);
         if (!asked_.empty()) asked_ += ", ";
@@ -328,7 +331,7 @@ void Call::on_head() {
     if (std::find(again.begin(), again.end(), head_.status) != again.end() &&
         may_ask_again(CallFailure::status)) {
         peer_->use->statuses[head_.status / 100].add();
-        upstream_->failed(*peer_, CallFailure::status);
+        upstream_->failed(*peer_, epoch_, CallFailure::status);
         leave_peer(false);
         phase_ = Phase::connecting;
         return ask();
@@ -420,7 +423,7 @@ void Call::on_whole() noexcept {
 void Call::finish(bool surplus) {
     peer_->use->statuses[head_.status / 100].add();
     peer_->use->latency.add(upstream_->loop().clock().now_us() - attempt_us_);
-    upstream_->succeeded(*peer_);
+    upstream_->succeeded(*peer_, epoch_);
     upstream_->record(question_.ticket, outcome());
     const bool keep = !surplus && phase_ == Phase::body && framing_ != Framing::until_end && body_ended_ &&
                       connection_->output.empty() && parser_.keep_alive();
@@ -436,7 +439,7 @@ void Call::fail_attempt(CallFailure kind, const Failure& failure, bool stale) {
     const bool lost = phase_ != Phase::connecting && body_lost_;
     if (!stale) {
         peer_->use->statuses[answered ? head_.status / 100 : 0].add();
-        upstream_->failed(*peer_, kind);
+        upstream_->failed(*peer_, epoch_, kind);
         note_over(failure.status);
     }
     if (stale && !lost && question_.idempotent) {

@@ -90,6 +90,8 @@ class Call final : private User, private execution::Deadline, private Hedged {
     [[nodiscard]] const http::Tries& tries() const noexcept { return tries_; }
     /// Who answers; from `on_response` to the end.
     [[nodiscard]] const Peer& peer() const noexcept { return *peer_; }
+    /// The address that was asked is that peer's no more: nobody has its place, or another one.
+    [[nodiscard]] bool peer_left() const noexcept { return epoch_ != peer_->epoch; }
     [[nodiscard]] std::uint64_t begun_us() const noexcept { return begun_us_; }
 
  private:
@@ -113,6 +115,7 @@ class Call final : private User, private execution::Deadline, private Hedged {
         Call& call;
         std::unique_ptr<Connection> connection;  ///< null: there is no other copy
         Peer* peer = nullptr;
+        std::uint32_t epoch = 0;
         std::string partial;
         std::uint64_t attempt_us = 0;
         std::size_t nth = 0;
@@ -172,8 +175,9 @@ class Call final : private User, private execution::Deadline, private Hedged {
     Caller& caller_;
     Upstream* upstream_ = nullptr;
     Question question_;
-    Peer* peer_ = nullptr;  ///< who is asked
-    Peer* next_ = nullptr;  ///< who will be
+    Peer* peer_ = nullptr;     ///< who is asked
+    Peer* next_ = nullptr;     ///< who will be
+    std::uint32_t epoch_ = 0;  ///< of `peer_`, when it was asked
     std::unique_ptr<Connection> connection_;
     Whole whole_{*this};
     http::ResponseParser parser_;

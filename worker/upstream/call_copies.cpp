@@ -26,7 +26,7 @@ void Call::on_late() noexcept {
     switch_copy();
     second_ = true;
     if (connect(*peer)) return;
-    upstream_->failed(*peer_, CallFailure::connect);
+    upstream_->failed(*peer_, epoch_, CallFailure::connect);
     if (!fall_back()) std::abort();  // the first copy is there
 }
 
@@ -57,6 +57,7 @@ void Call::switch_copy() noexcept {
     if (other_due) loop.arm(*this, other_left_ms);
     std::swap(connection_, other.connection);
     std::swap(peer_, other.peer);
+    std::swap(epoch_, other.epoch);
     std::swap(partial_, other.partial);
     std::swap(attempt_us_, other.attempt_us);
     std::swap(nth_, other.nth);

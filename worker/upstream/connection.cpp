@@ -30,7 +30,7 @@ std::unique_ptr<Connection> Connection::open(Upstream& owner, Peer& peer, execut
 }
 
 Connection::Connection(Upstream& owner, Peer& peer, execution::Loop& loop, ipc::UniqueFd socket)
-    : transport(std::move(socket)), owner_(owner), peer_(peer), loop_(loop) {
+    : transport(std::move(socket)), owner_(owner), peer_(peer), epoch_(peer.epoch), loop_(loop) {
     const short edges = EV_READ | EV_CLOSED | EV_PERSIST | EV_ET;
     if (event_assign(&event_, &loop.base(), transport.fd(), edges, &Connection::on_event, this) != 0)
         std::abort();

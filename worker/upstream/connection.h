@@ -50,6 +50,8 @@ class Connection final : private execution::Deadline, public IdleOfPeer, public 
     void yield() noexcept;
 
     [[nodiscard]] Peer& peer() noexcept { return peer_; }
+    /// Its peer is still the one that it leads to.
+    [[nodiscard]] bool current() const noexcept { return epoch_ == peer_.epoch; }
 
     connection::Transport transport;
     connection::Output output;
@@ -65,6 +67,7 @@ class Connection final : private execution::Deadline, public IdleOfPeer, public 
 
     Upstream& owner_;
     Peer& peer_;
+    std::uint32_t epoch_;
     execution::Loop& loop_;
     User* user_ = nullptr;
     event event_{};

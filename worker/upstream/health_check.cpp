@@ -25,7 +25,11 @@ conf::UpstreamPeer target_of(const conf::HealthCheck& check, conf::UpstreamPeer 
 std::string request_of(const conf::HealthCheck& check, const conf::UpstreamPeer& peer) {
     if (check.how != conf::HealthCheck::How::http) return {};
     const bool is_local = peer.address.family == conf::Address::Family::unix_path;
-    const auto host = !check.host.empty() ? check.host : is_local ? "localhost" : peer.address.text();
+    const bool is_host = peer.is_name() && !peer.service;
+    const auto host = !check.host.empty() ? check.host
+                      : is_local          ? "localhost"
+                      : is_host           ? peer.text()
+                                          : peer.address.text();
     return fmt::format(
         "{} {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: reeve-sentinel\r\nAccept: */*\r\nConnection: "
         "close\r\n\r\n",

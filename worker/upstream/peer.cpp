@@ -9,7 +9,12 @@
 
 namespace worker::upstream {
 
-Peer::Peer(const conf::UpstreamPeer& peer) : config(peer), name(peer.address.text()) {
+Peer::Peer(const conf::UpstreamPeer& peer) { become(peer); }
+
+void Peer::become(const conf::UpstreamPeer& peer) {
+    config = peer;
+    name = peer.address.text();
+    address = {};
     const conf::Address& from = peer.address;
     switch (from.family) {
         case conf::Address::Family::ipv4: {

@@ -15,9 +15,11 @@ namespace worker::upstream {
 /// Stays where it is for the life of its upstream. Loop thread only; the cells are shared.
 struct Peer {
     explicit Peer(const conf::UpstreamPeer& peer);
+    /// Another one, in the same place: its weight, address and name.
+    void become(const conf::UpstreamPeer& peer);
 
     /// Whether it may be asked at all now, ejection and limits apart.
-    [[nodiscard]] bool up() const noexcept { return !config.down; }
+    [[nodiscard]] bool up() const noexcept { return !config.down && present; }
     [[nodiscard]] bool ejected(std::uint64_t now_ms) const noexcept {
         return cell->ejected_until_ms.load(std::memory_order_relaxed) > now_ms;
     }
@@ -29,6 +31,8 @@ struct Peer {
     std::string name;  ///< "127.0.0.1:9000", "unix:/run/x.sock"
     sockaddr_storage address{};
     socklen_t address_size = 0;
+    bool present = true;      ///< false: a place of a name, and nobody stands in it
+    std::uint32_t epoch = 0;  ///< grows when somebody else takes the place
 
     ipc::PeerCell* cell = nullptr;  ///< never null once its upstream stands
     ipc::PeerUse* use = nullptr;    ///< likewise; our own

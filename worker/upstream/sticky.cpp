@@ -3,9 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdlib>
-
-#include "ipc/keyed_hash.h"
+#include <utility>
 
 namespace worker::upstream {
 namespace {
@@ -42,13 +40,21 @@ std::string_view trimmed(std::string_view text) {
 
 Sticky::Sticky(const conf::Sticky& config, std::string_view upstream, std::deque<Peer>& peers,
                std::uint64_t seed)
-    : name_(config.cookie) {
-    const ipc::HashKey key = key_of(config, seed);
-    const std::string behind = attributes(config);
-    for (Peer& peer : peers) {
-        const std::uint64_t hash = ipc::siphash(key, fmt::format("{}\n{}", upstream, peer.name));
+    : name_(config.cookie),
+      upstream_(upstream),
+      attributes_(attributes(config) + "\r\n"),
+      key_(key_of(config, seed)),
+      peers_(peers) {
+    on_change();
+}
+
+void Sticky::on_change() {
+    all_.clear();
+    for (Peer& peer : peers_) {
+        if (!peer.present) continue;
+        const std::uint64_t hash = ipc::siphash(key_, fmt::format("{}\n{}", upstream_, peer.name));
         std::string value = fmt::format("{:016x}", hash);
-        std::string field = fmt::format("Set-Cookie: {}={}{}\r\n", name_, value, behind);
+        std::string field = fmt::format("Set-Cookie: {}={}{}", name_, value, attributes_);
         all_.push_back({&peer, std::move(value), std::move(field)});
     }
 }
@@ -66,10 +72,10 @@ Peer* Sticky::find(std::string_view cookies) const noexcept {
     return nullptr;
 }
 
-const std::string& Sticky::field(const Peer& peer) const {
+std::string_view Sticky::field(const Peer& peer) const noexcept {
     for (const Bound& bound : all_)
         if (bound.peer == &peer) return bound.field;
-    std::abort();
+    return {};
 }
 
 }  // namespace worker::upstream

@@ -12,9 +12,17 @@ namespace {
 
 constexpr std::size_t input_bytes_min = 64 * 1024;
 constexpr std::size_t spare_pipes_max = 40;
-constexpr std::size_t wide_pipes_max = 8;  // of these: 16 MiB a loop in all
+constexpr std::size_t wide_pipes_max = 8;          // of these: 16 MiB a loop in all
+constexpr std::uint64_t names_looked_at_ms = 500;  // also without calls: idle connections are to end
 // The budget of retries: a fifth of the calls, and two a second where there are few; ten may come at once.
 constexpr double retry_share = 0.2, retries_a_second = 2, retry_tokens_max = 10;
+
+std::deque<Peer> peers_of(const conf::Upstream& config) {
+    std::deque<Peer> peers;
+    for (const conf::UpstreamPeer& peer : config.peers)
+        if (!peer.is_name()) peers.emplace_back(peer);
+    return peers;
+}
 
 Connection& connection_of(IdleOfPeer* link) { return static_cast<Connection&>(*link); }
 
@@ -41,7 +49,8 @@ Upstream::Upstream(const conf::Upstream& config, execution::Loop& loop, ipc::Sco
       loop_(loop),
       board_(board),
       own_(own),
-      peers_(config.peers.begin(), config.peers.end()),
+      peers_(peers_of(config)),
+      named_(config, peers_, board),
       rules_(rules_of(config.breaker)),
       pid_(static_cast<std::uint32_t>(::getpid())),
       balancer_(config.balance, peers_, [this](const Peer& peer) { return others(peer); }),
@@ -51,10 +60,16 @@ Upstream::Upstream(const conf::Upstream& config, execution::Loop& loop, ipc::Sco
     if (!config.sticky.cookie.empty())
         sticky_ = std::make_unique<Sticky>(config.sticky, config.name, peers_,
                                            board != nullptr ? board->seed() : 0);
-    if (!config.hedge.on || peers_.size() < 2) return;
-    ipc::UpstreamUse& use = board_index_ != 0 ? own->upstreams[board_index_] : own_use_;
-    use.hedging.set(0);  // what is there is of a worker that died in the seat
-    hedging_ = std::make_unique<Hedging>(config.hedge, loop, use, [this] { return other_hedges(); });
+    // Where there are names there may be two peers at any time: whether there are is asked when a call is
+    // late.
+    if (config.hedge.on && (peers_.size() > 1 || named_.any())) {
+        ipc::UpstreamUse& use = board_index_ != 0 ? own->upstreams[board_index_] : own_use_;
+        use.hedging.set(0);  // what is there is of a worker that died in the seat
+        hedging_ = std::make_unique<Hedging>(config.hedge, loop, use, [this] { return other_hedges(); });
+    }
+    if (!named_.any()) return;
+    follow_names();
+    loop_.arm(*this, names_looked_at_ms);
 }
 
 Upstream::~Upstream() {
@@ -67,7 +82,8 @@ void Upstream::attach(ipc::Scoreboard* board, ipc::WorkerCell* own) {
     for (Peer& peer : peers_) {
         peer.checked = config_.health.how != conf::HealthCheck::How::off;
         peer.slow_start = static_cast<std::uint64_t>(config_.slow_start.count());
-        peer.board_index = board != nullptr ? board->peer(config_.name, peer.name) : 0;
+        if (!peer.config.is_name())
+            peer.board_index = board != nullptr ? board->peer(config_.name, peer.name) : 0;
         if (peer.board_index != 0) {
             peer.cell = &board->peer_cell(peer.board_index);
             peer.use = &own->peers[peer.board_index];
@@ -123,7 +139,28 @@ void Upstream::tell(const ipc::Transition& transition) const {
                 transition.open_ms);
 }
 
+void Upstream::on_deadline() noexcept {
+    if (named_.stale()) follow_names();
+    loop_.arm(*this, names_looked_at_ms);
+}
+
+/// Calls under way go on with the address that they have.
+void Upstream::follow_names() {
+    const bool changed = named_.follow([this](Peer& leaving) {
+        while (leaving.idle.linked()) drop(connection_of(static_cast<IdleOfPeer*>(leaving.idle.next())));
+    });
+    if (!changed) return;
+    balancer_.on_change();
+    if (sticky_) sticky_->on_change();
+}
+
+Peer* Upstream::bound(std::string_view cookies) {
+    if (named_.any() && named_.stale()) follow_names();
+    return sticky_->find(cookies);
+}
+
 Peer* Upstream::choose(std::uint64_t key, const Tried& tried) {
+    if (named_.any() && named_.stale()) follow_names();
     return balancer_.next(key, tried, loop_.clock().now_ms());
 }
 
@@ -143,6 +180,7 @@ std::unique_ptr<Connection> Upstream::open(Peer& peer) {
 }
 
 void Upstream::keep(std::unique_ptr<Connection> connection) {
+    if (!connection->current()) return;
     if (config_.keepalive == 0 || connection->requests >= config_.keepalive_requests) return;
     // What has not been read yet is its end, or more than it was asked.
     if (connection->readable && connection->transport.peek() != connection::Io::blocked) return;
@@ -161,14 +199,16 @@ void Upstream::drop(Connection& connection) {
     --idle_count_;
 }
 
-void Upstream::succeeded(Peer& peer) {
+void Upstream::succeeded(Peer& peer, std::uint32_t epoch) {
+    if (epoch != peer.epoch) return;
     // A store only when there is something to forget: the line is shared by all workers.
     if (peer.cell->failures_in_row.load(std::memory_order_relaxed) != 0)
         peer.cell->failures_in_row.store(0, std::memory_order_relaxed);
 }
 
-void Upstream::failed(Peer& peer, ipc::CallFailure failure) {
+void Upstream::failed(Peer& peer, std::uint32_t epoch, ipc::CallFailure failure) {
     peer.use->failures[static_cast<std::size_t>(failure)].add();
+    if (epoch != peer.epoch) return;
     if (config_.eject_failures == 0 || peers_.size() < 2) return;
     const std::uint64_t in_row = peer.cell->failures_in_row.fetch_add(1, std::memory_order_relaxed) + 1;
     if (in_row < config_.eject_failures) return;

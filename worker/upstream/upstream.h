@@ -15,20 +15,21 @@
 #include "worker/upstream/balancer.h"
 #include "worker/upstream/connection.h"
 #include "worker/upstream/hedging.h"
+#include "worker/upstream/named_peers.h"
 #include "worker/upstream/peer.h"
 #include "worker/upstream/sticky.h"
 
 namespace worker::upstream {
 
 /// One a loop and upstream; outlives all calls. Loop thread only.
-class Upstream {
+class Upstream : private execution::Deadline {
  public:
     /// `own`: this worker's row of the board; both null: the counters are our own. All must outlive it.
     Upstream(const conf::Upstream& config, execution::Loop& loop, ipc::Scoreboard* board,
              ipc::WorkerCell* own);
     Upstream(const Upstream&) = delete;
     Upstream& operator=(const Upstream&) = delete;
-    ~Upstream();
+    ~Upstream() override;
 
     /// The peer to ask next; null: none is left.
     [[nodiscard]] Peer* choose(std::uint64_t key, const Tried& tried);
@@ -36,8 +37,13 @@ class Upstream {
     [[nodiscard]] bool takes(Peer& peer) { return balancer_.takes(peer, loop_.clock().now_ms()); }
     /// Null: clients do not stick to peers.
     [[nodiscard]] const Sticky* sticky() const noexcept { return sticky_.get(); }
+    /// Whom a client sticks to, by the value of its Cookie field, where clients do; null: nobody that is
+    /// here.
+    [[nodiscard]] Peer* bound(std::string_view cookies);
     /// All peers that could be asked have as many calls as they may.
     [[nodiscard]] bool full() const noexcept { return balancer_.was_full(); }
+    /// Peers that are names have no address, and there are no others.
+    [[nodiscard]] bool unresolved() const noexcept { return named_.nobody(); }
     /// An idle connection to the peer, the one used last; null: there is none.
     [[nodiscard]] std::unique_ptr<Connection> reuse(Peer& peer);
     [[nodiscard]] std::unique_ptr<Connection> open(Peer& peer);
@@ -56,9 +62,10 @@ class Upstream {
         return rules_.slow_percent > 0 && us > rules_.slow_ms * 1000;
     }
 
-    /// How a call went. Failures in a row eject the peer.
-    void succeeded(Peer& peer);
-    void failed(Peer& peer, ipc::CallFailure failure);
+    /// How a call went. Failures in a row eject the peer. `epoch`: of the peer when it was asked; what came
+    /// of another one in its place says nothing of it.
+    void succeeded(Peer& peer, std::uint32_t epoch);
+    void failed(Peer& peer, std::uint32_t epoch, ipc::CallFailure failure);
     /// Whether one more attempt fits the budget: a fifth of the calls, and some a second at least.
     [[nodiscard]] bool may_retry();
     /// A call begins.
@@ -73,6 +80,8 @@ class Upstream {
 
  private:
     void attach(ipc::Scoreboard* board, ipc::WorkerCell* own);
+    void on_deadline() noexcept override;
+    void follow_names();
     void tell(const ipc::Transition& transition) const;
     [[nodiscard]] std::uint64_t others(const Peer& peer) const;
     [[nodiscard]] std::uint64_t other_hedges() const;
@@ -82,6 +91,7 @@ class Upstream {
     const ipc::Scoreboard* board_;
     const ipc::WorkerCell* own_;
     std::deque<Peer> peers_;
+    NamedPeers named_;                     ///< adds to `peers_`
     std::deque<ipc::PeerCell> own_cells_;  ///< of peers that the board does not know
     std::deque<ipc::PeerUse> own_uses_;
     ipc::UpstreamCell own_cell_;  ///< of an upstream that the board does not know
