@@ -29,7 +29,7 @@ struct Peers {
                                            const std::vector<std::size_t>& tried_already = {}) {
         Balancer balancer(balance, all, [](const Peer&) { return 0; });
         worker::upstream::Tried tried;
-        for (const auto index : tried_already) tried.push_back(&all[index]);
+        for (const auto index : tried_already) tried.emplace_back(all[index]);
         std::map<int, int> count;
         for (int call = 0; call < calls; ++call) {
             const Peer* peer =

@@ -67,7 +67,7 @@ class Group {
 
     void calls(char name, std::uint64_t active) { at(name).use->active.set(active); }
     void eject(char name, std::uint64_t until_ms = now_ms + 1) { at(name).cell->ejected_until_ms = until_ms; }
-    void ask(char name) { tried.push_back(&at(name)); }
+    void ask(char name) { tried.emplace_back(at(name)); }
 
     std::map<char, std::uint64_t> others;  ///< calls of other workers
     Tried tried;

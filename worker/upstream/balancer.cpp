@@ -86,7 +86,8 @@ void Balancer::gather(bool backup, bool ejected_too, bool unwell_too, const Trie
         if (peer.config.backup != backup || !peer.up()) continue;
         if (!ejected_too && peer.ejected(now_ms)) continue;
         if (!unwell_too && peer.unwell()) continue;
-        if (!tried.empty() && std::find(tried.begin(), tried.end(), &peer) != tried.end()) continue;
+        const auto is_this = [&peer](const TriedPeer& one) { return one.is(peer); };
+        if (std::any_of(tried.begin(), tried.end(), is_this)) continue;
         if (peer.config.max_conns > 0 && load_of(peer) >= peer.config.max_conns) {
             full_ = true;
             continue;

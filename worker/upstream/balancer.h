@@ -16,8 +16,15 @@ namespace worker::upstream {
 /// The hash of a key, the same in every worker and after every restart.
 [[nodiscard]] std::uint64_t hash_of(std::string_view key) noexcept;
 
-/// Peers that a call has asked already.
-using Tried = std::vector<const Peer*>;
+/// A peer that a call has asked already. Who takes its place later was not.
+struct TriedPeer {
+    explicit TriedPeer(const Peer& asked) noexcept : peer(&asked), epoch(asked.epoch) {}
+    [[nodiscard]] bool is(const Peer& other) const noexcept { return peer == &other && epoch == other.epoch; }
+
+    const Peer* peer;
+    std::uint32_t epoch;
+};
+using Tried = std::vector<TriedPeer>;
 
 /// Chooses among those that can be asked: primaries, then backups, and only then those that are ejected:
 /// failing to ask anybody would help nobody. Nor does anybody count as down by its checks when all are, of

@@ -82,7 +82,7 @@ bool Call::connect(Peer& peer) {
     peer_ = &peer;
     epoch_ = peer.epoch;
     if (!fresh_only_) {
-        tried_.push_back(&peer);
+        tried_.emplace_back(peer);
         if (!asked_.empty()) asked_ += ", ";
         asked_ += peer.name;
         nth_ = tries_.size();
@@ -442,9 +442,12 @@ void Call::fail_attempt(CallFailure kind, const Failure& failure, bool stale) {
         upstream_->failed(*peer_, epoch_, kind);
         note_over(failure.status);
     }
-    if (stale && !lost && question_.idempotent) {
+    const bool unseen = stale && !lost && question_.idempotent;
+    if (unseen && !peer_left()) {
         fresh_only_ = true;
         next_ = peer_;  // that its kept connection had ended says nothing of the peer
+    } else if (unseen && (next_ = upstream_->choose(question_.key, tried_)) != nullptr) {
+        // its address has gone too: whoever is here now, at no cost either
     } else if (fall_back()) {
         return;
     } else if (answered || lost || !may_ask_again(kind)) {
@@ -468,7 +471,6 @@ bool Call::may_ask_again(CallFailure kind) {
     const bool unsent = kind == CallFailure::connect || kind == CallFailure::connect_timeout;
     if (retries_ >= question_.terms->retries || body_lost_) return false;
     if (!unsent && !question_.idempotent) return false;
-    if (tried_.size() >= upstream_->peers().size()) return false;
     next_ = upstream_->choose(question_.key, tried_);
     if (next_ == nullptr || !upstream_->may_retry()) return false;
     ++retries_;
