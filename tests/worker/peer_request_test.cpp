@@ -311,6 +311,7 @@ TEST_CASE("ids are made where the client sent none, each another one", "[peer_re
         CHECK(id.find_first_not_of("0123456789abcdef") == std::string::npos);
         CHECK(trace.size() == 55);
         CHECK(trace.starts_with("00-"));
+        CHECK(trace.substr(3, 32) == id);
         CHECK(trace.ends_with("-01"));
         CHECK(trace[35] == '-');
     }

@@ -277,17 +277,26 @@ void PeerRequest::append_forwarded(std::string& out, const http::Exchange& excha
     out.append(";proto=").append(scheme).append("\r\n");
 }
 
+/// A request that comes without either gets one number under both names.
 void PeerRequest::append_ids(std::string& out, const http::Request& request) {
-    if (route_.proxy.request_id && !request.has(Known::x_request_id) && !is_set("x-request-id")) {
+    const bool wants_id =
+        route_.proxy.request_id && !request.has(Known::x_request_id) && !is_set("x-request-id");
+    const bool wants_trace = route_.proxy.trace && !request.has(Known::traceparent) && !is_set("traceparent");
+    if (!wants_id && !wants_trace) return;
+    const Hex high = next_hex(), low = next_hex();
+    const auto append = [&out](const Hex& hex) { out.append(hex.data(), hex.size()); };
+    if (wants_id) {
         out.append("X-Request-Id: ");
-        append_hex(out, 2);
+        append(high);
+        append(low);
         out.append("\r\n");
     }
-    if (route_.proxy.trace && !request.has(Known::traceparent) && !is_set("traceparent")) {
+    if (wants_trace) {
         out.append("traceparent: 00-");
-        append_hex(out, 2);
+        append(high);
+        append(low);
         out.append("-");
-        append_hex(out, 1);
+        append(next_hex());
         out.append("-01\r\n");
     }
 }
@@ -305,24 +314,23 @@ void PeerRequest::append_framing(std::string& out, const http::Exchange& exchang
     }
 }
 
-bool PeerRequest::is_set(std::string_view name) const {
+bool PeerRequest::is_among_lines(std::string_view name) const {
     return std::any_of(lines_.begin(), lines_.end(),
                        [name](const Line& line) { return http::equals_ignore_case(line.name, name); });
 }
 
 /// SplitMix64 from a random start: unique, and nobody's secret.
-void PeerRequest::append_hex(std::string& out, unsigned words) {
-    for (unsigned word = 0; word < words; ++word) {
-        std::uint64_t value = random_ += 0x9e3779b97f4a7c15u;
-        value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9u;
-        value = (value ^ (value >> 27)) * 0x94d049bb133111ebu;
-        value ^= value >> 31;
-        const std::uint64_t digits[] = {hex_digits(static_cast<std::uint32_t>(value)),
-                                        hex_digits(static_cast<std::uint32_t>(value >> 32))};
-        char text[sizeof digits];
-        std::memcpy(text, digits, sizeof text);
-        out.append(text, sizeof text);
-    }
+PeerRequest::Hex PeerRequest::next_hex() noexcept {
+    std::uint64_t value = random_ += 0x9e3779b97f4a7c15u;
+    value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9u;
+    value = (value ^ (value >> 27)) * 0x94d049bb133111ebu;
+    value ^= value >> 31;
+    const std::uint64_t digits[] = {hex_digits(static_cast<std::uint32_t>(value)),
+                                    hex_digits(static_cast<std::uint32_t>(value >> 32))};
+    Hex text;
+    static_assert(sizeof digits == sizeof text);
+    std::memcpy(text.data(), digits, sizeof text);
+    return text;
 }
 
 }  // namespace worker::handler

@@ -3,6 +3,7 @@
 
 #include <re2/re2.h>
 
+#include <array>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -48,8 +49,10 @@ class PeerRequest {
     void append_forwarded(std::string& out, const http::Exchange& exchange);
     void append_ids(std::string& out, const http::Request& request);
     void append_framing(std::string& out, const http::Exchange& exchange) const;
-    [[nodiscard]] bool is_set(std::string_view name) const;
-    void append_hex(std::string& out, unsigned words);
+    [[nodiscard]] bool is_set(std::string_view name) const { return !lines_.empty() && is_among_lines(name); }
+    [[nodiscard]] bool is_among_lines(std::string_view name) const;
+    using Hex = std::array<char, 16>;
+    [[nodiscard]] Hex next_hex() noexcept;
 
     const conf::Route& route_;
     Facts facts_;

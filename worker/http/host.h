@@ -23,6 +23,7 @@ std::string_view lower(std::string_view text, char* out);
 
 [[nodiscard]] inline bool equals_ignore_case(std::string_view a, std::string_view b) {
     if (a.size() != b.size()) return false;
+    if (a == b) return true;  // as nearly always
     for (std::size_t i = 0; i < a.size(); ++i)
         if (lower(a[i]) != lower(b[i])) return false;
     return true;

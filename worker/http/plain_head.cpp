@@ -1,11 +1,10 @@
 #include "worker/http/plain_head.h"
 
-#include <array>
-#include <bit>
 #include <cstdint>
 #include <cstring>
 
 #include "worker/http/host.h"
+#include "worker/http/scan.h"
 
 namespace worker::http {
 namespace {
@@ -15,28 +14,6 @@ constexpr std::string_view line_end = "\r\n";
 
 /// Visible ASCII, but for the number sign: a target that is sent has no fragment.
 constexpr bool stands_in_target(char c) noexcept { return c > 0x20 && c < 0x7f && c != '#'; }
-
-/// The first byte that is no text.
-const char* skip_text(const char* at, const char* end) noexcept {
-    constexpr std::uint64_t each = 0x0101010101010101u;
-    constexpr std::uint64_t high = each * 0x80;
-    while (end - at >= 8) {
-        std::uint64_t word = 0;
-        std::memcpy(&word, at, sizeof word);
-        // The high bit of a byte is set where it is below 0x20, is 0x7f, or has that bit itself; a borrow or
-        // carry spoils only bytes behind the first of these.
-        const std::uint64_t odd = ((word - each * 0x20) | (word + each) | word) & high;
-        if (odd == 0) {
-            at += 8;
-            continue;
-        }
-        if constexpr (std::endian::native == std::endian::little) at += std::countr_zero(odd) >> 3;
-        if (!is_text(*at)) return at;
-        ++at;
-    }
-    while (at < end && is_text(*at)) ++at;
-    return at;
-}
 
 class HeadReader {
  public:
@@ -120,8 +97,7 @@ bool read_field(std::string_view bytes, std::size_t& at, Field& field) noexcept 
     const auto span = [begin](const char* from, const char* to) {
         return Span{static_cast<std::uint32_t>(from - begin), static_cast<std::uint32_t>(to - from)};
     };
-    const char* now = name;
-    while (now < end && is_token_byte(*now)) ++now;
+    const char* now = skip_token(name, end);
     if (now == name || now == end || *now != ':') return false;
     field.name = span(name, now);
     do ++now;

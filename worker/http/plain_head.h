@@ -8,11 +8,6 @@
 
 namespace worker::http {
 
-/// RFC 9110 5.5: what a value may have in it; RFC 9112 4: and a reason.
-constexpr bool is_text(char c) noexcept {
-    return c == '\t' || (static_cast<unsigned char>(c) >= ' ' && c != '\x7f');
-}
-
 /// Reads the line that begins at `at` into `field`, and moves `at` behind it: a token, a colon right behind
 /// it, a value between optional white space, CR LF (RFC 9112 5). False: it is not that, or not whole.
 [[nodiscard]] bool read_field(std::string_view bytes, std::size_t& at, Field& field) noexcept;

@@ -5,6 +5,7 @@
 #include "worker/http/host.h"
 #include "worker/http/list.h"
 #include "worker/http/plain_head.h"
+#include "worker/http/scan.h"
 
 namespace worker::http {
 namespace {
@@ -34,8 +35,8 @@ std::size_t after_status_line(std::string_view head) noexcept {
     constexpr std::size_t reason_at = sizeof "HTTP/1.1 200" - 1;
     if (head.size() < reason_at + 2 || !head.starts_with("HTTP/1.") || head[8] != ' ') return 0;
     if (head[reason_at] != ' ' && head[reason_at] != '\r') return 0;
-    std::size_t end = reason_at;
-    while (end < head.size() && is_text(head[end])) ++end;
+    const char* const line_end = skip_text(head.data() + reason_at, head.data() + head.size());
+    const auto end = static_cast<std::size_t>(line_end - head.data());
     return head.substr(end, 2) == "\r\n" ? end + 2 : 0;
 }
 
