@@ -79,7 +79,8 @@ void Passing::begin(http::Exchange& exchange, const ipc::Ticket& ticket) {
                          http::has_token(request.joined(Known::connection, room_), "upgrade") &&
                          // HTTP/2 over our framing would be requests that we never see.
                          !http::has_token(request.value(Known::upgrade), "h2c");
-    takes_trailers_ = request.minor >= 1 && http::has_token(request.joined(Known::te, room_), "trailers");
+    takes_trailers_ = request.minor >= 1 && request.has(Known::te) &&
+                      http::has_token(request.joined(Known::te, room_), "trailers");
     head_.clear();
     proxy_.request().append(head_, exchange, {.upgrade = upgrade, .host = terms.upstream});
     upstream::Question question;
@@ -183,8 +184,9 @@ void Passing::append_fields(std::string& out, const http::ResponseHead& head) {
 
 bool Passing::is_hidden(std::string_view name) const {
     const auto& hidden = proxy_.route().proxy.hide_header;
-    return std::any_of(hidden.begin(), hidden.end(),
-                       [name](const std::string& other) { return http::equals_ignore_case(other, name); });
+    return !hidden.empty() && std::any_of(hidden.begin(), hidden.end(), [name](const std::string& other) {
+        return http::equals_ignore_case(other, name);
+    });
 }
 
 /// Nothing that frames a message may stand there (RFC 9110 6.5.1).

@@ -3,24 +3,25 @@
 #include <algorithm>
 
 namespace worker::http {
+
 void Head::clear() noexcept {
     head = nullptr;
     head_size = 0;
     fields.clear();
     minor = 1;
+    repeated_ = 0;
     first_.fill(-1);
 }
 
 std::size_t Head::count(Known name) const noexcept {
-    if (!has(name)) return 0;
+    if (!is_repeated(name)) return has(name) ? 1 : 0;
     std::size_t found = 0;
     for (const Field& field : fields)
         if (field.known == name) ++found;
     return found;
 }
 
-std::string_view Head::joined(Known name, std::string& room) const {
-    if (count(name) <= 1) return value(name);
+std::string_view Head::all_of(Known name, std::string& room) const {
     room.clear();
     for (const Field& field : fields) {
         if (field.known != name) continue;

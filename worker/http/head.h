@@ -35,8 +35,11 @@ class Head {
         return at < 0 ? std::string_view() : view(fields[static_cast<std::size_t>(at)].value);
     }
     /// All values of a list field in one (RFC 9110 5.3): a view of the only one, or joined in `room`.
-    [[nodiscard]] std::string_view joined(Known name, std::string& room) const;
+    [[nodiscard]] std::string_view joined(Known name, std::string& room) const {
+        return is_repeated(name) ? all_of(name, room) : value(name);
+    }
     [[nodiscard]] std::size_t count(Known name) const noexcept;
+    [[nodiscard]] bool is_repeated(Known name) const noexcept { return (repeated_ >> index(name) & 1) != 0; }
 
     [[nodiscard]] std::string_view view(Span span) const noexcept { return {head + span.at, span.size}; }
     /// Appends "Name: value" CR LF, of a head that is known to be clean: in one piece, where it stood like
@@ -55,7 +58,11 @@ class Head {
     bool add(const Field& field) {
         if (fields.size() == fields_max) return false;
         std::int16_t& first = first_[index(field.known)];
-        if (first < 0) first = static_cast<std::int16_t>(fields.size());
+        if (first < 0) {
+            first = static_cast<std::int16_t>(fields.size());
+        } else {
+            repeated_ |= std::uint64_t{1} << index(field.known);
+        }
         fields.push_back(field);
         return true;
     }
@@ -66,9 +73,13 @@ class Head {
     std::uint8_t minor = 1;  ///< HTTP/1.`minor`
 
  private:
+    [[nodiscard]] std::string_view all_of(Known name, std::string& room) const;
+
     static constexpr std::size_t fields_max = 256;
     static constexpr std::size_t index(Known name) noexcept { return static_cast<std::size_t>(name); }
 
+    static_assert(known_fields < 64);
+    std::uint64_t repeated_ = 0;  ///< a bit for each name that came more than once
     std::array<std::int16_t, known_fields + 1> first_ = none();
 
     static constexpr std::array<std::int16_t, known_fields + 1> none() {
