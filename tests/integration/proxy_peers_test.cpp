@@ -1,5 +1,6 @@
 // The proxy and its peers: who is asked, who is not, and for how long a connection is kept.
 #include <algorithm>
+#include <atomic>
 #include <map>
 
 #include "tests/integration/check.h"
@@ -155,6 +156,37 @@ TEST_CASE("a peer that fails in a row is left alone for a while", "[integration]
                                                "eject_failures = 1\n"));
         for (int i = 0; i < 10; ++i) CHECK(server.get("/").status == 502);
         CHECK(failing.asked().size() + other.asked().size() == 10);
+    }
+    SECTION("nor beside those that do, once one of all that failed answers") {
+        std::atomic<bool> well{false};
+        Origin other([&](const Asked& asked, Origin::Talk& talk) {
+            (well ? always(answer("here")) : leaving(""))(asked, talk);
+        });
+        const Server server(folder, passing_to({failing.address(), other.address()}, "retries = 0\n",
+                                               "eject_failures = 1\neject_time = 1h\n"));
+        for (int i = 0; i < 4; ++i) CHECK(server.get("/").status == 502);
+        well = true;
+        eventually("it is asked, although ejected", [&] { return server.get("/").body == "here"; });
+        for (int i = 0; i < 10; ++i) CHECK(server.get("/").body == "here");
+        CHECK(count(server.log(), "peer answers again upstream=origin peer=" + other.address()) == 1);
+        CHECK(count(server.log(), "peer answers again") == 1);
+    }
+    SECTION("also when it answers what it was asked before") {
+        Origin ill([](const Asked& asked, Origin::Talk& talk) {
+            if (asked.target() == "/bad") return talk.close();
+            if (!talk.wait()) return;
+            talk.send(answer("late"));
+        });
+        const Server server(folder, passing_to({ill.address(), origin.address() + " backup"}, "retries = 0\n",
+                                               "eject_failures = 1\n"));
+        Client slow = server.connect();
+        slow.send(get("/slow"));
+        (void)ill.await();
+        CHECK(server.get("/bad").status == 502);
+        ill.go();
+        CHECK(slow.response().body == "late");
+        CHECK(server.get("/").body == "here");
+        CHECK(count(server.log(), "peer answers again") == 0);
     }
 }
 

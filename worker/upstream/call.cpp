@@ -423,7 +423,7 @@ void Call::on_whole() noexcept {
 void Call::finish(bool surplus) {
     peer_->use->statuses[head_.status / 100].add();
     peer_->use->latency.add(upstream_->loop().clock().now_us() - attempt_us_);
-    upstream_->succeeded(*peer_, epoch_);
+    upstream_->succeeded(*peer_, epoch_, attempt_us_);
     upstream_->record(question_.ticket, outcome());
     const bool keep = !surplus && phase_ == Phase::body && framing_ != Framing::until_end && body_ended_ &&
                       connection_->output.empty() && parser_.keep_alive();

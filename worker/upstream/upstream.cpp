@@ -199,11 +199,19 @@ void Upstream::drop(Connection& connection) {
     --idle_count_;
 }
 
-void Upstream::succeeded(Peer& peer, std::uint32_t epoch) {
+void Upstream::succeeded(Peer& peer, std::uint32_t epoch, std::uint64_t asked_us) {
     if (epoch != peer.epoch) return;
     // A store only when there is something to forget: the line is shared by all workers.
     if (peer.cell->failures_in_row.load(std::memory_order_relaxed) != 0)
         peer.cell->failures_in_row.store(0, std::memory_order_relaxed);
+    std::uint64_t until = peer.cell->ejected_until_ms.load(std::memory_order_relaxed);
+    if (until == 0) return;
+    // Who was asked before may have answered before it fell ill.
+    if (asked_us / 1000 + static_cast<std::uint64_t>(config_.eject_time.count()) <= until) return;
+    const std::uint64_t now = loop_.clock().now_ms();
+    if (peer.cell->ejected_until_ms.compare_exchange_strong(until, 0) && until > now)
+        spdlog::info("peer answers again upstream={} peer={} early_by_ms={}", config_.name, peer.name,
+                     until - now);
 }
 
 void Upstream::failed(Peer& peer, std::uint32_t epoch, ipc::CallFailure failure) {

@@ -62,9 +62,10 @@ class Upstream : private execution::Deadline {
         return rules_.slow_percent > 0 && us > rules_.slow_ms * 1000;
     }
 
-    /// How a call went. Failures in a row eject the peer. `epoch`: of the peer when it was asked; what came
-    /// of another one in its place says nothing of it.
-    void succeeded(Peer& peer, std::uint32_t epoch);
+    /// How a call went. Failures in a row eject the peer; a success ends that, if it was asked at `asked_us`
+    /// although ejected. `epoch`: of the peer when it was asked; what came of another one in its place says
+    /// nothing of it.
+    void succeeded(Peer& peer, std::uint32_t epoch, std::uint64_t asked_us);
     void failed(Peer& peer, std::uint32_t epoch, ipc::CallFailure failure);
     /// Whether one more attempt fits the budget: a fifth of the calls, and some a second at least.
     [[nodiscard]] bool may_retry();
