@@ -6,7 +6,6 @@
 #include <string>
 #include <utility>
 
-#include "worker/handler/cookie_rewrite.h"
 #include "worker/http/host.h"
 #include "worker/http/list.h"
 #include "worker/upstream/call.h"
@@ -54,10 +53,6 @@ class Passing final : public http::Streamer, private upstream::Caller {
     void on_failure(const upstream::Failure& failure) override;
 
     [[nodiscard]] upstream::Peer* bound_peer(const http::Request& request) const;
-    void append_fields(std::string& out, const http::ResponseHead& head);
-    void append_trailers(std::string& out, std::string_view lines) const;
-    void append_location(std::string& out, std::string_view location) const;
-    [[nodiscard]] bool is_hidden(std::string_view name) const;
     void note_end();
 
     Proxy& proxy_;
@@ -131,7 +126,7 @@ void Passing::on_gone() {
 
 void Passing::on_interim(const http::ResponseHead& head) {
     room_.clear();
-    append_fields(room_, head);
+    proxy_.response().append_fields(room_, head, call_.peer().name);
     exchange_->inform(head.status, room_);
 }
 
@@ -139,7 +134,7 @@ void Passing::on_response(const http::ResponseHead& head, http::Framing framing,
     http::Response& response = exchange_->response;
     response.status = head.status;
     exchange_->upstream_status = head.status;
-    append_fields(response.more_fields, head);
+    proxy_.response().append_fields(response.more_fields, head, call_.peer().name);
     if (const auto* sticky = proxy_.upstream().sticky(); sticky != nullptr && !call_.peer_left()) {
         const upstream::Peer& peer = call_.peer();
         if (&peer != bound_ || peer.epoch != bound_epoch_) response.more_fields.append(sticky->field(peer));
@@ -154,70 +149,6 @@ void Passing::on_response(const http::ResponseHead& head, http::Framing framing,
     const bool known = framing == http::Framing::length || framing == http::Framing::none;
     exchange_->begin_response(known && (framing != http::Framing::none || head.has(Known::content_length) ||
                                         !exchange_->request.is_head()));
-}
-
-/// Without those of one connection alone, and those that we write ourselves or that are to be hidden.
-void Passing::append_fields(std::string& out, const http::ResponseHead& head) {
-    const conf::Proxy& terms = proxy_.route().proxy;
-    const bool rewrites_cookies = !terms.cookie_domain.empty() || !terms.cookie_path.empty();
-    std::string joined;
-    const std::string_view connection = named_by_connection(head, joined);
-    for (const http::Field& field : head.fields) {
-        if (is_hop_by_hop(field.known) || field.known == Known::date || field.known == Known::server)
-            continue;
-        const std::string_view name = head.view(field.name);
-        if (!connection.empty() && http::has_token(connection, name)) continue;
-        if (is_hidden(name)) continue;
-        if (field.known == Known::location && terms.rewrite_redirect) {
-            out.append(name).append(": ");
-            append_location(out, head.view(field.value));
-            out.append("\r\n");
-        } else if (field.known == Known::set_cookie && rewrites_cookies) {
-            out.append(name).append(": ");
-            append_cookie(out, head.view(field.value), terms);
-            out.append("\r\n");
-        } else {
-            head.append_line(out, field);
-        }
-    }
-}
-
-bool Passing::is_hidden(std::string_view name) const {
-    const auto& hidden = proxy_.route().proxy.hide_header;
-    return !hidden.empty() && std::any_of(hidden.begin(), hidden.end(), [name](const std::string& other) {
-        return http::equals_ignore_case(other, name);
-    });
-}
-
-/// Nothing that frames a message may stand there (RFC 9110 6.5.1).
-void Passing::append_trailers(std::string& out, std::string_view lines) const {
-    while (!lines.empty()) {
-        const std::string_view line = lines.substr(0, lines.find('\n') + 1);
-        const std::string_view name = line.substr(0, line.find(':'));
-        if (!is_hop_by_hop(http::known_field(name)) && !is_hidden(name)) out.append(line);
-        lines.remove_prefix(line.size());
-    }
-}
-
-/// What leads to the peer itself, or to its upstream by name, leads to us.
-void Passing::append_location(std::string& out, std::string_view location) const {
-    constexpr std::string_view scheme = "http://";
-    const conf::Route& route = proxy_.route();
-    std::string_view rest = location;
-    if (rest.starts_with(scheme)) {
-        rest.remove_prefix(scheme.size());
-        const std::string_view authority = rest.substr(0, rest.find_first_of("/?#"));
-        if (authority == call_.peer().name || authority == route.proxy.upstream) {
-            rest.remove_prefix(authority.size());
-            // More than one slash would lead to a host of that name.
-            rest.remove_prefix(std::min(rest.find_first_not_of('/'), rest.size()));
-            if (route.strip_prefix) out.append(route.path.text);
-            if (!out.ends_with('/')) out += '/';
-            out.append(rest);
-            return;
-        }
-    }
-    out.append(location);
 }
 
 void Passing::on_payload(std::string_view bytes) {
@@ -236,7 +167,7 @@ void Passing::on_pipe(const connection::Ref<connection::Pipe>& pipe, std::uint64
 
 void Passing::on_end(std::string_view trailers) {
     note_end();
-    if (takes_trailers_) append_trailers(exchange_->response.trailers, trailers);
+    if (takes_trailers_) proxy_.response().append_trailers(exchange_->response.trailers, trailers);
     std::exchange(exchange_, nullptr)->finish();
     proxy_.take_back(*this);
 }
@@ -267,6 +198,7 @@ Proxy::Proxy(const conf::Route& route, upstream::Upstreams& upstreams, const Fac
       facts_(facts),
       loop_(loop),
       request_(route, facts, loop.clock()),
+      response_(route),
       key_(upstream_.config().balance.key, Escape::none) {}
 
 Proxy::~Proxy() = default;

@@ -7,6 +7,7 @@
 #include "conf/config.h"
 #include "worker/execution/loop.h"
 #include "worker/handler/peer_request.h"
+#include "worker/handler/peer_response.h"
 #include "worker/http/exchange.h"
 #include "worker/upstream/upstream.h"
 
@@ -31,6 +32,7 @@ class Proxy final : public http::Handler {
     [[nodiscard]] upstream::Upstreams& upstreams() noexcept { return upstreams_; }
     [[nodiscard]] upstream::Upstream& upstream() noexcept { return upstream_; }
     [[nodiscard]] PeerRequest& request() noexcept { return request_; }
+    [[nodiscard]] const PeerResponse& response() const noexcept { return response_; }
     /// 502, 503 or 504 of our own, or what stands in for it.
     void refuse(http::Exchange& exchange, http::Status status, std::string_view reason);
     [[nodiscard]] std::uint64_t key(const http::Exchange& exchange);
@@ -45,6 +47,7 @@ class Proxy final : public http::Handler {
     Facts facts_;
     execution::Loop& loop_;
     PeerRequest request_;
+    PeerResponse response_;
     TextTemplate key_;
     std::string key_room_;
     std::vector<std::unique_ptr<Passing>> spare_;
