@@ -224,6 +224,8 @@ std::uint64_t Scoreboard::seed() const noexcept { return memory_->seed; }
 
 void Scoreboard::end_calls(std::uint32_t index) noexcept {
     auto& cell = row(index);
+    cell.buffers.memory.set(0);
+    cell.buffers.file.set(0);
     for (std::uint32_t peer = 1; peer < peers_used(); ++peer) cell.peers[peer].active.set(0);
     counts().clear(index);
     const auto pid = static_cast<std::uint32_t>(cell.tenant.pid.get());

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <utility>
 
+#include "ipc/buffer_use.h"
 #include "ipc/count_table.h"
 #include "ipc/counter.h"
 #include "ipc/crash_note.h"
@@ -24,7 +25,7 @@ namespace ipc {
 
 /// Bumped when the layout changes: memory of another version is not read (an upgrade starts its counters
 /// anew).
-constexpr std::uint32_t scoreboard_layout = 4;
+constexpr std::uint32_t scoreboard_layout = 5;
 
 /// What a loop is doing for whom, so that a crash can be pinned on a request.
 class InFlight {
@@ -107,6 +108,7 @@ struct WorkerCell {
     Tenant tenant;
     LoopCell loop;
     CrashNote crash;
+    BufferUse buffers;
     std::array<RouteCell, routes_max> routes;          ///< by `Scoreboard::route`
     std::array<PeerUse, peers_max> peers;              ///< by `Scoreboard::peer`
     std::array<UpstreamUse, upstreams_max> upstreams;  ///< by `Scoreboard::upstream`
@@ -191,7 +193,8 @@ class Scoreboard {
 
     /// A free row, now held by master `owner`; none when all are taken. Rows whose owner is no more are free.
     [[nodiscard]] std::optional<std::uint32_t> take(std::uint32_t owner) noexcept;
-    /// Its process is no more: it calls nobody, holds no permit of a breaker, and runs no request.
+    /// Its process is no more: it calls nobody, holds no permit of a breaker, buffers nothing, and runs no
+    /// request.
     void end_calls(std::uint32_t row) noexcept;
     /// Its counters stay.
     void give_back(std::uint32_t row) noexcept;

@@ -59,7 +59,9 @@ OrderedJson worker_json(const WorkerStatus& worker) {
                      {"age_seconds", static_cast<double>(worker.age_ms) / 1000},
                      {"restarts", worker.restarts},
                      {"connections", worker.connections},
-                     {"in_flight", worker.in_flight}};
+                     {"in_flight", worker.in_flight},
+                     {"buffered_memory_bytes", worker.buffered_memory},
+                     {"buffered_file_bytes", worker.buffered_file}};
     json.update(totals_json(worker.totals));
     json["heartbeat_age_seconds"] = worker.heartbeat_age_ms
                                         ? OrderedJson(static_cast<double>(*worker.heartbeat_age_ms) / 1000)
@@ -197,6 +199,8 @@ std::vector<WorkerStatus> worker_statuses(const Supervisor& supervisor, const ip
         worker.restarts = slot->restarts;
         worker.connections = cell.loop.connections.get();
         worker.totals = cell.since_taken();
+        worker.buffered_memory = cell.buffers.memory.get();
+        worker.buffered_file = cell.buffers.file.get();
         if (slot->running()) {
             worker.pid = slot->pid();
             worker.age_ms = now - slot->started_ms;

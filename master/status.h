@@ -35,7 +35,8 @@ struct WorkerStatus {
     std::uint64_t connections = 0;
     ipc::Totals totals;  ///< since its seat was taken; statuses[0]: closed without an answer
     std::optional<std::uint64_t> heartbeat_age_ms;
-    std::string in_flight;  ///< empty: none
+    std::string in_flight;                                 ///< empty: none
+    std::uint64_t buffered_memory = 0, buffered_file = 0;  ///< bytes of bodies
     ProcessUsage usage;
 };
 

@@ -159,13 +159,14 @@ bool allow_in_part(void* filter, bool connects) {
 
 }  // namespace
 
-ipc::Result<void> enter_sandbox(bool connects, bool asks_names) {
+ipc::Result<void> enter_sandbox(bool connects, bool asks_names, bool unlinks) {
     const Filter filter(::seccomp_init(SCMP_ACT_TRAP));
     if (!filter) return ipc::failure("no memory for the sandbox");
     const bool built = allow(filter.get(), network) && allow(filter.get(), files) &&
                        allow(filter.get(), process) && allow(filter.get(), sanitizer) &&
                        allow_in_part(filter.get(), connects) &&
-                       (!asks_names || allow_datagrams(filter.get()));
+                       (!asks_names || allow_datagrams(filter.get())) &&
+                       (!unlinks || allow(filter.get(), std::array{SCMP_SYS(unlinkat)}));
     if (!built) return ipc::failure("the sandbox cannot be built");
     if (const int failed = ::seccomp_load(filter.get()); failed != 0)
         return tl::make_unexpected(

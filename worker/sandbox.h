@@ -7,7 +7,8 @@ namespace worker {
 
 /// From now on this thread, and all that it starts, may only use what serving needs. Anything else raises
 /// SIGSYS, which ends the process; the crash note names the call. Needs no_new_privs. `connects`: serving
-/// means connecting to upstreams too; `asks_names`: and asking name servers.
-[[nodiscard]] ipc::Result<void> enter_sandbox(bool connects = false, bool asks_names = false);
+/// means connecting to upstreams too; `asks_names`: and asking name servers; `unlinks`: files are taken away.
+[[nodiscard]] ipc::Result<void> enter_sandbox(bool connects = false, bool asks_names = false,
+                                              bool unlinks = false);
 
 }  // namespace worker

@@ -17,6 +17,7 @@
 
 #include "ipc/sanitized.h"
 #include "master/autopsy.h"
+#include "tests/conf/temporary_folder.h"
 #include "worker/crash_handler.h"
 #include "worker/limits.h"
 #include "worker/sandbox.h"
@@ -146,6 +147,19 @@ TEST_CASE("in the sandbox everything that serving needs works, and no socket can
     });
     CHECK(WIFEXITED(status));
     CHECK(WEXITSTATUS(status) == 0);
+}
+
+TEST_CASE("in the sandbox files are taken away where that was asked for", "[sandbox]") {
+    const TemporaryFolder folder;
+    const std::string file = folder.write("file", "");
+    const int status = status_of([&] {
+        ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        if (!worker::enter_sandbox(false, false, true)) ::_exit(1);
+        if (::unlinkat(AT_FDCWD, file.c_str(), 0) != 0) ::_exit(2);
+    });
+    CHECK(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 0);
+    CHECK_FALSE(std::filesystem::exists(file));
 }
 
 TEST_CASE("the limit of core files is set, and processors are given out in turn", "[limits]") {

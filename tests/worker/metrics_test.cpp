@@ -123,3 +123,24 @@ TEST_CASE("each family has its help and its type before its samples", "[metrics]
     }
     CHECK(samples > 50);
 }
+
+TEST_CASE("what workers buffer is summed up, and what dead ones had is forgotten", "[metrics][buffer]") {
+    auto board = ipc::Scoreboard::make();
+    const auto first = board->take(1).value(), second = board->take(1).value();
+    for (const auto row : {first, second}) {
+        auto& use = board->row(row).buffers;
+        use.memory.set(10);
+        use.file.set(20);
+        use.spilled.add(30);
+        use.refused[static_cast<std::size_t>(ipc::BufferedBody::response)]
+                   [static_cast<std::size_t>(ipc::BufferRefusal::disk)]
+                       .add();
+    }
+    board->end_calls(second);
+    const auto text = worker::handler::metrics_text(*board, 1, 1);
+    CHECK(has_line(text, R"(reeve_buffered_bytes{place="memory"} 10)"));
+    CHECK(has_line(text, R"(reeve_buffered_bytes{place="file"} 20)"));
+    CHECK(has_line(text, "reeve_buffer_spilled_bytes_total 60"));
+    CHECK(has_line(text, R"(reeve_buffer_refusals_total{body="response",reason="disk"} 2)"));
+    CHECK(has_line(text, R"(reeve_buffer_refusals_total{body="request",reason="size"} 0)"));
+}

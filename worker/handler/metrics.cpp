@@ -153,6 +153,32 @@ void add_totals(Text& text, const ipc::Scoreboard& board) {
     add_histogram(text, {}, turns);
 }
 
+void add_buffers(Text& text, const ipc::Scoreboard& board) {
+    std::uint64_t memory = 0, file = 0, spilled = 0;
+    std::array<std::array<std::uint64_t, ipc::buffer_refusals>, ipc::buffered_bodies> refused{};
+    for_rows(board, [&](const ipc::WorkerCell& row) {
+        memory += row.buffers.memory.get();
+        file += row.buffers.file.get();
+        spilled += row.buffers.spilled.get();
+        for (std::size_t body = 0; body < refused.size(); ++body)
+            for (std::size_t why = 0; why < ipc::buffer_refusals; ++why)
+                refused[body][why] += row.buffers.refused[body][why].get();
+    });
+    text.family("reeve_buffered_bytes", "gauge", "Bytes of buffered bodies, by where they are.");
+    text.sample("place=\"memory\"", memory);
+    text.sample("place=\"file\"", file);
+    text.single("reeve_buffer_spilled_bytes_total", "counter", "Bytes of bodies ever written to files.",
+                spilled);
+    text.family("reeve_buffer_refusals_total", "counter",
+                "Bodies without room: requests were refused, responses waited for their client.");
+    for (std::size_t body = 0; body < refused.size(); ++body)
+        for (std::size_t why = 0; why < ipc::buffer_refusals; ++why)
+            text.sample(
+                fmt::format("body=\"{}\",reason=\"{}\"", ipc::name(static_cast<ipc::BufferedBody>(body)),
+                            ipc::name(static_cast<ipc::BufferRefusal>(why))),
+                refused[body][why]);
+}
+
 void add_workers(Text& text, const ipc::Scoreboard& board, std::uint64_t now_ms) {
     std::uint64_t connections = 0;
     std::map<std::pair<std::uint64_t, ipc::SlotState>, std::uint64_t> workers;
@@ -341,6 +367,7 @@ std::string metrics_text(const ipc::Scoreboard& board, std::uint64_t now_us, std
     Text text;
     add_requests(text, board);
     add_totals(text, board);
+    add_buffers(text, board);
     add_workers(text, board, now_us / 1000);
     add_listeners(text, board);
     add_peers(text, ipc::report_peers(board, now_us / 1000));

@@ -96,6 +96,8 @@ nlohmann::json worker_json(const ipc::WorkerCell& row, std::uint64_t now_ms) {
         {"refused", grown.refused},
         {"accept_pauses", grown.accept_pauses},
         {"log_lines_lost", grown.log_lines_lost},
+        {"buffered_memory", row.buffers.memory.get()},
+        {"buffered_file", row.buffers.file.get()},
         {"heartbeat_age_ms", now_ms > beat ? now_ms - beat : 0},
     };
 }
