@@ -140,6 +140,31 @@ void advise_passing(const Route& route, const Section* origin, Report& report) {
                         print_time(proxy.connect_timeout)));
 }
 
+/// What one body may have, and all of them together, and what clients may send.
+void advise_buffers(const Route& route, const Section* origin, const Config& config, Report& report) {
+    const auto& proxy = route.proxy;
+    if (route.handler != Route::Handler::proxy) return;
+    const bool spills = proxy.buffer_request == Buffering::file || proxy.buffer_response == Buffering::file;
+    if (spills && proxy.buffer_file_max > config.execution.buffer_file_total)
+        report.advise(place_of(origin, "buffer_file_max"),
+                      fmt::format("buffer_file_max: is more than buffer_file_total, {}, has for all",
+                                  print_size(config.execution.buffer_file_total)));
+    if (proxy.buffer_request == Buffering::off) return;
+    const std::uint64_t room =
+        proxy.buffer_memory + (proxy.buffer_request == Buffering::file ? proxy.buffer_file_max : 0);
+    for (const auto& server : config.servers) {
+        if (!route.servers.empty() &&
+            std::find(route.servers.begin(), route.servers.end(), server.name) == route.servers.end())
+            continue;
+        const auto body_max = route.limits.body_max.value_or(server.limits.body_max);
+        if (body_max != 0 && body_max <= room) continue;
+        return report.advise(
+            place_of(origin, "buffer_request"),
+            fmt::format("buffer_request: bodies beyond {} are refused, though body_max lets {} through",
+                        print_size(room), body_max == 0 ? "any" : print_size(body_max)));
+    }
+}
+
 }  // namespace
 
 void advise(const Config& config, const Origins& origins, unsigned cores, Report& report) {
@@ -152,6 +177,8 @@ void advise(const Config& config, const Origins& origins, unsigned cores, Report
         advise_route(config.routes[i], origins.routes.at(i), report);
     for (std::size_t i = 0; i < config.routes.size(); ++i)
         if (asks_upstreams(config.routes[i])) advise_passing(config.routes[i], origins.routes.at(i), report);
+    for (std::size_t i = 0; i < config.routes.size(); ++i)
+        advise_buffers(config.routes[i], origins.routes.at(i), config, report);
     for (std::size_t i = 0; i < config.upstreams.size(); ++i)
         advise_upstream(config.upstreams[i], origins.upstreams.at(i), config, report);
     if (config.reeve.drain_delay >= config.reeve.shutdown_timeout)

@@ -62,6 +62,10 @@ struct Execution {
     Milliseconds open_file_cache_inactive{60'000};       ///< closed when unused for this
     std::uint64_t open_file_cache_memory = 64ull << 20;  ///< bytes of contents kept, at most
     std::uint64_t open_file_cache_small = 64ull << 10;   ///< larger files are not kept in memory
+    /// Bodies that each loop buffers, all together.
+    std::string buffer_path = "/var/tmp";              ///< folder of their files
+    std::uint64_t buffer_memory_total = 256ull << 20;  ///< bytes in memory
+    std::uint64_t buffer_file_total = 8ull << 30;      ///< bytes in files
     bool operator==(const Execution&) const = default;
 };
 
@@ -337,6 +341,9 @@ struct CookieRewrite {
 
 enum class ForwardedFields : std::uint8_t { off, x_forwarded, forwarded, both };
 
+/// Where a body waits for whoever is slower; `off`: it does not, and holds up who sends it.
+enum class Buffering : std::uint8_t { off, memory, file };
+
 /// `proxy = UPSTREAM` and what belongs to it.
 struct Proxy {
     std::string upstream;
@@ -347,7 +354,11 @@ struct Proxy {
     std::uint32_t retries = 2;                  ///< further peers that are asked; 0: none
     std::vector<std::uint16_t> retry_statuses;  ///< answers after which another peer is asked
     std::uint64_t response_header_max = 64ull << 10;
-    std::uint64_t buffer = 64ull << 10;  ///< of each direction: what waits in memory for a slow side
+    std::uint64_t buffer = 64ull << 10;          ///< of each direction: what waits in memory for a slow side
+    Buffering buffer_request = Buffering::off;   ///< its body is whole before a peer is asked
+    Buffering buffer_response = Buffering::off;  ///< is read as fast as the peer gives it
+    std::uint64_t buffer_memory = 1ull << 20;    ///< bytes of such a body in memory
+    std::uint64_t buffer_file_max = 1ull << 30;  ///< bytes of it in a file, with `file`
     Rewrite rewrite;
     std::vector<Header> set_header;        ///< for the peer; values may hold $variables; empty: taken away
     std::vector<std::string> hide_header;  ///< of the response

@@ -25,4 +25,11 @@ std::vector<std::string> access_log_paths(const Config& config) {
     return paths;
 }
 
+bool spills(const Config& config) {
+    return std::any_of(config.routes.begin(), config.routes.end(), [](const Route& route) {
+        return route.handler == Route::Handler::proxy && (route.proxy.buffer_request == Buffering::file ||
+                                                          route.proxy.buffer_response == Buffering::file);
+    });
+}
+
 }  // namespace conf

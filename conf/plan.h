@@ -15,4 +15,7 @@ namespace conf {
 /// "stdout" and "stderr" stand among them as they are.
 [[nodiscard]] std::vector<std::string> access_log_paths(const Config& config);
 
+/// Whether bodies may go to files, in `buffer_path`.
+[[nodiscard]] bool spills(const Config& config);
+
 }  // namespace conf

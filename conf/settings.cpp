@@ -145,6 +145,12 @@ const Settings<Execution>& execution_settings() {
                           "contents each worker keeps in memory, at most; 0: none"),
         scalar<Execution>("open_file_cache_small", &Execution::open_file_cache_small, Size{0, gib},
                           "larger files are not kept in memory; 0: none is"),
+        scalar<Execution>("buffer_path", &Execution::buffer_path, Path{},
+                          "folder of the files of bodies that routes buffer"),
+        scalar<Execution>("buffer_memory_total", &Execution::buffer_memory_total, Size{mib, 1024 * gib},
+                          "bytes of all buffered bodies that each worker keeps in memory"),
+        scalar<Execution>("buffer_file_total", &Execution::buffer_file_total, Size{mib, 1024 * gib},
+                          "and in files"),
     };
     return rows;
 }
@@ -274,6 +280,8 @@ const Settings<Route>& route_settings() {
     const auto fan = [](auto member) { return in(&Route::fanout, member); };
     const auto of = [](auto member) { return in(&Route::proxy, member); };
     const auto limit = [](auto member) { return in(&Route::limits, member); };
+    const Choice<Buffering> buffering{
+        {{"off", Buffering::off}, {"memory", Buffering::memory}, {"file", Buffering::file}}};
     static const Settings<Route> rows{
         list<Route>("server", &Route::servers, SectionNames{}, "servers it belongs to; none: every server"),
         scalar<Route>("path", &Route::path, PathMatchType{},
@@ -333,6 +341,16 @@ const Settings<Route>& route_settings() {
                               "bytes of a peer's status line and header; beyond: 502")),
         passing(scalar<Route>("buffer", of(&Proxy::buffer), Size{4 * kib, gib},
                               "bytes that wait in memory for a slow client, and for a slow peer")),
+        proxy(
+            scalar<Route>("buffer_request", of(&Proxy::buffer_request), buffering,
+                          "memory, file: a request's body is here, all of it, before a peer is asked; off")),
+        proxy(scalar<Route>("buffer_response", of(&Proxy::buffer_response), buffering,
+                            "memory, file: what a slow client has not taken yet no longer holds up the peer; "
+                            "off")),
+        proxy(scalar<Route>("buffer_memory", of(&Proxy::buffer_memory), Size{4 * kib, gib},
+                            "bytes of one buffered body in memory")),
+        proxy(scalar<Route>("buffer_file_max", of(&Proxy::buffer_file_max), Size{64 * kib, 1024 * gib},
+                            "with `file`: bytes of it beyond these, in a file")),
         proxy(scalar<Route>("rewrite", of(&Proxy::rewrite), RewriteType{},
                             "`REGEX REPLACEMENT` for the path that the peer sees, \\1 for a group (RE2)")),
         passing(

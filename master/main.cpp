@@ -19,6 +19,7 @@
 #include "master/master.h"
 #include "master/title.h"
 #include "master/top.h"
+#include "worker/buffer_path.h"
 #include "worker/process.h"
 #include "worker/sentinel.h"
 
@@ -47,6 +48,10 @@ int check(const CommandLine& asked) {
     const auto loaded = load(asked.config);
     if (!loaded) return misused;
     advise(*loaded);
+    if (const auto tried = worker::try_buffer_path(loaded->config); !tried) {
+        complain(fmt::format("{}: {}", asked.config, tried.error().text()));
+        return misused;
+    }
     fmt::print("configuration {} is fine\n", asked.config);
     return done;
 }

@@ -1,5 +1,6 @@
 #include "worker/process.h"
 
+#include <signal.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "conf/plan.h"
+#include "worker/buffer_path.h"
 #include "worker/connection/connections.h"
 #include "worker/crash_handler.h"
 #include "worker/dispatch/dispatcher.h"
@@ -61,8 +63,13 @@ ipc::Result<void> serve(const conf::Config& config, ipc::Seat& seat) {
     if (config.execution.cpu_affinity)
         if (auto stays = stay_on_processor(seat.slot); !stays) return stays;
     if (auto dropped = drop_privileges(config.reeve.user, seat.master_pid); !dropped) return dropped;
+    auto buffer_path = open_buffer_path(config);
+    if (!buffer_path) return tl::make_unexpected(std::move(buffer_path.error()));
+    const bool unlinks = *buffer_path && (*buffer_path)->names_files();
+    if (*buffer_path)
+        ::signal(SIGXFSZ, SIG_IGN);  // a file at the limit of RLIMIT_FSIZE is full, and no crash
     if (config.reeve.sandbox)
-        if (auto entered = enter_sandbox(!config.upstreams.empty()); !entered) return entered;
+        if (auto entered = enter_sandbox(!config.upstreams.empty(), false, unlinks); !entered) return entered;
     auto log_writer = start_log_writer(config, seat);
     if (!log_writer) return tl::make_unexpected(log_writer.error());
 
@@ -78,12 +85,15 @@ ipc::Result<void> serve(const conf::Config& config, ipc::Seat& seat) {
     const std::vector<conf::Listen> plan = conf::listen_plan(config);
     const dispatch::Router router(config, plan);
     handler::FileCache files(config.execution, loop);
+    connection::Buffers buffers(
+        {.memory = config.execution.buffer_memory_total, .file = config.execution.buffer_file_total},
+        std::move(*buffer_path), seat.cell->buffers);
     upstream::Upstreams upstreams(config, loop, seat.scoreboard, seat.cell);
     observe::Recorder recorder(config, **log_writer, loop, seat);
     dispatch::Limiter limiter(config, seat, loop.clock());
     dispatch::Dispatcher dispatcher(
         config, plan, router, recorder, limiter, loop,
-        handler::make_handlers({config, loop, files, upstreams, *seat.scoreboard, about, ready}));
+        handler::make_handlers({config, loop, files, buffers, upstreams, *seat.scoreboard, about, ready}));
     http::Service service{.loop = loop, .application = dispatcher, .draining = false, .spare = {}};
     http::Http1Factory factory(service);
     connection::Connections connections(loop, factory, input_bytes(config), connections_max(config));

@@ -221,6 +221,14 @@ TEST_CASE("advice names what works but may not be meant", "[conf]") {
     CHECK_FALSE(says(upstream + "slow_start = 1s\nhealth = tcp every 1s\n" + proxy, "t:1: slow_start: "));
     CHECK(says(upstream + "resolver = 10.0.0.2\n" + proxy, "t:1: resolver: "));
     CHECK_FALSE(says("[upstream u]\npeer = a:80\nresolver = 10.0.0.2\n" + proxy, "t:1: resolver: "));
+    const std::string buffers = upstream + proxy + "buffer_memory = 1m\nbuffer_request = ";
+    CHECK_FALSE(says(buffers + "memory\n", "t:6: buffer_request: "));
+    CHECK(says(buffers + "memory\nbody_max = 2m\n",
+               "t:6: buffer_request: bodies beyond 1m are refused, though body_max lets 2m through"));
+    CHECK_FALSE(says(buffers + "file\nbody_max = 2m\n", "t:6: buffer_request: "));
+    CHECK(says(buffers + "file\nbody_max = 0\n", "t:6: buffer_request: "));
+    CHECK(says(buffers + "file\nbuffer_file_max = 9g\n",
+               "t:7: buffer_file_max: is more than buffer_file_total, 8g, has for all"));
 }
 
 TEST_CASE("the configuration that comes with the program loads without advice", "[conf]") {

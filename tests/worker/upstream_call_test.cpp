@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "tests/conf/temporary_folder.h"
 #include "tests/worker/turn.h"
 #include "tests/worker/upstream_world.h"
 
@@ -784,6 +785,49 @@ TEST_CASE("a body that was not kept is not sent to another peer", "[call]") {
     bad.talks[0].reset();
     CHECK(asked.end() == "connected failed 502");
     CHECK(good.talks.empty());
+}
+
+TEST_CASE("a body that is here goes to each peer that is asked, whole, from memory and files", "[call]") {
+    const TemporaryFolder folder;
+    const std::string in_memory(300'000, 'm'), in_file(200'000, 'f');
+    const ipc::UniqueFd file(::open(folder.write("body", "--" + in_file).c_str(), O_RDONLY | O_CLOEXEC));
+    const std::vector<worker::connection::Chunk> body{
+        {{}, in_memory.data(), -1, 0, in_memory.size()},
+        {{}, nullptr, file.get(), 2, in_file.size()},
+    };
+    const std::string head = "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 500000\r\n\r\n";
+    Backend bad, worse, good;
+    World world({&bad, &worse, &good}, first_then({&worse, &good}));
+    Asked asked(world);
+    asked.question.head = head;
+    asked.question.whole = body;
+    SECTION("where asking twice does no harm") {
+        asked.begin();
+        REQUIRE(hears(world, bad, 0, "mmm"));
+        bad.talks[0].reset();
+        REQUIRE(world.until([&] { return worse.talks.size() + good.talks.size() == 1; }));
+        Backend& second = worse.talks.empty() ? good : worse;
+        Backend& third = worse.talks.empty() ? worse : good;
+        REQUIRE(hears(world, second, 0, in_file));
+        second.talks[0].reset();
+        REQUIRE(hears(world, third, 0, in_file));
+        CHECK((third.talks[0].heard == head + in_memory + in_file));
+        third.talks[0].say(answer);
+        CHECK(asked.end() == "connected connected connected 200 length 3 end");
+        CHECK(asked.drained == 0);  // there is nothing to ask for
+        world.settle();
+        CHECK_FALSE(third.talks[0].ended);  // the connection is kept
+    }
+    SECTION("and else to one that takes the connection") {
+        bad.leave();
+        asked.question.idempotent = false;
+        asked.begin();
+        REQUIRE(world.until([&] { return worse.talks.size() + good.talks.size() == 1; }));
+        Backend& second = worse.talks.empty() ? good : worse;
+        REQUIRE(hears(world, second, 0, in_file));
+        second.talks[0].reset();
+        CHECK(asked.end() == "connected failed 502");
+    }
 }
 
 TEST_CASE("what was sent while it connects goes to whoever takes the connection", "[call]") {

@@ -417,3 +417,21 @@ TEST_CASE("where hedging is off or has nowhere to go, there is none", "[call][he
     CHECK(World({&one}, [](conf::Upstream& upstream) { upstream.hedge.on = true; }).upstream().hedging() ==
           nullptr);
 }
+
+TEST_CASE("a body that is here is copied up to 64 KiB", "[call][hedging]") {
+    Pair pair;
+    const std::string body(64 * 1024 + 1, 'x');
+    const auto ask = [&](Asked& asked, std::size_t size) {
+        const std::vector<worker::connection::Chunk> whole{{{}, body.data(), -1, 0, size}};
+        asked.question.whole = whole;
+        asked.begin();
+        REQUIRE(pair.hears(pair.first, 0, "xxx"));
+        pair.world.let_pass(100);
+        const std::size_t asked_too = pair.second.talks.size();
+        asked.call.cancel();
+        return asked_too;
+    };
+    Asked large(pair.world), small(pair.world);
+    CHECK(ask(large, body.size()) == 0);
+    CHECK(ask(small, body.size() - 1) == 1);
+}

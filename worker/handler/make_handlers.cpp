@@ -22,7 +22,7 @@ std::unique_ptr<http::Handler> make(const conf::Route& route, std::uint32_t inde
         case conf::Route::Handler::respond: return std::make_unique<Respond>(route.respond, facts, clock);
         case conf::Route::Handler::redirect: return std::make_unique<Redirect>(route.redirect, facts, clock);
         case conf::Route::Handler::proxy:
-            return std::make_unique<Proxy>(route, around.upstreams, facts, around.loop);
+            return std::make_unique<Proxy>(route, around.upstreams, around.buffers, facts, around.loop);
         case conf::Route::Handler::fanout:
             return std::make_unique<Fanout>(route, around.upstreams, facts, around.loop);
         case conf::Route::Handler::health: return std::make_unique<Health>(route.health, around.ready);

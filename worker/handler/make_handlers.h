@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "conf/config.h"
+#include "worker/connection/buffers.h"
 #include "worker/handler/file_cache.h"
 #include "worker/handler/status.h"
 #include "worker/http/exchange.h"
@@ -17,6 +18,7 @@ struct Surroundings {
     const conf::Config& config;
     execution::Loop& loop;
     FileCache& files;
+    connection::Buffers& buffers;
     upstream::Upstreams& upstreams;
     const ipc::Scoreboard& scoreboard;
     Status::About about;

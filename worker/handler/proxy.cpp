@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "worker/connection/body_buffer.h"
 #include "worker/http/host.h"
 #include "worker/http/list.h"
 #include "worker/upstream/call.h"
@@ -24,23 +25,53 @@ bool is_idempotent(std::string_view method) {
            method == "OPTIONS";
 }
 
+connection::BufferBounds bounds_of(const conf::Proxy& terms, conf::Buffering how) {
+    return {.memory = terms.buffer_memory, .file = how == conf::Buffering::file ? terms.buffer_file_max : 0};
+}
+
+/// A request whose body finds no room: what its client gets to know.
+struct NoRoom {
+    http::Status status;
+    std::string_view reason;  ///< for the log: a literal
+};
+
+NoRoom no_room(ipc::BufferRefusal refusal) {
+    switch (refusal) {
+        case ipc::BufferRefusal::size: return {413, "the body is larger than the route buffers"};
+        case ipc::BufferRefusal::total: return {503, "there is no room for another body"};
+        case ipc::BufferRefusal::disk: return {503, "the body could not be written to a file"};
+    }
+    std::abort();
+}
+
+bool is_event_stream(const http::ResponseHead& head) {
+    constexpr std::string_view type = "text/event-stream";
+    const std::string_view value = head.value(Known::content_type);
+    return http::equals_ignore_case(value.substr(0, type.size()), type);
+}
+
 }  // namespace
 
 /// One request on its way to a peer and back.
 //   client ──on_body──▶ Call::send ──▶ peer ──on_payload──▶ Exchange::send ──▶ client
 // Whoever is slower stops the other: more than `buffer` waiting pauses its source until all of it has gone.
+// Unless the route buffers: then the request's body is here before anybody is asked, and what a slow client
+// leaves of the response waits in a buffer, whose end alone stops the peer.
 class Passing final : public http::Streamer, private upstream::Caller {
  public:
-    explicit Passing(Proxy& proxy) : proxy_(proxy), call_(proxy.upstreams(), *this) {}
+    explicit Passing(Proxy& proxy)
+        : proxy_(proxy), call_(proxy.upstreams(), *this), body_(proxy.buffers()), answer_(proxy.buffers()) {}
 
+    /// The body of the request first, and then what `begin` does.
+    void collect(http::Exchange& exchange);
     void begin(http::Exchange& exchange, const ipc::Ticket& ticket);
+    /// It is over: nothing of its bodies is kept but what is on its way.
+    void forget() noexcept;
 
  private:
     void on_body(std::string_view payload) override;
-    void on_body_end() override {
-        if (!page_) call_.end_body();
-    }
-    void on_room() override { call_.resume(); }
+    void on_body_end() override;
+    void on_room() override;
     void on_gone() override;
 
     void on_connected(const upstream::Peer&) override { exchange_->go_ahead(); }
@@ -54,6 +85,9 @@ class Passing final : public http::Streamer, private upstream::Caller {
 
     [[nodiscard]] upstream::Peer* bound_peer(const http::Request& request) const;
     void note_end();
+    void refuse_body(ipc::BufferRefusal refusal);
+    void buffer_answer(std::string_view bytes);
+    void pass_answer_on();
 
     Proxy& proxy_;
     upstream::Call call_;
@@ -63,7 +97,24 @@ class Passing final : public http::Streamer, private upstream::Caller {
     std::uint32_t bound_epoch_ = 0;          ///< likewise
     bool takes_trailers_ = false;
     bool page_ = false;  ///< an error page: a GET of our own, and the client's body was for somebody else
+    connection::BodyBuffer body_, answer_;
+    bool collecting_ = false, collected_ = false;  ///< the request's body, into `body_`
+    bool buffers_answer_ = false;
 };
+
+void Passing::collect(http::Exchange& exchange) {
+    exchange_ = &exchange;
+    exchange.streamer = this;
+    const conf::Proxy& terms = proxy_.route().proxy;
+    const auto bounds = bounds_of(terms, terms.buffer_request);
+    body_.begin(ipc::BufferedBody::request, bounds);
+    collecting_ = true;
+    if (exchange.body_length.value_or(0) > bounds.memory + bounds.file) {
+        proxy_.buffers().count(ipc::BufferedBody::request, ipc::BufferRefusal::size);
+        return refuse_body(ipc::BufferRefusal::size);
+    }
+    exchange.go_ahead();
+}
 
 void Passing::begin(http::Exchange& exchange, const ipc::Ticket& ticket) {
     exchange_ = &exchange;
@@ -77,15 +128,20 @@ void Passing::begin(http::Exchange& exchange, const ipc::Ticket& ticket) {
     takes_trailers_ = request.minor >= 1 && request.has(Known::te) &&
                       http::has_token(request.joined(Known::te, room_), "trailers");
     head_.clear();
-    proxy_.request().append(head_, exchange, {.upgrade = upgrade, .host = terms.upstream});
+    room_.clear();
+    if (collected_) room_.append("Content-Length: ").append(std::to_string(body_.size())).append("\r\n");
+    proxy_.request().append(
+        head_, exchange, {.upgrade = upgrade, .more = room_, .host = terms.upstream, .framed = collected_});
     upstream::Question question;
     question.head = head_;
-    question.body = exchange.body_follows && !page_;
+    question.body = exchange.body_follows && !page_ && !collected_;
+    question.whole = body_.chunks();
     question.chunked = question.body && !exchange.body_length;
     question.idempotent = page_ || is_idempotent(request.method());
     question.bodiless = !page_ && request.is_head();
     question.upgrade = upgrade;
-    question.pipe = !exchange.secure && !request.is_head();  // what is not sent on would stay in the pipe
+    // What is not sent on would stay in the pipe.
+    question.pipe = !exchange.secure && !request.is_head() && terms.buffer_response == conf::Buffering::off;
     question.key = proxy_.key(exchange);
     question.terms = &terms;
     question.ticket = ticket;
@@ -109,15 +165,49 @@ upstream::Peer* Passing::bound_peer(const http::Request& request) const {
 
 void Passing::on_body(std::string_view payload) {
     if (page_) return;
+    if (collecting_) {
+        if (!body_.append(payload).empty()) refuse_body(body_.refusal());
+        return;
+    }
     call_.send(payload);
     if (exchange_ != nullptr && call_.unsent() >= proxy_.route().proxy.buffer) exchange_->pause_body(true);
 }
 
+void Passing::on_body_end() {
+    if (page_) return;
+    if (!std::exchange(collecting_, false)) return call_.end_body();
+    collected_ = true;
+    http::Exchange& exchange = *exchange_;
+    if (const auto ticket = proxy_.admit(exchange)) return begin(exchange, *ticket);
+    exchange_ = nullptr;
+    proxy_.take_back(*this);
+}
+
+/// Nobody has been asked. The rest of the body is not worth reading.
+void Passing::refuse_body(ipc::BufferRefusal refusal) {
+    http::Exchange& exchange = *std::exchange(exchange_, nullptr);
+    const NoRoom why = no_room(refusal);
+    proxy_.log_no_room(exchange, why.reason);
+    exchange.response.close = true;
+    proxy_.refuse(exchange, why.status, why.reason);
+    proxy_.take_back(*this);
+}
+
 void Passing::on_drained() { exchange_->pause_body(false); }
+
+/// What the client was given before has left.
+void Passing::on_room() {
+    if (buffers_answer_) {
+        answer_.sent();
+        pass_answer_on();
+        if (answer_.full()) return;  // until the client has taken that
+    }
+    call_.resume();
+}
 
 /// The client left, and nobody else wants to know.
 void Passing::on_gone() {
-    note_end();
+    if (!collecting_) note_end();
     exchange_->upstream_failure = "the client left";
     call_.cancel();
     exchange_ = nullptr;
@@ -139,11 +229,15 @@ void Passing::on_response(const http::ResponseHead& head, http::Framing framing,
         const upstream::Peer& peer = call_.peer();
         if (&peer != bound_ || peer.epoch != bound_epoch_) response.more_fields.append(sticky->field(peer));
     }
+    if (collected_) body_.clear();  // nobody else is asked
     if (head.status == 101) {
         response.add_field("Upgrade", head.value(Known::upgrade));
         exchange_->tunnel = true;
         return exchange_->begin_response(false);
     }
+    const conf::Proxy& terms = proxy_.route().proxy;
+    buffers_answer_ = terms.buffer_response != conf::Buffering::off && !is_event_stream(head);
+    if (buffers_answer_) answer_.begin(ipc::BufferedBody::response, bounds_of(terms, terms.buffer_response));
     response.body_size = length;
     // An answer to HEAD may keep its length to itself.
     const bool known = framing == http::Framing::length || framing == http::Framing::none;
@@ -152,8 +246,23 @@ void Passing::on_response(const http::ResponseHead& head, http::Framing framing,
 }
 
 void Passing::on_payload(std::string_view bytes) {
+    if (buffers_answer_) return buffer_answer(bytes);
     exchange_->send(bytes);
     if (exchange_->unsent() >= proxy_.route().proxy.buffer) call_.pause();
+}
+
+/// At once where the client keeps up. What finds no room stops the peer, as without a buffer.
+void Passing::buffer_answer(std::string_view bytes) {
+    if (answer_.empty() && exchange_->unsent() < proxy_.route().proxy.buffer) return exchange_->send(bytes);
+    const std::string_view rest = answer_.append(bytes);
+    if (rest.empty()) return;
+    answer_.hold(rest);
+    call_.pause();
+}
+
+void Passing::pass_answer_on() {
+    for (const connection::Chunk& chunk : answer_.chunks()) exchange_->send(chunk);
+    answer_.passed_on();
 }
 
 void Passing::on_pipe(const connection::Ref<connection::Pipe>& pipe, std::uint64_t size) {
@@ -167,6 +276,7 @@ void Passing::on_pipe(const connection::Ref<connection::Pipe>& pipe, std::uint64
 
 void Passing::on_end(std::string_view trailers) {
     note_end();
+    if (buffers_answer_) pass_answer_on();
     if (takes_trailers_) proxy_.response().append_trailers(exchange_->response.trailers, trailers);
     std::exchange(exchange_, nullptr)->finish();
     proxy_.take_back(*this);
@@ -190,10 +300,18 @@ void Passing::note_end() {
     exchange_->upstream_us = proxy_.upstream().loop().clock().now_us() - call_.begun_us();
 }
 
-Proxy::Proxy(const conf::Route& route, upstream::Upstreams& upstreams, const Facts& facts,
-             execution::Loop& loop)
+void Passing::forget() noexcept {
+    if (!collecting_ && !collected_ && !buffers_answer_) return;
+    body_.clear();
+    answer_.clear();
+    collecting_ = collected_ = buffers_answer_ = false;
+}
+
+Proxy::Proxy(const conf::Route& route, upstream::Upstreams& upstreams, connection::Buffers& buffers,
+             const Facts& facts, execution::Loop& loop)
     : route_(route),
       upstreams_(upstreams),
+      buffers_(buffers),
       upstream_(upstreams.find(route.proxy.upstream)),
       facts_(facts),
       loop_(loop),
@@ -203,23 +321,29 @@ Proxy::Proxy(const conf::Route& route, upstream::Upstreams& upstreams, const Fac
 
 Proxy::~Proxy() = default;
 
+/// What is borrowed here comes back by `take_back`.
 void Proxy::handle(http::Exchange& exchange) {
+    const bool collects = route_.proxy.buffer_request != conf::Buffering::off && exchange.body_follows;
+    if (collects && exchange.error == 0) return borrow().release()->collect(exchange);
+    if (const auto ticket = admit(exchange)) borrow().release()->begin(exchange, *ticket);
+}
+
+std::optional<ipc::Ticket> Proxy::admit(http::Exchange& exchange) {
     const ipc::Admission admission = upstream_.admit();
-    if (!admission.admitted) {
-        char line[64];
-        const std::uint64_t seconds = (admission.retry_after_ms + 999) / 1000;
-        const auto end = fmt::format_to_n(line, sizeof line, "Retry-After: {}\r\n", seconds);
-        exchange.response.more_fields.append(line, end.size);
-        return refuse(exchange, 503, "the breaker is open");
-    }
-    std::unique_ptr<Passing> passing;
-    if (spare_.empty()) {
-        passing = std::make_unique<Passing>(*this);
-    } else {
-        passing = std::move(spare_.back());
-        spare_.pop_back();
-    }
-    passing.release()->begin(exchange, admission.ticket);  // it comes back by `take_back`
+    if (admission.admitted) return admission.ticket;
+    char line[64];
+    const std::uint64_t seconds = (admission.retry_after_ms + 999) / 1000;
+    const auto end = fmt::format_to_n(line, sizeof line, "Retry-After: {}\r\n", seconds);
+    exchange.response.more_fields.append(line, end.size);
+    refuse(exchange, 503, "the breaker is open");
+    return std::nullopt;
+}
+
+std::unique_ptr<Passing> Proxy::borrow() {
+    if (spare_.empty()) return std::make_unique<Passing>(*this);
+    std::unique_ptr<Passing> passing = std::move(spare_.back());
+    spare_.pop_back();
+    return passing;
 }
 
 void Proxy::refuse(http::Exchange& exchange, http::Status status, std::string_view reason) {
@@ -236,19 +360,32 @@ std::uint64_t Proxy::key(const http::Exchange& exchange) {
 }
 
 void Proxy::log_failure(const http::Exchange& exchange, std::string_view reason, std::string_view asked) {
-    const std::uint64_t now = loop_.clock().now_us();
-    if (told_us_ != 0 && now - told_us_ < told_every_us) {
-        ++untold_;
-        return;
-    }
+    if (!may_tell()) return;
     spdlog::error("upstream failed route={} upstream={} why={:?} peers={:?} request={:?} more_untold={}",
-                  route_.name, upstream_.name(), reason, asked, exchange.request.begin_of_line(), untold_);
-    told_us_ = now;
-    untold_ = 0;
+                  route_.name, upstream_.name(), reason, asked, exchange.request.begin_of_line(),
+                  std::exchange(untold_, 0));
+}
+
+void Proxy::log_no_room(const http::Exchange& exchange, std::string_view reason) {
+    if (!may_tell()) return;
+    spdlog::warn("request refused route={} why={:?} request={:?} more_untold={}", route_.name, reason,
+                 exchange.request.begin_of_line(), std::exchange(untold_, 0));
+}
+
+bool Proxy::may_tell() {
+    const std::uint64_t now = loop_.clock().now_us();
+    const bool may = told_us_ == 0 || now - told_us_ >= told_every_us;
+    if (may) {
+        told_us_ = now;
+    } else {
+        ++untold_;
+    }
+    return may;
 }
 
 void Proxy::take_back(Passing& passing) {
     std::unique_ptr<Passing> over(&passing);
+    over->forget();
     if (spare_.size() < spare_max) return spare_.push_back(std::move(over));
     if (leaving_.empty()) loop_.after_turn([this] { leaving_.clear(); });
     leaving_.push_back(std::move(over));

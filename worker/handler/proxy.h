@@ -2,9 +2,11 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "conf/config.h"
+#include "worker/connection/buffers.h"
 #include "worker/execution/loop.h"
 #include "worker/handler/peer_request.h"
 #include "worker/handler/peer_response.h"
@@ -19,8 +21,8 @@ class Passing;
 class Proxy final : public http::Handler {
  public:
     /// All must outlive it.
-    Proxy(const conf::Route& route, upstream::Upstreams& upstreams, const Facts& facts,
-          execution::Loop& loop);
+    Proxy(const conf::Route& route, upstream::Upstreams& upstreams, connection::Buffers& buffers,
+          const Facts& facts, execution::Loop& loop);
     ~Proxy() override;
 
     void handle(http::Exchange& exchange) override;
@@ -31,18 +33,28 @@ class Proxy final : public http::Handler {
     [[nodiscard]] const conf::Route& route() const noexcept { return route_; }
     [[nodiscard]] upstream::Upstreams& upstreams() noexcept { return upstreams_; }
     [[nodiscard]] upstream::Upstream& upstream() noexcept { return upstream_; }
+    [[nodiscard]] connection::Buffers& buffers() noexcept { return buffers_; }
     [[nodiscard]] PeerRequest& request() noexcept { return request_; }
     [[nodiscard]] const PeerResponse& response() const noexcept { return response_; }
+    /// Leave to ask, by the breaker; none: it has been refused.
+    [[nodiscard]] std::optional<ipc::Ticket> admit(http::Exchange& exchange);
     /// 502, 503 or 504 of our own, or what stands in for it.
     void refuse(http::Exchange& exchange, http::Status status, std::string_view reason);
     [[nodiscard]] std::uint64_t key(const http::Exchange& exchange);
     void log_failure(const http::Exchange& exchange, std::string_view reason, std::string_view asked);
+    /// Of a request whose body found no room.
+    void log_no_room(const http::Exchange& exchange, std::string_view reason);
     /// It is over; may still be on the stack.
     void take_back(Passing& passing);
 
  private:
+    [[nodiscard]] std::unique_ptr<Passing> borrow();
+    /// Whether a line may be written now; counted where not.
+    [[nodiscard]] bool may_tell();
+
     const conf::Route& route_;
     upstream::Upstreams& upstreams_;
+    connection::Buffers& buffers_;
     upstream::Upstream& upstream_;
     Facts facts_;
     execution::Loop& loop_;

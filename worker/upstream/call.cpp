@@ -32,6 +32,12 @@ constexpr Failure whole_late{504, "all took too long"};
 constexpr Failure client_late{504, "the client took too long"};
 constexpr Failure ended{502, "the peer ended the connection"};
 
+std::uint64_t size_of(std::span<const connection::Chunk> chunks) {
+    std::uint64_t sum = 0;
+    for (const connection::Chunk& chunk : chunks) sum += chunk.size;
+    return sum;
+}
+
 std::uint64_t milliseconds(conf::Milliseconds time) { return static_cast<std::uint64_t>(time.count()); }
 
 void append_chunk(std::string& out, std::string_view bytes) {
@@ -53,7 +59,8 @@ void Call::start(Upstream& upstream, const Question& question) {
     asked_.clear();
     tries_.clear();
     begun_us_ = whole_us_ = upstream.loop().clock().now_us();
-    hedges_ = upstream.hedging() != nullptr && question.idempotent && !question.upgrade;
+    hedges_ = upstream.hedging() != nullptr && question.idempotent && !question.upgrade &&
+              size_of(question.whole) <= body_kept_max;
     upstream.count_call();
     if (const auto whole = milliseconds(question.terms->timeout); whole > 0)
         upstream.loop().arm(whole_, whole);
@@ -123,6 +130,7 @@ void Call::begin_request() {
     parser_.reset(head_, question_.bodiless, question_.terms->response_header_max);
     connection_->output.append(question_.head);
     connection_->output.append(body_);
+    for (const connection::Chunk& chunk : question_.whole) connection_->output.append(chunk);
     caller_.on_connected(*peer_);
     if (talking() && flush()) watch_time();
 }

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "worker/connection/output.h"
 #include "worker/connection/pipe.h"
 #include "worker/execution/deadlines.h"
 #include "worker/http/response_parser.h"
@@ -47,9 +48,11 @@ class Caller {
 
 /// What is asked, and what its asker puts up with. The head must stay until the call is over.
 struct Question {
-    std::string_view head;               ///< the whole of it, framing and empty line too
-    bool body = false;                   ///< follows by `send`, until `end_body`
-    bool chunked = false;                ///< and is to be framed so
+    std::string_view head;  ///< the whole of it, framing and empty line too
+    bool body = false;      ///< follows by `send`, until `end_body`
+    bool chunked = false;   ///< and is to be framed so
+    /// Or all of it is here, and may be sent again and again; until `on_response`, or the end.
+    std::span<const connection::Chunk> whole{};
     bool idempotent = false;             ///< asking twice does no harm (RFC 9110 9.2.2)
     bool bodiless = false;               ///< HEAD
     bool upgrade = false;                ///< 101 is welcome
