@@ -92,6 +92,17 @@ TEST_CASE("a channel whose peer has gone says closed, after what it still had to
     CHECK(sent.error().why.value() == EPIPE);
 }
 
+TEST_CASE("the last words of a peer that left without reading are heard", "[ipc]") {
+    Ends ends;
+    REQUIRE(ends.master.send(ipc::Stop{}));
+    REQUIRE(ends.worker.send(ipc::Failed{.why = "no such user"}));
+    ends.worker = ipc::Channel(ipc::UniqueFd());
+    ipc::Received got;
+    REQUIRE(ends.master.receive(got).value() == ipc::Got::message);
+    CHECK(std::get<ipc::Failed>(got.message).why == "no such user");
+    CHECK(ends.master.receive(got).value() == ipc::Got::closed);
+}
+
 TEST_CASE("a peer that left without reading is closed, not an error", "[ipc]") {
     Ends ends;
     REQUIRE(ends.master.send(ipc::Stop{}));
