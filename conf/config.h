@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace conf {
@@ -282,6 +283,8 @@ struct Hedge {
     std::uint32_t max = 32;    ///< under way at once, over all workers
     bool operator==(const Hedge&) const = default;
 };
+
+constexpr std::string_view hidden_secret = "***";  ///< stands for one that is not shown
 
 /// `sticky = cookie NAME path=/ domain=D expires=1h httponly secure samesite=lax secret=S`.
 struct Sticky {

@@ -44,4 +44,20 @@ std::string dump(const Config& given) {
     return out;
 }
 
+std::string dump_without_secrets(const Config& given) {
+    Config config = given;
+    bool hidden = false;
+    for (auto& upstream : config.upstreams) {
+        if (upstream.sticky.secret.empty()) continue;
+        upstream.sticky.secret = hidden_secret;
+        hidden = true;
+    }
+    std::string out = dump(config);
+    if (hidden)
+        out.insert(
+            0, fmt::format("; Secrets are not shown: {} stands for each, and must be replaced to use this.\n",
+                           hidden_secret));
+    return out;
+}
+
 }  // namespace conf

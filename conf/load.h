@@ -39,4 +39,7 @@ struct Loaded {
 /// What `load` makes of it is the same configuration.
 [[nodiscard]] std::string dump(const Config& config);
 
+/// As `dump`, for people to read and pass on: secrets are `***`, which a file is refused with.
+[[nodiscard]] std::string dump_without_secrets(const Config& config);
+
 }  // namespace conf

@@ -420,6 +420,9 @@ Parsed<void> read_attribute(std::string_view attribute, Sticky& sticky) {
         if (text.empty()) return tl::unexpected(fmt::format("{}: it is empty", name));
         if (name != "secret" && !fits_cookie(text))
             return tl::unexpected(fmt::format("{}: {} cannot stand in a cookie", name, shown(text)));
+        if (name == "secret" && text == hidden_secret)
+            return tl::unexpected(fmt::format(
+                "secret: {} stands for one that was not shown; put the real one here", hidden_secret));
         if (name == "path" && !text.starts_with('/'))
             return tl::unexpected(fmt::format("path: {} does not begin with /", shown(text)));
         (name == "path" ? sticky.path : name == "domain" ? sticky.domain : sticky.secret) = text;

@@ -28,7 +28,7 @@ std::variant<CommandLine, Leave> parse_command_line(int argc, const char* const*
     app.fallthrough();
     app.add_option("-c", asked.config, "configuration file")->type_name("FILE");
     app.add_flag("-t", check, "check the configuration and leave");
-    app.add_flag("-T", dump, "show the effective configuration, with every default");
+    app.add_flag("-T", dump, "show the effective configuration, with every default, and without secrets");
     app.add_option("-s", asked.signal, "tell the running master, and wait for the outcome")
         ->check(CLI::IsMember({"stop", "quit", "reload", "reopen", "upgrade"}))
         ->option_text("stop|quit|reload|reopen|upgrade");

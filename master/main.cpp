@@ -59,7 +59,7 @@ int check(const CommandLine& asked) {
 int dump(const CommandLine& asked) {
     const auto loaded = load(asked.config);
     if (!loaded) return misused;
-    fmt::print("{}", conf::dump(loaded->config));
+    fmt::print("{}", conf::dump_without_secrets(loaded->config));
     return done;
 }
 

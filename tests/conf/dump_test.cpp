@@ -127,6 +127,20 @@ metrics = on
     CHECK(text.find("listen = 127.0.0.1:8080 backlog=4096\n") != std::string::npos);
 }
 
+TEST_CASE("what people are shown has no secrets, and says so", "[conf]") {
+    const std::string upstream = "[upstream u]\npeer = 127.0.0.1:9000\nsticky = cookie c ";
+    const std::string route = "\n[route r]\nproxy = u\n";
+    const auto config = loaded(upstream + "\"secret=rosebud and more\" httponly" + route);
+    CHECK(dump(config).find("rosebud") != std::string::npos);  // workers load this one
+    const auto shown = dump_without_secrets(config);
+    CHECK(shown.find("rosebud") == std::string::npos);
+    CHECK(shown.find("sticky = cookie c path=/ httponly secret=***\n") != std::string::npos);
+    CHECK(shown.starts_with("; Secrets are not shown"));
+    CHECK(complaints(shown).at(0).find("secret: *** stands for one that was not shown") != std::string::npos);
+    const auto plain = loaded(upstream + "httponly" + route);
+    CHECK(dump_without_secrets(plain) == dump(plain));
+}
+
 TEST_CASE("the longest texts still fit a line once they are quoted", "[conf]") {
     check_round_trip("[route r]\nrespond = 200 \"" + std::string(16 * 1024, 'x') + "\"\n");
     std::string backslashes;

@@ -191,6 +191,8 @@ const std::vector<Mistake> mistakes{
      "hedge_budget: \"101\" is not a number, 1 to 100"},
     {"[upstream app]\npeer = 127.0.0.1:1\nhedge_delay_min = 2s\n", 3,
      "hedge_delay_min: 2s is longer than hedge_delay_max, 1s"},
+    {"[upstream app]\npeer = 127.0.0.1:1\nsticky = cookie c secret=***\n", 3,
+     "sticky: secret: *** stands for one that was not shown; put the real one here"},
     {"[upstream app]\npeer = 127.0.0.1:1\nlisten = 80\n", 3,
      "unknown key `listen` in [upstream app]; it belongs to [server]"},
     {good_upstream + good_upstream, 3, "[upstream app] stands already, at line 1"},
