@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "conf/nearest.h"
+#include "conf/plan.h"
 #include "conf/units.h"
 #include "conf/words.h"
 
@@ -143,9 +144,7 @@ class Checks {
 
     /// Who looks after the server must get an answer just when there is too much of everything.
     void check_never_shed(const Route& route, const Section* origin) {
-        if (route.handler != Route::Handler::health && route.handler != Route::Handler::status &&
-            route.handler != Route::Handler::metrics)
-            return;
+        if (!is_never_shed(route.handler)) return;
         for (const std::string_view key : {"limit_rate", "limit_conn"})
             if (key == "limit_rate" ? route.limit_rate.has_value() : route.limit_conn.has_value())
                 report_.refuse(place_of(origin, key),

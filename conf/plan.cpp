@@ -15,6 +15,26 @@ std::vector<Listen> listen_plan(const Config& config) {
     return plan;
 }
 
+std::vector<bool> never_shed_addresses(const Config& config) {
+    std::vector<bool> all;
+    for (const auto& listen : listen_plan(config)) {
+        bool spared = false;  // a server without routes has nothing to spare
+        bool others = false;
+        for (const auto& server : config.servers) {
+            const auto here = [&](const Listen& one) { return one.address == listen.address; };
+            if (std::none_of(server.listen.begin(), server.listen.end(), here)) continue;
+            for (const auto& route : config.routes) {
+                const auto& names = route.servers;
+                if (!names.empty() && std::find(names.begin(), names.end(), server.name) == names.end())
+                    continue;
+                (is_never_shed(route.handler) ? spared : others) = true;
+            }
+        }
+        all.push_back(spared && !others);
+    }
+    return all;
+}
+
 std::vector<std::string> access_log_paths(const Config& config) {
     std::vector<std::string> paths;
     for (const auto& server : config.servers) {

@@ -18,4 +18,13 @@ namespace conf {
 /// Whether bodies may go to files, in `buffer_path`.
 [[nodiscard]] bool spills(const Config& config);
 
+/// A handler whose requests are never shed: who asks wants to know how it is when it is worst.
+[[nodiscard]] constexpr bool is_never_shed(Route::Handler handler) noexcept {
+    return handler == Route::Handler::health || handler == Route::Handler::status ||
+           handler == Route::Handler::metrics;
+}
+
+/// By address of the listen plan: whether all that can be asked there is never shed.
+[[nodiscard]] std::vector<bool> never_shed_addresses(const Config& config);
+
 }  // namespace conf

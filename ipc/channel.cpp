@@ -70,8 +70,8 @@ Result<Got> Channel::receive(Received& into) {
     packet.msg_control = control.data();
     packet.msg_controllen = control.size();
 
-    // ECONNRESET: it left without reading what we had sent. That is told once, and first; behind it is what it
-    // had to say, and its end.
+    // ECONNRESET: it left without reading what we had sent. That is told once, and first; behind it is what
+    // it had to say, and its end.
     ssize_t size = -1;
     do size = ::recvmsg(socket_.get(), &packet, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     while (size < 0 && (errno == EINTR || errno == ECONNRESET));

@@ -96,7 +96,9 @@ ipc::Result<void> serve(const conf::Config& config, ipc::Seat& seat) {
         handler::make_handlers({config, loop, files, buffers, upstreams, *seat.scoreboard, about, ready}));
     http::Service service{.loop = loop, .application = dispatcher, .draining = false, .spare = {}};
     http::Http1Factory factory(service);
-    connection::Connections connections(loop, factory, input_bytes(config), connections_max(config));
+    connection::Connections connections(
+        loop, factory, input_bytes(config),
+        {.max = connections_max(config), .spared = conf::never_shed_addresses(config)});
     Life life({config, loop, connections, service, recorder, **log_writer, ready}, seat);
     if (auto begun = life.begin(); !begun) return begun;
     spdlog::info("ready generation={}", seat.generation);

@@ -151,6 +151,37 @@ TEST_CASE("connections over connections_max are turned away with 503 and counted
     CHECK(server.get("/").status == 200);
 }
 
+TEST_CASE("an address for health, status and metrics alone takes connections over connections_max",
+          "[integration][limits]") {
+    const TemporaryFolder folder;
+    const std::uint16_t admin = free_port();
+    const Server server(folder, {.execution = "workers = 1\n",
+                                 .server = "connections_max = 2\n",
+                                 .routes = "[route hello]\nserver = site\npath = /\nrespond = 200 \"hello\"\n"
+                                           "[server admin]\nlisten = 127.0.0.1:" +
+                                           std::to_string(admin) +
+                                           "\nconnections_max = 2\naccess_log = off\n[route live]\nserver = "
+                                           "admin\npath = /\nhealth = live\n"});
+    std::vector<Client> many;
+    for (int i = 0; i < 2; ++i) {
+        many.push_back(server.connect());
+        many.back().send(get("/"));
+        REQUIRE(many.back().response().status == 200);
+    }
+    CHECK(server.get("/").status == 503);
+    std::vector<Client> spared;
+    const auto ask = [&] {
+        spared.emplace_back(admin);
+        spared.back().send(get("/"));
+        return spared.back().response().status;
+    };
+    for (int i = 0; i < 64; ++i) CHECK(ask() == 200);
+    CHECK(ask() == 503);  // there is an end to it
+    spared.clear();
+    many.clear();
+    eventually("there is room for all", [&] { return server.get("/").status == 200; });
+}
+
 TEST_CASE("two hundred slow heads keep no one waiting, and go with 408", "[integration][limits]") {
     const TemporaryFolder folder;
     const Server server(folder, {.server = "header_timeout = 3s\n", .routes = hello});

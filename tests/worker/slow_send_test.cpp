@@ -78,7 +78,7 @@ TEST_CASE("a turn that a file held up is blamed on the request for it", "[worker
     worker::http::Http1Factory factory(service);
     std::thread reader([&] { read_late(ends.theirs.get(), 30ms); });
     {
-        worker::connection::Connections connections(loop, factory, 64 * 1024, 0);
+        worker::connection::Connections connections(loop, factory, 64 * 1024, {});
         Turn(loop, [&] { connections.open(std::move(ends.ours), {}, 0); });
     }
     reader.join();

@@ -20,9 +20,8 @@ Connection& connection_of(execution::Link* link) {
 
 }  // namespace
 
-Connections::Connections(execution::Loop& loop, SessionFactory& factory, std::size_t input_bytes,
-                         std::uint64_t max)
-    : loop_(loop), factory_(factory), max_(max) {
+Connections::Connections(execution::Loop& loop, SessionFactory& factory, std::size_t input_bytes, Room room)
+    : loop_(loop), factory_(factory), room_(std::move(room)) {
     input_.memory.resize(input_bytes);
 }
 
@@ -34,12 +33,16 @@ Connections::~Connections() {
 void Connections::open(ipc::UniqueFd socket, const Peer& peer, std::uint32_t address) {
     ipc::LoopCell& cell = loop_.cell();
     cell.accepted.add();
-    if (max_ > 0 && size_ >= max_) return refuse(socket);
+    if (room_.max > 0 && size_ >= room_.max && !is_spared(address)) return refuse(socket);
     auto* connection = new Connection(*this, std::move(socket), peer, address, next_id_++);
     connection->Registered::join(open_);
     ++size_;
     cell.connections.set(size_);
     connection->start(factory_.make(*connection));
+}
+
+bool Connections::is_spared(std::uint32_t address) const noexcept {
+    return address < room_.spared.size() && room_.spared[address] && size_ < room_.max + Room::spared_max;
 }
 
 /// Best effort: reads what the client has said, so that closing does not reset the answer away.

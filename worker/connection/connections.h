@@ -32,8 +32,15 @@ struct Input {
 /// Owns the connections; ends with them. Loop thread only.
 class Connections {
  public:
+    /// How many connections there may be, and beyond that to whom.
+    struct Room {
+        std::uint64_t max = 0;     ///< 0: any number
+        std::vector<bool> spared;  ///< by address: those that get `spared_max` more
+        static constexpr std::uint64_t spared_max = 64;
+    };
+
     /// `input_bytes`: the most that one connection may have read and not taken.
-    Connections(execution::Loop& loop, SessionFactory& factory, std::size_t input_bytes, std::uint64_t max);
+    Connections(execution::Loop& loop, SessionFactory& factory, std::size_t input_bytes, Room room);
     Connections(const Connections&) = delete;
     Connections& operator=(const Connections&) = delete;
     ~Connections();
@@ -58,13 +65,14 @@ class Connections {
     void retire(Connection& connection);
 
  private:
+    [[nodiscard]] bool is_spared(std::uint32_t address) const noexcept;
     void refuse(const ipc::UniqueFd& socket);
     void bury();
 
     execution::Loop& loop_;
     SessionFactory& factory_;
     Input input_;
-    std::uint64_t max_;
+    Room room_;
     std::uint64_t next_id_ = 1;
     std::size_t size_ = 0;
     execution::Link open_;
