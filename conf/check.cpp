@@ -193,6 +193,11 @@ class Checks {
                 place_of(origin, "hedge_delay_min"),
                 fmt::format("hedge_delay_min: {} is longer than hedge_delay_max, {}",
                             print_time(upstream.hedge.delay_min), print_time(upstream.hedge.delay_max)));
+        if (is_sound(origin, "concurrency_min") && is_sound(origin, "concurrency_max") &&
+            upstream.concurrency.min > upstream.concurrency.max)
+            report_.refuse(place_of(origin, "concurrency_min"),
+                           fmt::format("concurrency_min: {} is more than concurrency_max, {}",
+                                       upstream.concurrency.min, upstream.concurrency.max));
         if (!is_sound(origin, "peer")) return;
         if (upstream.peers.empty())
             return report_.refuse(origin->place, fmt::format("{} has no peer", origin->text()));

@@ -284,6 +284,14 @@ struct Hedge {
     bool operator==(const Hedge&) const = default;
 };
 
+/// `concurrency…`: how many calls may wait for an answer at once, over all workers.
+struct Concurrency {
+    bool adaptive = false;              ///< found out from how long answers take; false: any number
+    std::uint32_t min = 4, max = 1000;  ///< of the limit
+    std::uint32_t tolerance = 50;       ///< percent that answers may take longer than without a queue
+    bool operator==(const Concurrency&) const = default;
+};
+
 constexpr std::string_view hidden_secret = "***";  ///< stands for one that is not shown
 
 /// `sticky = cookie NAME path=/ domain=D expires=1h httponly secure samesite=lax secret=S`.
@@ -326,6 +334,7 @@ struct Upstream {
     Milliseconds slow_start{0};  ///< a peer that is up again gets its whole share after this; 0: at once
     Breaker breaker;
     Hedge hedge;
+    Concurrency concurrency;
     Sticky sticky;
     bool operator==(const Upstream&) const = default;
 };

@@ -194,6 +194,7 @@ const Settings<Server>& server_settings() {
 const Settings<Upstream>& upstream_settings() {
     const auto breaker = [](auto member) { return in(&Upstream::breaker, member); };
     const auto hedge = [](auto member) { return in(&Upstream::hedge, member); };
+    const auto concurrency = [](auto member) { return in(&Upstream::concurrency, member); };
     const auto resolver = [](auto member) { return in(&Upstream::resolver, member); };
     static const Settings<Upstream> rows{
         list<Upstream>(
@@ -265,6 +266,17 @@ const Settings<Upstream>& upstream_settings() {
                          "copies of 100 calls, at most"),
         scalar<Upstream>("hedge_max", hedge(&Hedge::max), Number<std::uint32_t>{1, 1'000'000},
                          "copies under way at once, over all workers"),
+        scalar<Upstream>("concurrency", concurrency(&Concurrency::adaptive),
+                         Choice<bool>{{{"off", false}, {"adaptive", true}}},
+                         "adaptive: as many calls wait for an answer at once as it takes before answers "
+                         "become late; beyond: 503"),
+        scalar<Upstream>("concurrency_min", concurrency(&Concurrency::min), Number<std::uint32_t>{1, 100'000},
+                         "so many always may, over all workers"),
+        scalar<Upstream>("concurrency_max", concurrency(&Concurrency::max), Number<std::uint32_t>{1, 100'000},
+                         "and never more than so many"),
+        scalar<Upstream>("concurrency_tolerance", concurrency(&Concurrency::tolerance),
+                         Number<std::uint32_t>{10, 1000},
+                         "percent: answers that take so much longer than without a queue are late"),
     };
     return rows;
 }

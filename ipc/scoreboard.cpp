@@ -229,8 +229,10 @@ void Scoreboard::end_calls(std::uint32_t index) noexcept {
     for (std::uint32_t peer = 1; peer < peers_used(); ++peer) cell.peers[peer].active.set(0);
     counts().clear(index);
     const auto pid = static_cast<std::uint32_t>(cell.tenant.pid.get());
-    for (std::uint32_t upstream = 1; upstream < upstreams_used(); ++upstream)
+    for (std::uint32_t upstream = 1; upstream < upstreams_used(); ++upstream) {
         cell.upstreams[upstream].hedging.set(0);
+        cell.upstreams[upstream].waiting.set(0);
+    }
     if (pid == 0) return;
     for (std::uint32_t index_of = 1; index_of < upstreams_used(); ++index_of)
         upstream_cell(index_of).breaker.free_leases_of(pid);

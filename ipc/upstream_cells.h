@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "ipc/breaker.h"
+#include "ipc/concurrency.h"
 #include "ipc/counter.h"
 #include "ipc/health.h"
 #include "ipc/histogram.h"
@@ -49,6 +50,8 @@ struct alignas(64) UpstreamUse {
     Counter hedges;          ///< second copies sent, ever
     Counter hedges_won;      ///< those whose answer was first
     Counter hedges_refused;  ///< those that neither budget nor `hedge_max` had room for
+    Counter waiting;         ///< calls without an answer yet; only where `concurrency` limits them
+    Counter shed;            ///< requests refused by that limit, ever
 };
 
 /// One peer of one upstream: outlives workers and reloads. Any worker writes, rarely.
@@ -66,6 +69,7 @@ struct alignas(64) PeerCell {
 struct alignas(64) UpstreamCell {
     SharedText<64> name;
     BreakerCell breaker;
+    ConcurrencyCell concurrency;
 };
 
 }  // namespace ipc

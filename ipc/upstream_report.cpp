@@ -53,12 +53,18 @@ std::vector<UpstreamReport> report_upstreams(const Scoreboard& board, std::uint6
         upstream.probes = counts.probes.get();
         for (std::size_t i = 0; i < upstream.entered.size(); ++i)
             upstream.entered[i] = counts.entered[i].get();
+        upstream.limited = cell.concurrency.used();
+        upstream.limit = cell.concurrency.limit();
+        upstream.baseline_us = cell.concurrency.baseline_us();
+        upstream.latency_us = cell.concurrency.latency_us();
         for (std::uint32_t row = 0; row < board.rows_used(); ++row) {
             const UpstreamUse& use = board.row(row).upstreams[index];
             upstream.hedging += use.hedging.get();
             upstream.hedges += use.hedges.get();
             upstream.hedges_won += use.hedges_won.get();
             upstream.hedges_refused += use.hedges_refused.get();
+            upstream.waiting += use.waiting.get();
+            upstream.shed += use.shed.get();
         }
     }
     return all;

@@ -35,7 +35,10 @@ struct UpstreamReport {
     BreakerStatus breaker;
     std::uint64_t failures = 0, slow = 0, refused = 0, probes = 0;
     std::uint64_t hedging = 0, hedges = 0, hedges_won = 0, hedges_refused = 0;
-    std::array<std::uint64_t, 3> entered{};  ///< transitions, by the BreakerState they led to
+    bool limited = false;                            ///< `concurrency` is on
+    std::uint64_t limit = 0, waiting = 0, shed = 0;  ///< calls that may wait for an answer, do, were refused
+    std::uint64_t baseline_us = 0, latency_us = 0;   ///< 0: not known yet
+    std::array<std::uint64_t, 3> entered{};          ///< transitions, by the BreakerState they led to
 };
 
 /// A peer that is a name.

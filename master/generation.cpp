@@ -97,6 +97,7 @@ ipc::Result<void> Generation::serve() {
     if (term_ == 0) term_ = lease.draw();
     (void)lease.hold(term_, ipc::monotonic_ms());
     forget_unchecked();
+    forget_unlimited();
     if (!plan_.checked.empty()) sentinel_.start(term_);
     sentinel_.serve();
     return {};
@@ -114,6 +115,14 @@ void Generation::forget_unchecked() {
                 checked.insert(board_.place(name.upstream, name.name, number));
     for (std::uint32_t index = 1; index < board_.peers_used(); ++index)
         if (!checked.contains(index)) board_.peer_cell(index).health.forget();
+}
+
+/// A limit that nobody keeps is not shown.
+void Generation::forget_unlimited() {
+    std::set<std::uint32_t> limited;
+    for (const auto& name : plan_.limited) limited.insert(board_.upstream(name));
+    for (std::uint32_t index = 1; index < board_.upstreams_used(); ++index)
+        if (!limited.contains(index)) board_.upstream_cell(index).concurrency.forget();
 }
 
 void Generation::tell_all(const ipc::Message& message) {

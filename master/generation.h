@@ -90,6 +90,7 @@ class Generation {
         return supervisor_.running() + (sentinel_.running() ? 1 : 0);
     }
     void forget_unchecked();
+    void forget_unlimited();
     void on_deadline(short what);
     void escalate(int signal, std::chrono::milliseconds after);
 

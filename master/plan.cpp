@@ -43,7 +43,7 @@ namespace master {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PlannedName, upstream, name, places)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Plan, path, reeve, accept, workers, max_requests, max_memory, listens,
-                                   access_logs, routes, peers, names, checked)
+                                   access_logs, routes, peers, names, checked, limited)
 
 Plan make_plan(const conf::Config& config) {
     const auto& execution = config.execution;
@@ -65,6 +65,7 @@ Plan make_plan(const conf::Config& config) {
                 plan.peers.emplace_back(upstream.name, peer.address.text());
         }
         if (upstream.health.how != conf::HealthCheck::How::off) plan.checked.push_back(upstream.name);
+        if (upstream.concurrency.adaptive) plan.limited.push_back(upstream.name);
     }
     return plan;
 }

@@ -34,6 +34,7 @@ struct Plan {
     std::vector<PlannedName> names;
 
     std::vector<std::string> checked;  ///< upstreams whose peers are checked
+    std::vector<std::string> limited;  ///< upstreams that have a limit of concurrency
 
     bool operator==(const Plan&) const = default;
 };

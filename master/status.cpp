@@ -102,13 +102,34 @@ std::string name_text(const ipc::NameReport& name) {
                        name.reason);
 }
 
+std::string milliseconds(std::uint64_t us) {
+    return us == 0 ? "-" : fmt::format("{:.1f}", static_cast<double>(us) / 1000);
+}
+
+/// Of those that have a limit of concurrency.
+std::string limits_text(const std::vector<ipc::UpstreamReport>& upstreams) {
+    std::string out;
+    for (const auto& upstream : upstreams) {
+        if (!upstream.limited) continue;
+        if (out.empty())
+            out = fmt::format("\n{:<20} {:>8} {:>8} {:>11} {:>10} {:>10}\n", "upstream", "limit", "waiting",
+                              "baseline ms", "now ms", "refused");
+        out += fmt::format("{:<20} {:>8} {:>8} {:>11} {:>10} {:>10}\n", upstream.name, upstream.limit,
+                           upstream.waiting, milliseconds(upstream.baseline_us),
+                           milliseconds(upstream.latency_us), upstream.shed);
+    }
+    return out;
+}
+
 std::string upstreams_text(const Status& status) {
     if (status.upstreams.empty()) return {};
-    std::string out =
-        fmt::format("\n{:<20} {:<16} {:>10} {:>10}\n", "upstream", "breaker", "refused", "probes");
+    std::string out = fmt::format("\n{:<20} {:<16} {:>10} {:>10} {:>10} {:>10} {:>10}\n", "upstream",
+                                  "breaker", "refused", "probes", "hedges", "won", "no budget");
     for (const auto& upstream : status.upstreams)
-        out += fmt::format("{:<20} {:<16} {:>10} {:>10}\n", upstream.name, breaker_text(upstream.breaker),
-                           upstream.refused, upstream.probes);
+        out += fmt::format("{:<20} {:<16} {:>10} {:>10} {:>10} {:>10} {:>10}\n", upstream.name,
+                           breaker_text(upstream.breaker), upstream.refused, upstream.probes, upstream.hedges,
+                           upstream.hedges_won, upstream.hedges_refused);
+    out += limits_text(status.upstreams);
     out += fmt::format("\n{:<20} {:<28} {:>7} {:>12} {:>10} {:>10} {:>8}  {}\n", "upstream", "peer", "active",
                        "calls", "failed", "5xx", "conns", "state");
     for (const auto& peer : status.peers)
@@ -133,6 +154,16 @@ OrderedJson name_json(const ipc::NameReport& name) {
             {"ttl_seconds", static_cast<double>(name.ttl_ms) / 1000},
             {"next_seconds", static_cast<double>(name.next_ms) / 1000},
             {"reason", name.reason}};
+}
+
+/// Null: the upstream has no such limit.
+OrderedJson concurrency_json(const ipc::UpstreamReport& upstream) {
+    if (!upstream.limited) return {};
+    return {{"limit", upstream.limit},
+            {"waiting", upstream.waiting},
+            {"baseline_seconds", static_cast<double>(upstream.baseline_us) / 1'000'000},
+            {"latency_seconds", static_cast<double>(upstream.latency_us) / 1'000'000},
+            {"refused_total", upstream.shed}};
 }
 
 OrderedJson upstreams_json(const Status& status) {
@@ -180,6 +211,7 @@ OrderedJson upstreams_json(const Status& status) {
                          {"sent_total", upstream.hedges},
                          {"won_total", upstream.hedges_won},
                          {"refused_total", upstream.hedges_refused}}},
+                       {"concurrency", concurrency_json(upstream)},
                        {"peers", std::move(peers)}});
     }
     return all;

@@ -237,6 +237,10 @@ hedge_delay_min = 2ms
 hedge_delay_max = 3s
 hedge_budget = 15
 hedge_max = 4
+concurrency = adaptive
+concurrency_min = 3
+concurrency_max = 77
+concurrency_tolerance = 200
 [upstream plain]
 peer = 127.0.0.1:1
 [route all]
@@ -264,6 +268,7 @@ proxy = app
                                .same_site = Sticky::SameSite::lax,
                                .secret = "s"});
     CHECK(app.hedge == Hedge{.on = true, .delay_min = 2ms, .delay_max = 3s, .budget = 15, .max = 4});
+    CHECK(app.concurrency == Concurrency{.adaptive = true, .min = 3, .max = 77, .tolerance = 200});
     Upstream defaults;
     defaults.name = "plain";
     defaults.peers = {peer("127.0.0.1:1")};

@@ -10,7 +10,7 @@ TEST_CASE("a plan is the same after it has been written down and read", "[master
         "[server a]\nlisten = [::1]:81 backlog=9\nlisten = unix:/run/x.sock\naccess_log = /var/log/x\n"
         "[upstream a]\npeer = 127.0.0.1:1\npeer = 127.0.0.1:2\n[upstream b]\npeer = 127.0.0.1:1\npeer = "
         "app.example:80 peers_max=3\nhealth = "
-        "tcp\n"
+        "tcp\nconcurrency = adaptive\n"
         "[route one]\nrespond = 200 \"x\"\n[route two]\npath = /two\nstatus = on\n",
         "test");
     REQUIRE(loaded);
@@ -20,6 +20,7 @@ TEST_CASE("a plan is the same after it has been written down and read", "[master
     CHECK(plan.peers.size() == 3);
     CHECK(plan.names == std::vector<master::PlannedName>{{"b", "app.example:80", 3}});
     CHECK(plan.checked == std::vector<std::string>{"b"});
+    CHECK(plan.limited == std::vector<std::string>{"b"});
     CHECK(plan.reeve.core_max == 1u << 20);
     const auto again = master::decode_plan(master::encode_plan(plan));
     REQUIRE(again);

@@ -96,6 +96,41 @@ TEST_CASE("the status shows sentinels, and what checks say of peers", "[master][
     CHECK(peers[2]["last_check_seconds"].is_null());
 }
 
+TEST_CASE("the status shows hedges, and limits of those that have one", "[master][concurrency]") {
+    auto status = sample();
+    status.upstreams.resize(2);
+    status.upstreams[0].name = "back";
+    status.upstreams[0].refused = 5;
+    status.upstreams[0].probes = 6;
+    status.upstreams[0].hedges = 70;
+    status.upstreams[0].hedges_won = 8;
+    status.upstreams[0].hedges_refused = 9;
+    status.upstreams[1].name = "plain";
+    const auto squeezed = [&] {  // blanks in a row are one
+        std::string text = master::status_text(status);
+        text.erase(std::unique(text.begin(), text.end(), [](char a, char b) { return a == ' ' && b == ' '; }),
+                   text.end());
+        return text;
+    };
+    CHECK(squeezed().find("upstream breaker refused probes hedges won no budget\n"
+                          "back closed 5 6 70 8 9\n") != std::string::npos);
+    CHECK(squeezed().find("limit") == std::string::npos);
+    status.upstreams[0].limited = true;
+    status.upstreams[0].limit = 45;
+    status.upstreams[0].waiting = 44;
+    status.upstreams[0].shed = 3;
+    status.upstreams[0].baseline_us = 10'250;
+    CHECK(squeezed().find("upstream limit waiting baseline ms now ms refused\n"
+                          "back 45 44 10.2 - 3\n\n") != std::string::npos);
+    const auto json = nlohmann::json::parse(master::status_json(status));
+    const auto& concurrency = json["upstreams"][0]["concurrency"];
+    CHECK(concurrency["limit"] == 45);
+    CHECK(concurrency["waiting"] == 44);
+    CHECK(concurrency["baseline_seconds"] == 0.01025);
+    CHECK(concurrency["refused_total"] == 3);
+    CHECK(json["upstreams"][1]["concurrency"].is_null());
+}
+
 TEST_CASE("a process's usage is read whatever its name", "[master]") {
     const std::string stat =
         "12 (a) b (c) S 1 2 3 4 5 6 7 8 9 10 250 150 0 0 20 0 1 0 100 4096 25 18446744073709551615 1 1";

@@ -144,3 +144,29 @@ TEST_CASE("what workers buffer is summed up, and what dead ones had is forgotten
     CHECK(has_line(text, R"(reeve_buffer_refusals_total{body="response",reason="disk"} 2)"));
     CHECK(has_line(text, R"(reeve_buffer_refusals_total{body="request",reason="size"} 0)"));
 }
+
+TEST_CASE("limits of concurrency are shown of upstreams that have one, over all workers",
+          "[metrics][concurrency]") {
+    auto board = ipc::Scoreboard::make();
+    const auto limited = board->add_upstream("u");
+    board->add_upstream("plain");
+    CHECK(worker::handler::metrics_text(*board, 1, 1).find("concurrency") == std::string::npos);
+    const ipc::ConcurrencyRules rules{.min = 30};
+    auto& cell = board->upstream_cell(limited).concurrency;
+    cell.begin(rules);
+    for (std::uint64_t i = 1; i <= 40; ++i) cell.add(rules, i * 1000, i * 1000 + 250);
+    for (int i = 1; i <= 2; ++i) {
+        auto& use = board->row(board->take(1).value()).upstreams[limited];
+        use.waiting.add(3);
+        use.shed.add(4);
+    }
+    const auto text = worker::handler::metrics_text(*board, 1, 1);
+    CHECK(has_line(text, R"(reeve_upstream_concurrency_limit{upstream="u"} 30)"));
+    CHECK(has_line(text, R"(reeve_upstream_concurrency_waiting{upstream="u"} 6)"));
+    CHECK(has_line(text, R"(reeve_upstream_concurrency_baseline_seconds{upstream="u"} 0.00025)"));
+    CHECK(has_line(text, R"(reeve_upstream_concurrency_latency_seconds{upstream="u"} 0.00025)"));
+    CHECK(has_line(text, R"(reeve_upstream_concurrency_refused_total{upstream="u"} 8)"));
+    CHECK(text.find("concurrency_limit{upstream=\"plain\"") == std::string::npos);
+    board->upstream_cell(limited).concurrency.forget();
+    CHECK(worker::handler::metrics_text(*board, 1, 1).find("concurrency") == std::string::npos);
+}

@@ -74,7 +74,7 @@ class Gathering final : public http::Streamer {
         upstream::Call call;
         Part part;
         std::string request, body, content_type;
-        bool begun = false;  ///< not refused by the breaker
+        bool begun = false;  ///< not refused before anybody was asked
     };
 
     void on_body(std::string_view payload) override;
@@ -173,8 +173,8 @@ void Gathering::ask(std::size_t index) {
     asked.body.clear();
     asked.content_type.clear();
     asked.begun = false;
-    const ipc::Admission admission = upstream.admit();
-    if (!admission.admitted) {
+    const upstream::Admission admission = upstream.admit();
+    if (!admission.admitted()) {
         asked.part.state = PartState::refused;
         return;
     }

@@ -296,6 +296,29 @@ void add_names(Text& text, const std::vector<ipc::NameReport>& names) {
         if (name.answered_ago_ms) text.sample(label(name), static_cast<double>(*name.answered_ago_ms) / 1000);
 }
 
+/// Of those that have a limit of concurrency.
+void add_limits(Text& text, const std::vector<ipc::UpstreamReport>& upstreams) {
+    const auto each = [&](std::string_view name, std::string_view type, std::string_view help, auto value) {
+        text.family(name, type, help);
+        for (const auto& upstream : upstreams)
+            if (upstream.limited)
+                text.sample(fmt::format("upstream=\"{}\"", escaped(upstream.name)), value(upstream));
+    };
+    if (std::none_of(upstreams.begin(), upstreams.end(), [](const auto& one) { return one.limited; })) return;
+    each("reeve_upstream_concurrency_limit", "gauge", "Calls that may wait for an answer at once.",
+         [](const auto& upstream) { return upstream.limit; });
+    each("reeve_upstream_concurrency_waiting", "gauge", "Calls that wait for an answer.",
+         [](const auto& upstream) { return upstream.waiting; });
+    each("reeve_upstream_concurrency_baseline_seconds", "gauge",
+         "How long answers take when calls do not wait for each other.",
+         [](const auto& upstream) { return static_cast<double>(upstream.baseline_us) / 1'000'000; });
+    each("reeve_upstream_concurrency_latency_seconds", "gauge", "How long answers took lately, the median.",
+         [](const auto& upstream) { return static_cast<double>(upstream.latency_us) / 1'000'000; });
+    each("reeve_upstream_concurrency_refused_total", "counter",
+         "Requests refused because the upstream was at its limit.",
+         [](const auto& upstream) { return upstream.shed; });
+}
+
 void add_upstreams(Text& text, const std::vector<ipc::UpstreamReport>& upstreams) {
     if (upstreams.empty()) return;
     constexpr std::array states{ipc::BreakerState::closed, ipc::BreakerState::open,
@@ -333,6 +356,7 @@ void add_upstreams(Text& text, const std::vector<ipc::UpstreamReport>& upstreams
     each("reeve_upstream_hedges_refused_total",
          "Second copies that neither budget nor hedge_max had room for.",
          [](const auto& upstream) { return upstream.hedges_refused; });
+    add_limits(text, upstreams);
 }
 
 void add_masters(Text& text, const ipc::Scoreboard& board, std::uint64_t now_us, std::int64_t now_unix_us) {

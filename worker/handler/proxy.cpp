@@ -329,13 +329,13 @@ void Proxy::handle(http::Exchange& exchange) {
 }
 
 std::optional<ipc::Ticket> Proxy::admit(http::Exchange& exchange) {
-    const ipc::Admission admission = upstream_.admit();
-    if (admission.admitted) return admission.ticket;
+    const upstream::Admission admission = upstream_.admit();
+    if (admission.admitted()) return admission.ticket;
     char line[64];
-    const std::uint64_t seconds = (admission.retry_after_ms + 999) / 1000;
-    const auto end = fmt::format_to_n(line, sizeof line, "Retry-After: {}\r\n", seconds);
+    const auto end =
+        fmt::format_to_n(line, sizeof line, "Retry-After: {}\r\n", admission.retry_after_seconds);
     exchange.response.more_fields.append(line, end.size);
-    refuse(exchange, 503, "the breaker is open");
+    refuse(exchange, 503, admission.refusal);
     return std::nullopt;
 }
 

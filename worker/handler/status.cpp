@@ -149,6 +149,10 @@ std::string Status::json() const {
                            {"hedges", upstream.hedges},
                            {"hedges_won", upstream.hedges_won},
                            {"hedges_refused", upstream.hedges_refused},
+                           {"limit", upstream.limited ? nlohmann::json(upstream.limit) : nlohmann::json()},
+                           {"waiting", upstream.waiting},
+                           {"baseline_us", upstream.baseline_us},
+                           {"shed", upstream.shed},
                            {"names", nlohmann::json::array()},
                            {"peers", nlohmann::json::array()}};
         for (const auto& name : ipc::report_names(scoreboard_, now_ms))

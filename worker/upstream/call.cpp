@@ -62,6 +62,10 @@ void Call::start(Upstream& upstream, const Question& question) {
     hedges_ = upstream.hedging() != nullptr && question.idempotent && !question.upgrade &&
               size_of(question.whole) <= body_kept_max;
     upstream.count_call();
+    if (upstream.concurrency() != nullptr) {
+        waits_ = true;
+        upstream.concurrency()->enter();
+    }
     if (const auto whole = milliseconds(question.terms->timeout); whole > 0)
         upstream.loop().arm(whole_, whole);
     phase_ = Phase::connecting;
@@ -155,6 +159,7 @@ void Call::send(std::string_view bytes) {
 void Call::end_body() {
     if (phase_ == Phase::idle) return;
     body_ended_ = true;
+    whole_us_ = upstream_->loop().clock().now_us();
     if (hedges_) watch_late();
     if (question_.chunked) {
         body_.append("0\r\n\r\n");
@@ -334,6 +339,7 @@ void Call::on_head() {
             return fail_attempt(CallFailure::malformed, {502, "it upgrades, and nobody asked"});
         phase_ = Phase::tunnel;
         body_lost_ = true;
+        stop_waiting();
         return caller_.on_response(head_, Framing::until_end, 0);
     }
     if (std::find(again.begin(), again.end(), head_.status) != again.end() &&
@@ -345,6 +351,8 @@ void Call::on_head() {
         return ask();
     }
     if (upstream_->hedging() != nullptr) decide();
+    if (head_.status < 500) note_wait();  // errors may be quick because nothing was done
+    stop_waiting();
     phase_ = Phase::body;
     framing_ = parser_.framing();
     remaining_ = parser_.content_length();
@@ -445,6 +453,7 @@ void Call::finish(bool surplus) {
 void Call::fail_attempt(CallFailure kind, const Failure& failure, bool stale) {
     const bool answered = phase_ == Phase::body || phase_ == Phase::tunnel;
     const bool lost = phase_ != Phase::connecting && body_lost_;
+    if (kind == CallFailure::read_timeout && phase_ == Phase::head) note_wait();
     if (!stale) {
         peer_->use->statuses[answered ? head_.status / 100 : 0].add();
         upstream_->failed(*peer_, epoch_, kind);
@@ -515,6 +524,16 @@ void Call::note_head() noexcept {
     one.header_us = upstream_->loop().clock().now_us() - attempt_us_;
 }
 
+/// For the limit of concurrency: how long the attempt that is read has waited, or waited in vain. Not when
+/// the client was slower.
+void Call::note_wait() noexcept {
+    if (waits_ && body_ended_) upstream_->concurrency()->answered(std::max(attempt_us_, whole_us_));
+}
+
+void Call::stop_waiting() noexcept {
+    if (std::exchange(waits_, false)) upstream_->concurrency()->leave();
+}
+
 void Call::note_over(http::Status otherwise) noexcept {
     http::Try& one = tries_[nth_];
     if (one.status == 0) one.status = otherwise;
@@ -524,6 +543,7 @@ void Call::note_over(http::Status otherwise) noexcept {
 void Call::reset() noexcept {
     if (hedged()) drop_other();
     leave();
+    stop_waiting();
     whole_.disarm();
     phase_ = Phase::idle;
     tried_.clear();

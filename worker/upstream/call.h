@@ -170,6 +170,8 @@ class Call final : private User, private execution::Deadline, private Hedged {
     void fail(const Failure& failure);
     void leave_peer(bool keep);
     void note_head() noexcept;
+    void note_wait() noexcept;
+    void stop_waiting() noexcept;
     void note_over(http::Status otherwise) noexcept;
     [[nodiscard]] ipc::Outcome outcome() const noexcept;
     void reset() noexcept;
@@ -206,6 +208,7 @@ class Call final : private User, private execution::Deadline, private Hedged {
     bool fresh_only_ = false;  ///< the last attempt met a connection that had ended
     bool hedges_ = false;      ///< a second copy may be sent, now or later
     bool second_ = false;      ///< the copy that is read is the second one
+    bool waits_ = false;       ///< counts in its upstream's limit of concurrency
 };
 
 }  // namespace worker::upstream

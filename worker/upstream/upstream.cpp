@@ -62,11 +62,16 @@ Upstream::Upstream(const conf::Upstream& config, execution::Loop& loop, ipc::Sco
                                            board != nullptr ? board->seed() : 0);
     // Where there are names there may be two peers at any time: whether there are is asked when a call is
     // late.
+    ipc::UpstreamUse& use = board_index_ != 0 ? own->upstreams[board_index_] : own_use_;
     if (config.hedge.on && (peers_.size() > 1 || named_.any())) {
-        ipc::UpstreamUse& use = board_index_ != 0 ? own->upstreams[board_index_] : own_use_;
         use.hedging.set(0);  // what is there is of a worker that died in the seat
-        hedging_ = std::make_unique<Hedging>(config.hedge, loop, use, [this] { return other_hedges(); });
+        hedging_ = std::make_unique<Hedging>(config.hedge, loop, use,
+                                             [this] { return elsewhere(&ipc::UpstreamUse::hedging); });
     }
+    if (config.concurrency.adaptive)
+        concurrency_ = std::make_unique<ConcurrencyLimit>(
+            config.concurrency, config.name, loop.clock(), cell_->concurrency, use,
+            [this] { return elsewhere(&ipc::UpstreamUse::waiting); });
     if (!named_.any()) return;
     follow_names();
     loop_.arm(*this, names_looked_at_ms);
@@ -104,19 +109,27 @@ std::uint64_t Upstream::others(const Peer& peer) const {
     return sum;
 }
 
-std::uint64_t Upstream::other_hedges() const {
+std::uint64_t Upstream::elsewhere(ipc::Counter ipc::UpstreamUse::*what) const {
     if (board_index_ == 0) return 0;
     std::uint64_t sum = 0;
     for (std::uint32_t row = 0; row < board_->rows_used(); ++row)
         if (const auto& cell = board_->row(row); &cell != own_)
-            sum += cell.upstreams[board_index_].hedging.get();
+            sum += (cell.upstreams[board_index_].*what).get();
     return sum;
 }
 
-ipc::Admission Upstream::admit() {
-    auto admission = cell_->breaker.admit(rules_, loop_.clock().now_ms(), pid_);
+/// The breaker is asked last: what the limit refuses takes no permit of it.
+Admission Upstream::admit() {
+    if (concurrency_ && !concurrency_->admits())
+        return {.ticket = {},
+                .refusal = "the upstream is busy",
+                .retry_after_seconds = ConcurrencyLimit::retry_after_seconds};
+    const auto admission = cell_->breaker.admit(rules_, loop_.clock().now_ms(), pid_);
     if (admission.transition) tell(*admission.transition);
-    return admission;
+    if (admission.admitted) return {.ticket = admission.ticket, .refusal = {}};
+    return {.ticket = {},
+            .refusal = "the breaker is open",
+            .retry_after_seconds = (admission.retry_after_ms + 999) / 1000};
 }
 
 void Upstream::record(const ipc::Ticket& ticket, ipc::Outcome outcome) {

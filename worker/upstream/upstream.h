@@ -13,6 +13,7 @@
 #include "worker/connection/pipe.h"
 #include "worker/execution/loop.h"
 #include "worker/upstream/balancer.h"
+#include "worker/upstream/concurrency_limit.h"
 #include "worker/upstream/connection.h"
 #include "worker/upstream/hedging.h"
 #include "worker/upstream/named_peers.h"
@@ -20,6 +21,15 @@
 #include "worker/upstream/sticky.h"
 
 namespace worker::upstream {
+
+/// A call may go ahead, or why not.
+struct Admission {
+    ipc::Ticket ticket;
+    std::string_view refusal;               ///< a literal; empty: it may
+    std::uint64_t retry_after_seconds = 0;  ///< when refused: at least 1
+
+    [[nodiscard]] bool admitted() const noexcept { return refusal.empty(); }
+};
 
 /// One a loop and upstream; outlives all calls. Loop thread only.
 class Upstream : private execution::Deadline {
@@ -52,8 +62,9 @@ class Upstream : private execution::Deadline {
     /// Closes one that is idle.
     void drop(Connection& connection);
 
-    /// Whether a call may go ahead, by the breaker; each that may owes a `record`.
-    [[nodiscard]] ipc::Admission admit();
+    /// Whether a call may go ahead, by the limit of concurrency and then by the breaker; each that may owes a
+    /// `record`.
+    [[nodiscard]] Admission admit();
     void record(const ipc::Ticket& ticket, ipc::Outcome outcome);
     /// Whether a response of that status is a failure of the upstream.
     [[nodiscard]] bool is_failure(std::uint16_t status) const noexcept;
@@ -73,6 +84,8 @@ class Upstream : private execution::Deadline {
     void count_call();
     /// Null: no call has a second copy.
     [[nodiscard]] Hedging* hedging() noexcept { return hedging_.get(); }
+    /// Null: any number of calls may wait for answers.
+    [[nodiscard]] ConcurrencyLimit* concurrency() noexcept { return concurrency_.get(); }
 
     [[nodiscard]] const std::string& name() const noexcept { return config_.name; }
     [[nodiscard]] const conf::Upstream& config() const noexcept { return config_; }
@@ -85,7 +98,7 @@ class Upstream : private execution::Deadline {
     void follow_names();
     void tell(const ipc::Transition& transition) const;
     [[nodiscard]] std::uint64_t others(const Peer& peer) const;
-    [[nodiscard]] std::uint64_t other_hedges() const;
+    [[nodiscard]] std::uint64_t elsewhere(ipc::Counter ipc::UpstreamUse::*what) const;
 
     const conf::Upstream& config_;
     execution::Loop& loop_;
@@ -105,6 +118,7 @@ class Upstream : private execution::Deadline {
     execution::Link idle_;  ///< idle connections, the oldest first
     std::uint32_t idle_count_ = 0;
     std::unique_ptr<Hedging> hedging_;
+    std::unique_ptr<ConcurrencyLimit> concurrency_;
     std::unique_ptr<Sticky> sticky_;
     double retry_tokens_;
     std::uint64_t retry_refilled_ms_;
