@@ -34,7 +34,7 @@ OUT := build/$(VARIANT)
 PACKAGES := libevent libevent_pthreads inih spdlog re2 libseccomp libcares
 
 # what each variant adds; with these two sanitizers optimising takes longer than running unoptimised
-OPTIMISE_release := -O2 -g1 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fcf-protection
+OPTIMISE_release := -O2 -g1 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fno-plt
 OPTIMISE_asan := -O0 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 OPTIMISE_tsan := -O1 -g1 -fno-omit-frame-pointer -fsanitize=thread
 OPTIMISE_fuzz := -O1 -g1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
@@ -59,7 +59,7 @@ CXXFLAGS = -std=c++20 -pipe -fPIE -pthread $(OPTIMISE) $(WARN) -I. $(SYSTEM_INCL
 STRICT := -DLLHTTP_STRICT_MODE=1
 CFLAGS = -std=c11 -pipe -fPIE $(OPTIMISE) $(STRICT) -w -I$(LLHTTP_INCLUDE)
 # names for backtraces
-LDFLAGS = -pthread -pie -rdynamic $(LINK_$(VARIANT))
+LDFLAGS = -pthread -pie -Wl,-z,relro,-z,now -rdynamic $(LINK_$(VARIANT))
 LDLIBS = $(shell pkg-config --libs $(PACKAGES))
 CXXFLAGS := $(CXXFLAGS)
 LDLIBS := $(LDLIBS)
