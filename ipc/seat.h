@@ -28,6 +28,8 @@ struct Seat {
     std::uint32_t slot = 0;
     std::uint32_t generation = 1;
     std::uint32_t workers = 1;     ///< how many there are
+    bool started = false;          ///< the generation was ready before: a worker that lacks something
+                                   ///< is better than none
     int master_pid = 0;            ///< to notice a master that died before PDEATHSIG was set
     std::uint64_t started_ms = 0;  ///< CLOCK_MONOTONIC when the master started
     std::vector<SeatListener> listeners;

@@ -102,7 +102,7 @@ std::string name_text(const ipc::NameReport& name) {
                        name.reason);
 }
 
-std::string milliseconds(std::uint64_t us) {
+std::string in_milliseconds(std::uint64_t us) {
     return us == 0 ? "-" : fmt::format("{:.1f}", static_cast<double>(us) / 1000);
 }
 
@@ -115,8 +115,8 @@ std::string limits_text(const std::vector<ipc::UpstreamReport>& upstreams) {
             out = fmt::format("\n{:<20} {:>8} {:>8} {:>11} {:>10} {:>10}\n", "upstream", "limit", "waiting",
                               "baseline ms", "now ms", "refused");
         out += fmt::format("{:<20} {:>8} {:>8} {:>11} {:>10} {:>10}\n", upstream.name, upstream.limit,
-                           upstream.waiting, milliseconds(upstream.baseline_us),
-                           milliseconds(upstream.latency_us), upstream.shed);
+                           upstream.waiting, in_milliseconds(upstream.baseline_us),
+                           in_milliseconds(upstream.latency_us), upstream.shed);
     }
     return out;
 }

@@ -215,6 +215,7 @@ int Supervisor::run(Slot& slot, ipc::Channel channel) {
     seat.slot = slot.index();
     seat.generation = around_.generation;
     seat.workers = around_.plan.workers;
+    seat.started = started_;
     seat.master_pid = ::getppid();
     seat.started_ms = around_.started_ms;
     seat.listeners = around_.listeners.for_seat(slot.index());

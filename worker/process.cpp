@@ -64,7 +64,11 @@ ipc::Result<void> serve(const conf::Config& config, ipc::Seat& seat) {
         if (auto stays = stay_on_processor(seat.slot); !stays) return stays;
     if (auto dropped = drop_privileges(config.reeve.user, seat.master_pid); !dropped) return dropped;
     auto buffer_path = open_buffer_path(config);
-    if (!buffer_path) return tl::make_unexpected(std::move(buffer_path.error()));
+    if (!buffer_path && !seat.started) return tl::make_unexpected(std::move(buffer_path.error()));
+    if (!buffer_path) {
+        spdlog::error("bodies have no files why={:?}", buffer_path.error().text());
+        buffer_path = std::nullopt;
+    }
     const bool unlinks = *buffer_path && (*buffer_path)->names_files();
     if (*buffer_path)
         ::signal(SIGXFSZ, SIG_IGN);  // a file at the limit of RLIMIT_FSIZE is full, and no crash

@@ -489,6 +489,18 @@ TEST_CASE("a buffer_path where workers cannot make files is refused", "[integrat
         CHECK(contains(ran.errors, "buffer_path"));
         CHECK(server.get("/small").body == "small");
     }
+    SECTION("but a worker that is replaced goes on without files") {
+        const Server server(folder, setup);
+        const pid_t before = worker_of(server);
+        ::chmod(folder.path("spill").c_str(), 0500);
+        REQUIRE(::kill(before, SIGKILL) == 0);
+        eventually("it is replaced", [&] {
+            const auto workers = server.status().workers;
+            return !workers.empty() && workers.front().pid != before && workers.front().state == "ready";
+        });
+        CHECK(server.get("/small").body == "small");
+        CHECK(contains(server.log(), "bodies have no files"));
+    }
     SECTION("but not where no route wants files") {
         auto fine = with_path(path);
         fine.routes = passing_to({origin.address()}, "buffer_response = memory\n").routes;

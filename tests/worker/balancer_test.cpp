@@ -62,7 +62,9 @@ class Group {
         return all;
     }
     /// As it stands in the log, so that peers of other groups compare.
-    [[nodiscard]] std::string owner(std::uint64_t key) { return balancer_.next(key, tried, now_ms)->name; }
+    [[nodiscard]] std::string owner(std::uint64_t key) {
+        return std::string(balancer_.next(key, tried, now_ms)->name);
+    }
     [[nodiscard]] bool was_full() const { return balancer_.was_full(); }
 
     void calls(char name, std::uint64_t active) { at(name).use->active.set(active); }

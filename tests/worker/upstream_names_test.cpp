@@ -98,6 +98,23 @@ TEST_CASE("a copy whose peer goes meanwhile is answered, and its connection is n
     CHECK(named.use().hedges_won.get() == 1);
 }
 
+TEST_CASE("who was asked is named after another one came into the place", "[call][dns]") {
+    Named named(
+        1, [](Named& n) { return Named::Places{Named::at(n.first)}; },
+        [](conf::Upstream& upstream) { upstream.hedge.on = false; });
+    Asked asked(named.world);
+    asked.begin();
+    REQUIRE(named.hears(named.first));
+    const worker::http::Tries tries = asked.call.tries();  // as the log keeps them
+    named.follow({Named::at(named.second)});
+    named.follow({Named::at(named.third)});
+    CHECK(asked.call.asked_now() == named.first.name());
+    named.first.talks[0].say(answer);
+    CHECK(asked.end() == "connected 200 length 3 end");
+    REQUIRE(tries.size() == 1);
+    CHECK(tries[0].peer == named.first.name());
+}
+
 TEST_CASE("a copy that fails is held against its own peer, as it was when it was asked",
           "[call][dns][hedging]") {
     // The first place has had another address before: peers differ in how often they were somebody else.

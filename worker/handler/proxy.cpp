@@ -216,7 +216,7 @@ void Passing::on_gone() {
 
 void Passing::on_interim(const http::ResponseHead& head) {
     room_.clear();
-    proxy_.response().append_fields(room_, head, call_.peer().name);
+    proxy_.response().append_fields(room_, head, call_.asked_now());
     exchange_->inform(head.status, room_);
 }
 
@@ -224,7 +224,7 @@ void Passing::on_response(const http::ResponseHead& head, http::Framing framing,
     http::Response& response = exchange_->response;
     response.status = head.status;
     exchange_->upstream_status = head.status;
-    proxy_.response().append_fields(response.more_fields, head, call_.peer().name);
+    proxy_.response().append_fields(response.more_fields, head, call_.asked_now());
     if (const auto* sticky = proxy_.upstream().sticky(); sticky != nullptr && !call_.peer_left()) {
         const upstream::Peer& peer = call_.peer();
         if (&peer != bound_ || peer.epoch != bound_epoch_) response.more_fields.append(sticky->field(peer));
@@ -331,6 +331,10 @@ void Proxy::handle(http::Exchange& exchange) {
 std::optional<ipc::Ticket> Proxy::admit(http::Exchange& exchange) {
     const upstream::Admission admission = upstream_.admit();
     if (admission.admitted()) return admission.ticket;
+    if (exchange.error != 0 && !exchange.fallback) {  // the refusal that the page is for has said when
+        refuse(exchange, 503, admission.refusal);
+        return std::nullopt;
+    }
     char line[64];
     const auto end =
         fmt::format_to_n(line, sizeof line, "Retry-After: {}\r\n", admission.retry_after_seconds);

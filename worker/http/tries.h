@@ -13,7 +13,7 @@ namespace worker::http {
 struct Try {
     static constexpr std::uint64_t never = ~std::uint64_t{0};
 
-    std::string_view peer;  ///< its address; lives as long as its upstream
+    std::string_view peer;  ///< its address when it was asked; lives as long as its upstream
     Status status = 0;      ///< its answer's; 502 or 504 when there was none; 0: nobody waited for it
     std::uint64_t connect_us = never;   ///< until the connection stood
     std::uint64_t header_us = never;    ///< until the head of its answer was here

@@ -177,7 +177,7 @@ void Balancer::make_ring() {
         if (!peer.present) continue;
         const std::uint32_t weight = std::min(peer.config.weight / std::max(divisor, 1u), ring_weight_max);
         for (std::uint32_t point = 0; point < weight * points_per_weight; ++point)
-            ring_.emplace_back(hash_of(peer.name + "#" + std::to_string(point)), &peer);
+            ring_.emplace_back(hash_of(std::string(peer.name) + "#" + std::to_string(point)), &peer);
     }
     std::sort(ring_.begin(), ring_.end(), [](const auto& a, const auto& b) {
         return a.first != b.first ? a.first < b.first : a.second->name < b.second->name;

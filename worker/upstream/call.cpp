@@ -214,6 +214,9 @@ bool Call::flush() {
     switch (connection_->output.send(connection_->transport, flush_bytes_max, false, connection_->sent)) {
         case connection::Sent::all:
             connection_->unwatch_writable();
+            // Of a request with a body: how long its peer takes to read that is not how long it thinks.
+            if (phase_ == Phase::head && body_ended_ && (question_.body || !question_.whole.empty()))
+                whole_us_ = upstream_->loop().clock().now_us();
             if (!body_ended_ || phase_ == Phase::tunnel) caller_.on_drained();
             return talking();
         case connection::Sent::blocked:
@@ -527,7 +530,8 @@ void Call::note_head() noexcept {
 /// For the limit of concurrency: how long the attempt that is read has waited, or waited in vain. Not when
 /// the client was slower.
 void Call::note_wait() noexcept {
-    if (waits_ && body_ended_) upstream_->concurrency()->answered(std::max(attempt_us_, whole_us_));
+    if (waits_ && body_ended_ && connection_->output.empty())
+        upstream_->concurrency()->answered(std::max(attempt_us_, whole_us_));
 }
 
 void Call::stop_waiting() noexcept {

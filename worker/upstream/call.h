@@ -91,6 +91,8 @@ class Call final : private User, private execution::Deadline, private Hedged {
     [[nodiscard]] const std::string& asked() const noexcept { return asked_; }
     /// Likewise, and how each of them did; until the next `start`.
     [[nodiscard]] const http::Tries& tries() const noexcept { return tries_; }
+    /// Whose answer is being read, by the address it was asked at; by now another may stand in its place.
+    [[nodiscard]] std::string_view asked_now() const noexcept { return tries_[nth_].peer; }
     /// Who answers; from `on_response` to the end.
     [[nodiscard]] const Peer& peer() const noexcept { return *peer_; }
     /// The address that was asked is that peer's no more: nobody has its place, or another one.

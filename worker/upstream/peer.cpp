@@ -13,7 +13,7 @@ Peer::Peer(const conf::UpstreamPeer& peer) { become(peer); }
 
 void Peer::become(const conf::UpstreamPeer& peer) {
     config = peer;
-    name = peer.address.text();
+    name = *names.insert(peer.address.text()).first;
     address = {};
     const conf::Address& from = peer.address;
     switch (from.family) {

@@ -4,7 +4,9 @@
 #include <sys/socket.h>
 
 #include <cstdint>
+#include <set>
 #include <string>
+#include <string_view>
 
 #include "conf/config.h"
 #include "ipc/upstream_cells.h"
@@ -15,6 +17,8 @@ namespace worker::upstream {
 /// Stays where it is for the life of its upstream. Loop thread only; the cells are shared.
 struct Peer {
     explicit Peer(const conf::UpstreamPeer& peer);
+    Peer(const Peer&) = delete;
+    Peer& operator=(const Peer&) = delete;
     /// Another one, in the same place: its weight, address and name.
     void become(const conf::UpstreamPeer& peer);
 
@@ -28,7 +32,10 @@ struct Peer {
     [[nodiscard]] bool unwell() const noexcept { return checked && cell->health.is_down(); }
 
     conf::UpstreamPeer config;
-    std::string name;  ///< "127.0.0.1:9000", "unix:/run/x.sock"
+    /// "127.0.0.1:9000", "unix:/run/x.sock". Stays readable when another one takes the place: logs may name
+    /// who was asked long after.
+    std::string_view name;
+    std::set<std::string> names;  ///< all it ever had
     sockaddr_storage address{};
     socklen_t address_size = 0;
     bool present = true;      ///< false: a place of a name, and nobody stands in it
