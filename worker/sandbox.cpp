@@ -110,7 +110,7 @@ bool deny_connections(void* filter) {
 
 /// Name servers are asked by datagrams.
 bool allow_datagrams(void* filter) {
-    for (const scmp_datum_t family : {AF_INET, AF_INET6}) {
+    for (const scmp_datum_t family : {scmp_datum_t{AF_INET}, scmp_datum_t{AF_INET6}}) {
         const scmp_arg_cmp datagrams[] = {
             {0, SCMP_CMP_EQ, family, 0},
             {1, SCMP_CMP_EQ, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0},

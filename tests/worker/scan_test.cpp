@@ -38,7 +38,7 @@ TEST_CASE("A scan stops where a look at each byte would", "[http][scan]") {
 }
 
 TEST_CASE("A scan of what is all of a kind goes to the end", "[http][scan]") {
-    for (const std::size_t size : {0, 1, 15, 16, 17, 31, 32, 33, 200}) {
+    for (const auto size : std::initializer_list<std::size_t>{0, 1, 15, 16, 17, 31, 32, 33, 200}) {
         const std::string name(size, '-'), digits(size, '7'), value(size, '\xff'), tabs(size, '\t');
         CHECK(skip_token(name.data(), name.data() + size) == name.data() + size);
         CHECK(skip_token(digits.data(), digits.data() + size) == digits.data() + size);
