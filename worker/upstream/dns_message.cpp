@@ -120,7 +120,7 @@ std::optional<DnsAnswer> read_dns_answer(std::span<const std::uint8_t> message, 
         if (in_class == class_in && kind == type_cname && cnames.size() < cnames_max) {
             auto target = in.name();
             if (in.failed() || in.at() != end) return std::nullopt;
-            cnames.push_back({std::move(owner), {std::move(target), ttl}});
+            cnames.emplace_back(std::move(owner), std::pair(std::move(target), ttl));
         } else if (in_class == class_in && kind == static_cast<std::uint16_t>(type)) {
             auto record = read_record(in, type, size);
             if (!record) return std::nullopt;
