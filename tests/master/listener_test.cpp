@@ -197,6 +197,30 @@ TEST_CASE("a listener counts the connections that wait", "[master]") {
     CHECK(listener.entry().listener->pending() == 2u);
 }
 
+TEST_CASE("a deaf listener finishes what has begun and takes up nothing new", "[master]") {
+    auto one = bound(listen_on("127.0.0.1"), Accept::reuseport, 1);
+    REQUIRE(one.listeners.listen());
+    const int patience = 5;  // seconds in which the handshake is finished by data only, not by an ACK
+    REQUIRE(::setsockopt(one.socket_of(0), IPPROTO_TCP, TCP_DEFER_ACCEPT, &patience, sizeof patience) == 0);
+    const auto early = test::connect_to(one.port());
+    one.entry().listener->deafen();
+    CHECK(one.entry().listener->pending() == 0u);
+    REQUIRE(::send(early.get(), "x", 1, MSG_NOSIGNAL) == 1);
+    CHECK(test::eventually([&] { return one.entry().listener->pending() == 1u; }));
+
+    const ipc::UniqueFd late(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(one.port());
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    CHECK(::connect(late.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) == -1);
+    CHECK(accepted_by(one.socket_of(0)) == 1);
+    one.entry().listener->listen_again();
+    pollfd connected{.fd = late.get(), .events = POLLOUT, .revents = 0};
+    CHECK(::poll(&connected, 1, 10'000) == 1);  // its next attempt is heard
+    CHECK(connected.revents == POLLOUT);
+}
+
 TEST_CASE("a slot that is steered away gets no connection, and gets them again later", "[master]") {
     constexpr int connections = 300;
     auto listener = bound(listen_on("127.0.0.1"), Accept::reuseport, 4);
