@@ -175,11 +175,10 @@ ipc::Result<void> Listener::attach(std::vector<std::uint32_t> chosen) {
 void Listener::deafen() noexcept {
     // Whose first packet was heard shall be able to go on: its client may believe to be connected already.
     constexpr unsigned flags_offset = 13, syn = 0x02, ack = 0x10;  // RFC 9293, section 3.1
-    std::array<sock_filter, 5> drop_first{{BPF_STMT(BPF_LD | BPF_B | BPF_ABS, flags_offset),
-                                           BPF_STMT(BPF_ALU | BPF_AND | BPF_K, syn | ack),
-                                           BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, syn, 0, 1),
-                                           BPF_STMT(BPF_RET | BPF_K, 0),
-                                           BPF_STMT(BPF_RET | BPF_K, 0xffffffff)}};
+    std::array<sock_filter, 5> drop_first{
+        {BPF_STMT(BPF_LD | BPF_B | BPF_ABS, flags_offset), BPF_STMT(BPF_ALU | BPF_AND | BPF_K, syn | ack),
+         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, syn, 0, 1), BPF_STMT(BPF_RET | BPF_K, 0),
+         BPF_STMT(BPF_RET | BPF_K, 0xffffffff)}};
     const sock_fprog program{.len = drop_first.size(), .filter = drop_first.data()};
     for (const auto& socket : group_)  // refused for Unix sockets, whose clients notice at once
         ::setsockopt(socket->fd.get(), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);

@@ -16,6 +16,7 @@ class Case:
     close: bool = False  # a connection for each request
     access_log: bool = False
     proxied: bool = False  # the servers pass requests on to one and the same nginx
+    large_buffers: bool = False  # of nginx then: a whole response fits
     idle: bool = False
 
     def fits(self, kind):
@@ -33,5 +34,7 @@ CASES = (
     Case("log", "1 KiB file, access log on", "/1k.bin", 1.00, access_log=True),
     Case("proxy1k", "proxied 1 KiB response", "/1k.bin", 0.80, proxied=True),
     Case("proxy1m", "proxied 1 MiB response", "/1m.bin", 0.42, connections=8, proxied=True),
+    Case("buffers1m", "proxied 1 MiB response, nginx with 1 MiB buffers", "/1m.bin", 1.00, connections=8, proxied=True,
+         large_buffers=True),  # fmt: skip
     Case("idle", "10,000 idle connections: memory", "/hello", 1.00, connections=10_000, idle=True),
 )

@@ -33,8 +33,9 @@ nothing and only sends prepared bytes: the limit of what one process can do on t
   `/proc/PID/smaps_rollup` while they are held. PSS shares out what several processes map together.
 - In the proxied cases each server passes requests on to the same third one: an nginx with one worker, which serves the
   files from the generator's core and is not measured. Both keep 64 connections to it, and tell it the same: `Host`,
-  `X-Forwarded-For`, `-Proto` and `-Host`, `X-Request-Id`; reeve, by default, `Via` and `traceparent` too. nginx has a
-  buffer that holds a whole response: smaller ones, more of them, cost it more. The raw responder asks nobody.
+  `X-Forwarded-For`, `-Proto` and `-Host`, `X-Request-Id`, `Via`, `traceparent`. nginx has the
+  buffers it comes with; in one case buffers that hold a whole response, which cost it least. The raw responder asks
+  nobody.
 - nginx is tuned: `sendfile`, `tcp_nopush`, `open_file_cache`, `return` for the 13-byte body, connection limits no
   larger than needed, keep-alive without end, access log off; with the log on, plain `access_log FILE combined`.
   The configurations are in `tests/bench/servers.py`. With `sendfile off` nginx sends small files with less CPU time and

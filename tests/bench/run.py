@@ -92,7 +92,7 @@ def measure_load(case, kinds, programs, generator, root, seconds):
             origin = beyond.port
         order = []
         for kind in kinds:
-            server = stack.enter_context(servers.running(kind, programs, root, case.access_log, origin))
+            server = stack.enter_context(servers.running(kind, programs, root, case.access_log, origin, case.large_buffers))
             load.check(server.port, case.path, expected_body(case, root))
             turns = stack.enter_context(load.turns(generator, server.port, case))
             order.append((kind, processes.tree(server.pid), turns))

@@ -241,3 +241,20 @@ TEST_CASE("a part whose upstream is busy is refused, and a fallback stands in fo
     CHECK(server.get("/instead").body == "hello");
     CHECK(sample(server, "refused_total") == 2);
 }
+
+TEST_CASE("whoever is refused, and then the page for it too, is told once when to come again",
+          "[integration][concurrency]") {
+    const TemporaryFolder folder;
+    Origin origin([](const Asked&, Origin::Talk& talk) { talk.await_end(); });
+    Setup setup = limited(origin, "concurrency_max = 1\n");
+    setup.routes.replace(setup.routes.find("concurrency_min = 2\n"), 20, "concurrency_min = 1\n");
+    setup.server = "error_page = 503 /page\n";
+    const Server server(folder, setup);
+    Client client = server.connect();
+    client.send(get("/"));
+    (void)origin.await();
+    const Response refused = server.get("/");
+    CHECK(refused.status == 503);
+    CHECK(count(refused.head, "Retry-After") == 1);
+    CHECK(sample(server, "refused_total") == 2);  // the page is asked for there too
+}

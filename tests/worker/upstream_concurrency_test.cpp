@@ -208,6 +208,30 @@ TEST_CASE("answers tell how long it takes; errors, and clients that leave or are
         CHECK(limited.cell().baseline_us() > 0);
         CHECK(limited.cell().baseline_us() < 25'000);
     }
+    SECTION("what a peer takes to read a body that is here is no part of it") {
+        asked.begin();
+        limited.heard().say("HTTP/1.1 500 Sorry\r\nContent-Length: 0\r\n\r\n");  // tells nothing, and stays
+        asked.end();
+        REQUIRE(limited.backend.talks.size() == 1);
+        Conversation& talk = limited.backend.talks[0];
+        const std::string bytes(16 << 20, 'b');  // more than the kernel holds between two sockets
+        const std::vector<worker::connection::Chunk> body{{{}, bytes.data(), -1, 0, bytes.size()}};
+        asked.question.head = "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 16777216\r\n\r\n";
+        asked.question.whole = body;
+        many_times([&] {
+            talk.listens = false;
+            asked.begin();
+            limited.world.let_pass(30);
+            talk.listens = true;
+            REQUIRE(limited.world.until(
+                [&] { return talk.heard.size() == asked.question.head.size() + bytes.size(); }));
+            talk.heard.clear();
+            talk.say(answer);
+            asked.end();
+        });
+        CHECK(limited.cell().baseline_us() > 0);
+        CHECK(limited.cell().baseline_us() < 25'000);
+    }
 }
 
 TEST_CASE("what a worker that died in the seat had under way is forgotten", "[call][concurrency]") {
