@@ -253,6 +253,10 @@ class Asked final : public worker::upstream::Caller {
         ++drained;
         if (in_drained) in_drained();
     }
+    void on_stderr(std::string_view bytes) override {
+        CHECK_FALSE(over);
+        aside.append(bytes);
+    }
     void on_failure(const worker::upstream::Failure& failure) override {
         over = true;
         reason = failure.reason;
@@ -289,7 +293,7 @@ class Asked final : public worker::upstream::Caller {
     std::function<void(const std::string&)> on_event;
     std::function<void()> in_payload, in_drained, on_piped;
 
-    std::string events, payload, trailers, reason, server;
+    std::string events, payload, trailers, reason, server, aside;
     worker::http::Status status = 0;
     int drained = 0, pipes = 0;
     worker::connection::Ref<worker::connection::Pipe> pipe;

@@ -131,7 +131,11 @@ void Call::begin_request() {
     phase_ = Phase::head;
     tries_[nth_].connect_us = upstream_->loop().clock().now_us() - attempt_us_;
     partial_.clear();
-    parser_.reset(head_, question_.bodiless, question_.terms->response_header_max);
+    if (question_.wire == Wire::fastcgi) {
+        begin_records();
+    } else {
+        parser_.reset(head_, question_.bodiless, question_.terms->response_header_max);
+    }
     connection_->output.append(question_.head);
     connection_->output.append(body_);
     for (const connection::Chunk& chunk : question_.whole) connection_->output.append(chunk);
@@ -142,11 +146,7 @@ void Call::begin_request() {
 void Call::send(std::string_view bytes) {
     if (phase_ == Phase::idle || bytes.empty()) return;
     const std::size_t before = body_.size();
-    if (phase_ != Phase::tunnel && question_.chunked) {
-        append_chunk(body_, bytes);
-    } else {
-        body_.append(bytes);
-    }
+    append_body(bytes);
     if (phase_ == Phase::connecting) return;  // goes with the head
     connection_->output.append(std::string_view(body_).substr(before));
     if (body_lost_ || body_.size() > body_kept_max || phase_ != Phase::head) {
@@ -156,15 +156,29 @@ void Call::send(std::string_view bytes) {
     if (!receiving_ && flush()) watch_time();
 }
 
+/// As its framing wants it.
+void Call::append_body(std::string_view bytes) {
+    if (question_.wire == Wire::fastcgi) {
+        http::fastcgi::append_stream(body_, http::fastcgi::Type::standard_in, fastcgi_request, bytes);
+    } else if (phase_ != Phase::tunnel && question_.chunked) {
+        append_chunk(body_, bytes);
+    } else {
+        body_.append(bytes);
+    }
+}
+
 void Call::end_body() {
     if (phase_ == Phase::idle) return;
     body_ended_ = true;
     whole_us_ = upstream_->loop().clock().now_us();
     if (hedges_) watch_late();
-    if (question_.chunked) {
+    const std::size_t before = body_.size();
+    if (question_.wire == Wire::fastcgi) {
+        http::fastcgi::append_end_of_stream(body_, http::fastcgi::Type::standard_in, fastcgi_request);
+    } else if (question_.chunked) {
         body_.append("0\r\n\r\n");
-        if (phase_ != Phase::connecting) connection_->output.append("0\r\n\r\n");
     }
+    if (phase_ != Phase::connecting) connection_->output.append(std::string_view(body_).substr(before));
     if (phase_ != Phase::connecting && !receiving_ && flush()) watch_time();
 }
 
@@ -298,6 +312,7 @@ bool Call::receive_piped() {
 }
 
 void Call::consume(std::span<const char> bytes) {
+    if (question_.wire == Wire::fastcgi) return consume_records({bytes.data(), bytes.size()});
     while (!bytes.empty()) {
         switch (phase_) {
             case Phase::head: bytes = consume_head(bytes); break;
@@ -327,7 +342,7 @@ std::span<const char> Call::consume_head(std::span<const char> bytes) {
     }
     note_head();
     if (hedged() && hold_back(bytes)) return {};
-    on_head();
+    on_head(parser_.framing(), parser_.content_length());
     if (bodiless_end && phase_ == Phase::body) {
         finish(!rest.empty());
         return {};
@@ -335,7 +350,7 @@ std::span<const char> Call::consume_head(std::span<const char> bytes) {
     return phase_ == Phase::body || phase_ == Phase::tunnel ? rest : std::span<const char>();
 }
 
-void Call::on_head() {
+void Call::on_head(Framing framing, std::uint64_t length) {
     const auto& again = question_.terms->retry_statuses;
     if (head_.status == 101) {
         if (!question_.upgrade)
@@ -357,8 +372,8 @@ void Call::on_head() {
     if (head_.status < 500) note_wait();  // errors may be quick because nothing was done
     stop_waiting();
     phase_ = Phase::body;
-    framing_ = parser_.framing();
-    remaining_ = parser_.content_length();
+    framing_ = framing;
+    remaining_ = length;
     piped_ = question_.pipe && framing_ == Framing::length && remaining_ >= piped_min;
     peer_->large = piped_;
     caller_.on_response(head_, framing_, remaining_);
@@ -397,9 +412,10 @@ std::span<const char> Call::consume_chunks(std::span<const char> bytes) {
 
 void Call::on_peer_end(int error) {
     connection_->readable = false;
-    // A reset is no end: something may be missing.
-    const bool whole =
-        (phase_ == Phase::body && framing_ == Framing::until_end && error == 0) || phase_ == Phase::tunnel;
+    // A reset is no end: something may be missing. Of FastCGI records say what the end is.
+    const bool whole = (phase_ == Phase::body && framing_ == Framing::until_end && error == 0 &&
+                        question_.wire == Wire::http) ||
+                       phase_ == Phase::tunnel;
     if (whole) return finish(true);
     fail_attempt(CallFailure::reset, ended, stale());
 }
@@ -444,8 +460,11 @@ void Call::finish(bool surplus) {
     peer_->use->latency.add(upstream_->loop().clock().now_us() - attempt_us_);
     upstream_->succeeded(*peer_, epoch_, attempt_us_);
     upstream_->record(question_.ticket, outcome());
-    const bool keep = !surplus && phase_ == Phase::body && framing_ != Framing::until_end && body_ended_ &&
-                      connection_->output.empty() && parser_.keep_alive();
+    const bool left_open = question_.wire == Wire::fastcgi
+                               ? question_.keep
+                               : framing_ != Framing::until_end && parser_.keep_alive();
+    const bool keep =
+        !surplus && phase_ == Phase::body && body_ended_ && connection_->output.empty() && left_open;
     leave_peer(keep);
     const std::string_view trailers =
         framing_ == Framing::chunked ? std::string_view(parser_.trailers()) : "";
@@ -454,6 +473,7 @@ void Call::finish(bool surplus) {
 }
 
 void Call::fail_attempt(CallFailure kind, const Failure& failure, bool stale) {
+    if (question_.wire == Wire::fastcgi && has_all()) return finish(true);
     const bool answered = phase_ == Phase::body || phase_ == Phase::tunnel;
     const bool lost = phase_ != Phase::connecting && body_lost_;
     if (kind == CallFailure::read_timeout && phase_ == Phase::head) note_wait();
@@ -470,7 +490,7 @@ void Call::fail_attempt(CallFailure kind, const Failure& failure, bool stale) {
         // its address has gone too: whoever is here now, at no cost either
     } else if (fall_back()) {
         return;
-    } else if (answered || lost || !may_ask_again(kind)) {
+    } else if (answered || lost || !may_ask_again(kind, failure.untouched)) {
         return fail({failure.status, failure.reason, kind});
     }
     leave_peer(false);
@@ -487,8 +507,8 @@ ipc::Outcome Call::outcome() const noexcept {
 }
 
 /// Where nothing was sent, or where asking twice does no harm; and within the budget.
-bool Call::may_ask_again(CallFailure kind) {
-    const bool unsent = kind == CallFailure::connect || kind == CallFailure::connect_timeout;
+bool Call::may_ask_again(CallFailure kind, bool untouched) {
+    const bool unsent = untouched || kind == CallFailure::connect || kind == CallFailure::connect_timeout;
     if (retries_ >= question_.terms->retries || body_lost_) return false;
     if (!unsent && !question_.idempotent) return false;
     next_ = upstream_->choose(question_.key, tried_);

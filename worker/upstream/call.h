@@ -12,6 +12,8 @@
 #include "worker/connection/output.h"
 #include "worker/connection/pipe.h"
 #include "worker/execution/deadlines.h"
+#include "worker/http/cgi_head.h"
+#include "worker/http/fastcgi.h"
 #include "worker/http/response_parser.h"
 #include "worker/http/tries.h"
 #include "worker/upstream/upstream.h"
@@ -23,6 +25,7 @@ struct Failure {
     http::Status status = 502;  ///< what to answer; 503: nobody was asked
     std::string_view reason;    ///< for the log: a literal
     ipc::CallFailure kind = ipc::CallFailure::connect;
+    bool untouched = false;  ///< the peer says that it did nothing with the request
 };
 
 /// Who wants the response. Nothing here is called after `on_end` or `on_failure`, nor after `cancel`.
@@ -43,15 +46,26 @@ class Caller {
     virtual void on_end(std::string_view trailers) = 0;
     /// All of the request that was given is in the kernel's hands.
     virtual void on_drained() = 0;
+    /// What a program says aside, in FastCGI; comes at any time between `on_connected` and the end.
+    virtual void on_stderr(std::string_view) {}
     virtual void on_failure(const Failure& failure) = 0;
 };
 
+/// What a peer speaks.
+enum class Wire : std::uint8_t { http, fastcgi };
+
+/// The one request of a connection that speaks FastCGI: nobody multiplexes.
+constexpr std::uint16_t fastcgi_request = 1;
+
 /// What is asked, and what its asker puts up with. The head must stay until the call is over.
 struct Question {
-    std::string_view head;  ///< the whole of it, framing and empty line too
-    bool body = false;      ///< follows by `send`, until `end_body`
-    bool chunked = false;   ///< and is to be framed so
-    /// Or all of it is here, and may be sent again and again; until `on_response`, or the end.
+    std::string_view head;  ///< the whole of it, framing and empty line too; or all records up to
+                            ///< the body, and without a body the empty STDIN too
+    Wire wire = Wire::http;
+    bool keep = true;      ///< of FastCGI: the head asks the peer to leave the connection open
+    bool body = false;     ///< follows by `send`, until `end_body`
+    bool chunked = false;  ///< and is to be framed so
+    /// Or all of it is here, and may be sent again and again; until `on_response`, or the end. HTTP only.
     std::span<const connection::Chunk> whole{};
     bool idempotent = false;             ///< asking twice does no harm (RFC 9110 9.2.2)
     bool bodiless = false;               ///< HEAD
@@ -111,6 +125,15 @@ class Call final : private User, private execution::Deadline, private Hedged {
         Call& call;
     };
 
+    /// What has come of a response in FastCGI.
+    struct Records {
+        http::fastcgi::RecordReader reader;
+        http::CgiHead head;
+        std::string out;         ///< STDOUT that is not a whole head yet, or waits with a whole one
+        bool out_ended = false;  ///< there is no more of it
+        bool surplus = false;    ///< there was more of it than its length says
+    };
+
     /// Of two copies, the one that is not being read. What happens to it makes it the one that is.
     struct Other final : User, execution::Deadline {
         explicit Other(Call& of) noexcept : call(of) {}
@@ -122,6 +145,7 @@ class Call final : private User, private execution::Deadline, private Hedged {
         Peer* peer = nullptr;
         std::uint32_t epoch = 0;
         std::string partial;
+        std::unique_ptr<Records> records;
         std::uint64_t attempt_us = 0;
         std::size_t nth = 0;
         Phase phase = Phase::idle;
@@ -158,12 +182,21 @@ class Call final : private User, private execution::Deadline, private Hedged {
     [[nodiscard]] std::span<const char> consume_head(std::span<const char> bytes);
     [[nodiscard]] std::span<const char> consume_body(std::span<const char> bytes);
     [[nodiscard]] std::span<const char> consume_chunks(std::span<const char> bytes);
-    void on_head();
+    void on_head(http::Framing framing, std::uint64_t length);
     void on_peer_end(int error);
+    // call_records.cpp: FastCGI.
+    void begin_records();
+    void consume_records(std::string_view bytes);
+    [[nodiscard]] bool consume_piece(std::string_view behind);
+    [[nodiscard]] bool consume_out(std::string_view content, std::string_view behind);
+    [[nodiscard]] bool on_end_request(std::string_view content, std::string_view behind);
+    [[nodiscard]] bool has_all() const noexcept;
+
+    void append_body(std::string_view bytes);
     void watch_time();
     void finish(bool surplus);
     void fail_attempt(ipc::CallFailure kind, const Failure& failure, bool stale = false);
-    [[nodiscard]] bool may_ask_again(ipc::CallFailure kind);
+    [[nodiscard]] bool may_ask_again(ipc::CallFailure kind, bool untouched = false);
     [[nodiscard]] bool stale() const noexcept;
     /// A peer has the connection, and the call is not over.
     [[nodiscard]] bool talking() const noexcept {
@@ -190,7 +223,8 @@ class Call final : private User, private execution::Deadline, private Hedged {
     http::ResponseParser parser_;
     http::ResponseHead head_;
     std::string partial_;  ///< of a head
-    std::string body_;     ///< of the request, as it is sent, so that it can be sent again
+    std::unique_ptr<Records> records_;
+    std::string body_;  ///< of the request, as it is sent, so that it can be sent again
     std::unique_ptr<Other> other_;
     Tried tried_;
     std::string asked_;

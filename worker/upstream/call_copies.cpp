@@ -59,6 +59,7 @@ void Call::switch_copy() noexcept {
     std::swap(peer_, other.peer);
     std::swap(epoch_, other.epoch);
     std::swap(partial_, other.partial);
+    std::swap(records_, other.records);
     std::swap(attempt_us_, other.attempt_us);
     std::swap(nth_, other.nth);
     std::swap(phase_, other.phase);
@@ -68,7 +69,12 @@ void Call::switch_copy() noexcept {
     if (other.connection) other.connection->use(&other);
     if (!connection_) return;
     connection_->use(this);
-    if (phase_ == Phase::head) parser_.reset(head_, question_.bodiless, question_.terms->response_header_max);
+    if (phase_ != Phase::head) return;
+    if (question_.wire == Wire::fastcgi) {
+        records_->head.reset(head_, question_.bodiless, question_.terms->response_header_max);
+    } else {
+        parser_.reset(head_, question_.bodiless, question_.terms->response_header_max);
+    }
 }
 
 /// The copy that is read has failed, and was counted: goes on with the other one, instead of asking anew.
@@ -107,7 +113,12 @@ void Call::answer_held() {
     std::copy(partial_.begin(), partial_.end(), input.begin());
     connection_->readable = true;  // nobody has looked since
     const bool within = std::exchange(receiving_, true);
-    consume({input.data(), size});
+    if (question_.wire == Wire::fastcgi) {
+        partial_.clear();
+        if (consume_out({}, {})) consume_records({input.data(), size});
+    } else {
+        consume({input.data(), size});
+    }
     receiving_ = within;
     if (!within && talking()) receive();
 }
