@@ -22,6 +22,7 @@ struct Nobody final : worker::dispatch::Recorder, worker::http::Carrier {
     void on_given_up(worker::http::Exchange&) override {}
     void on_go_ahead(worker::http::Exchange&) override {}
     void on_body_wanted(worker::http::Exchange&) override {}
+    [[nodiscard]] worker::connection::Peer local() const override { return {}; }
     [[nodiscard]] std::uint64_t unsent() const override { return 0; }
 };
 

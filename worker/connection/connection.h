@@ -38,6 +38,8 @@ class Connection final : private execution::Deadline, public Registered {
     /// The handler that `Wants::nothing` waited for is done. Takes effect on the loop's next turn.
     void wake() noexcept;
     [[nodiscard]] const Peer& peer() const noexcept { return peer_; }
+    /// Our own end, asked of the kernel.
+    [[nodiscard]] Peer local() const noexcept { return transport_.local(); }
     [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
     /// Which listener it came in by: index into `conf::listen_plan`.
     [[nodiscard]] std::uint32_t address() const noexcept { return address_; }

@@ -80,6 +80,14 @@ void Transport::cork(bool on) noexcept {
     ::setsockopt(socket_.get(), IPPROTO_TCP, TCP_CORK, &value, sizeof value);  // a Unix socket has none
 }
 
+Peer Transport::local() const noexcept {
+    sockaddr_storage address{};
+    socklen_t size = sizeof address;
+    if (::getsockname(socket_.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0)
+        address.ss_family = AF_UNSPEC;
+    return Peer::from(address);
+}
+
 void Transport::finish() noexcept { ::shutdown(socket_.get(), SHUT_WR); }
 
 }  // namespace worker::connection

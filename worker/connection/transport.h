@@ -9,6 +9,7 @@
 #include <span>
 
 #include "ipc/unique_fd.h"
+#include "worker/connection/peer.h"
 
 namespace worker::connection {
 
@@ -44,6 +45,8 @@ class Transport {
     [[nodiscard]] Io peek() noexcept;
     /// While on, only full segments leave (TCP_CORK); what is left goes at once when it is turned off.
     void cork(bool on) noexcept;
+    /// Our own end, as the kernel has it.
+    [[nodiscard]] Peer local() const noexcept;
     /// Says that nothing more will be sent.
     void finish() noexcept;
 

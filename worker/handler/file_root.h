@@ -27,11 +27,14 @@ class FileRoot {
 
     /// `path` begins with "/" and is normalised. Fails with errno.
     [[nodiscard]] tl::expected<Opened, int> open(std::string_view path);
+    /// What `path`, as above, is: without the right to read it. Fails with errno.
+    [[nodiscard]] tl::expected<struct stat, int> look(std::string_view path);
     /// Forgets which folder the root's path named.
     void look_again() noexcept { folder_.reset(); }
 
  private:
-    [[nodiscard]] int open_beneath(const char* path) const noexcept;
+    [[nodiscard]] tl::expected<Opened, int> open(std::string_view path, std::uint64_t flags);
+    [[nodiscard]] int open_beneath(const char* path, std::uint64_t flags) const noexcept;
 
     std::string root_;
     bool symlinks_;

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cstring>
-#include <random>
 
 #include "worker/http/host.h"
 #include "worker/http/list.h"
@@ -41,27 +39,6 @@ bool only_escaped(std::string_view raw, std::string_view path) noexcept {
     return at == path.size();
 }
 
-/// The path of a target in origin-form or absolute-form, as it came.
-std::string_view raw_path(const http::Request& request) noexcept {
-    std::string_view raw = request.raw_target();
-    if (!request.target.authority.empty()) {
-        const auto begin = raw.find('/', raw.find("://") + 3);
-        raw = begin == std::string_view::npos ? std::string_view("/") : raw.substr(begin);
-    }
-    return raw.substr(0, raw.find('?'));
-}
-
-/// A nibble a byte, as digits.
-std::uint64_t hex_digits(std::uint32_t value) noexcept {
-    constexpr std::uint64_t ones = 0x0101010101010101u;
-    std::uint64_t digits = value;
-    digits = (digits | digits << 16) & 0x0000ffff0000ffffu;
-    digits = (digits | digits << 8) & 0x00ff00ff00ff00ffu;
-    digits = (digits | digits << 4) & 0x0f0f0f0f0f0f0f0fu;
-    const std::uint64_t letters = (digits + 6 * ones) >> 4 & ones;
-    return digits + '0' * ones + letters * ('a' - '0' - 10);
-}
-
 bool has_usual_body(std::string_view method) {
     return method == "POST" || method == "PUT" || method == "PATCH";
 }
@@ -93,8 +70,7 @@ std::string_view named_by_connection(const http::Head& head, std::string& room) 
 }
 
 PeerRequest::PeerRequest(const conf::Route& route, const Facts& facts, const execution::Clock& clock)
-    : route_(route), facts_(facts), clock_(clock), random_(std::random_device{}()) {
-    random_ = random_ << 32 | std::random_device{}();
+    : route_(route), facts_(facts), clock_(clock) {
     if (const auto& rewrite = route.proxy.rewrite; !rewrite.pattern.empty()) {
         rewrite_ = std::make_unique<re2::RE2>(rewrite.pattern, re2::RE2::Quiet);
     }
@@ -189,7 +165,9 @@ void PeerRequest::append_path(std::string& out, const http::Request& request) co
         if (!path.starts_with('/')) out += '/';
         return append_escaped(out, path, Escape::uri);
     }
-    if (const std::string_view raw = raw_path(request); only_escaped(raw, path)) {
+    std::string_view raw = request.origin_target();
+    raw = raw.substr(0, raw.find('?'));
+    if (only_escaped(raw, path)) {
         out.append(raw);
     } else {
         append_escaped(out, path, Escape::uri);
@@ -283,8 +261,8 @@ void PeerRequest::append_ids(std::string& out, const http::Request& request) {
         route_.proxy.request_id && !request.has(Known::x_request_id) && !is_set("x-request-id");
     const bool wants_trace = route_.proxy.trace && !request.has(Known::traceparent) && !is_set("traceparent");
     if (!wants_id && !wants_trace) return;
-    const Hex high = next_hex(), low = next_hex();
-    const auto append = [&out](const Hex& hex) { out.append(hex.data(), hex.size()); };
+    const RandomIds::Word high = ids_.next(), low = ids_.next();
+    const auto append = [&out](const RandomIds::Word& word) { out.append(word.data(), word.size()); };
     if (wants_id) {
         out.append("X-Request-Id: ");
         append(high);
@@ -296,7 +274,7 @@ void PeerRequest::append_ids(std::string& out, const http::Request& request) {
         append(high);
         append(low);
         out.append("-");
-        append(next_hex());
+        append(ids_.next());
         out.append("-01\r\n");
     }
 }
@@ -317,20 +295,6 @@ void PeerRequest::append_framing(std::string& out, const http::Exchange& exchang
 bool PeerRequest::is_among_lines(std::string_view name) const {
     return std::any_of(lines_.begin(), lines_.end(),
                        [name](const Line& line) { return http::equals_ignore_case(line.name, name); });
-}
-
-/// SplitMix64 from a random start: unique, and nobody's secret.
-PeerRequest::Hex PeerRequest::next_hex() noexcept {
-    std::uint64_t value = random_ += 0x9e3779b97f4a7c15u;
-    value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9u;
-    value = (value ^ (value >> 27)) * 0x94d049bb133111ebu;
-    value ^= value >> 31;
-    const std::uint64_t digits[] = {hex_digits(static_cast<std::uint32_t>(value)),
-                                    hex_digits(static_cast<std::uint32_t>(value >> 32))};
-    Hex text;
-    static_assert(sizeof digits == sizeof text);
-    std::memcpy(text.data(), digits, sizeof text);
-    return text;
 }
 
 }  // namespace worker::handler

@@ -3,13 +3,13 @@
 
 #include <re2/re2.h>
 
-#include <array>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "conf/config.h"
+#include "worker/handler/random_ids.h"
 #include "worker/handler/text_template.h"
 #include "worker/http/exchange.h"
 
@@ -51,15 +51,13 @@ class PeerRequest {
     void append_framing(std::string& out, const http::Exchange& exchange) const;
     [[nodiscard]] bool is_set(std::string_view name) const { return !lines_.empty() && is_among_lines(name); }
     [[nodiscard]] bool is_among_lines(std::string_view name) const;
-    using Hex = std::array<char, 16>;
-    [[nodiscard]] Hex next_hex() noexcept;
 
     const conf::Route& route_;
     Facts facts_;
     const execution::Clock& clock_;
     std::unique_ptr<re2::RE2> rewrite_;
     std::vector<Line> lines_;
-    std::uint64_t random_;
+    RandomIds ids_;
     std::string room_;
 };
 

@@ -19,12 +19,6 @@ using http::Known;
 constexpr std::size_t spare_max = 256;
 constexpr std::uint64_t told_every_us = 100'000;  // lines about failures, at most
 
-/// RFC 9110 9.2.2, of the methods we know.
-bool is_idempotent(std::string_view method) {
-    return method == "GET" || method == "HEAD" || method == "PUT" || method == "DELETE" ||
-           method == "OPTIONS";
-}
-
 connection::BufferBounds bounds_of(const conf::Proxy& terms, conf::Buffering how) {
     return {.memory = terms.buffer_memory, .file = how == conf::Buffering::file ? terms.buffer_file_max : 0};
 }
@@ -137,7 +131,7 @@ void Passing::begin(http::Exchange& exchange, const ipc::Ticket& ticket) {
     question.body = exchange.body_follows && !page_ && !collected_;
     question.whole = body_.chunks();
     question.chunked = question.body && !exchange.body_length;
-    question.idempotent = page_ || is_idempotent(request.method());
+    question.idempotent = page_ || request.is_idempotent();
     question.bodiless = !page_ && request.is_head();
     question.upgrade = upgrade;
     // What is not sent on would stay in the pipe.

@@ -29,6 +29,7 @@ class Carrier {
     virtual void on_go_ahead(Exchange& exchange) = 0;
     virtual void on_body_wanted(Exchange& exchange) = 0;
     [[nodiscard]] virtual std::uint64_t unsent() const = 0;
+    [[nodiscard]] virtual connection::Peer local() const = 0;
 };
 
 /// A handler's end of an exchange that goes piece by piece: the body of the request as it comes, the response
@@ -86,6 +87,8 @@ class Exchange {
     void send(std::string_view text) { send(connection::Chunk{{}, text.data(), -1, 0, text.size()}); }
     /// Bytes of the response that the kernel has not taken yet.
     [[nodiscard]] std::uint64_t unsent() const { return carrier_->unsent(); }
+    /// Our own end of the connection, asked of the kernel.
+    [[nodiscard]] connection::Peer local() const { return carrier_->local(); }
     /// An interim response, 102 to 199 (RFC 9110 15.2); nothing for a client that knows none.
     void inform(Status status, std::string_view fields) { carrier_->on_informed(*this, status, fields); }
     /// The response cannot be completed: the connection ends, so that the client sees that something is

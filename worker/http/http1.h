@@ -83,6 +83,7 @@ class Http1 final : public connection::Session, private Carrier {
     void on_go_ahead(Exchange& exchange) override;
     void on_body_wanted(Exchange& exchange) override;
     [[nodiscard]] std::uint64_t unsent() const override { return produced_ - connection_.bytes_sent(); }
+    [[nodiscard]] connection::Peer local() const override { return connection_.local(); }
     void stream(bool complete);
     [[nodiscard]] std::size_t read_stream(std::span<char> input);
     void settle_stream();

@@ -11,6 +11,19 @@ void Request::clear() noexcept {
     host = {};
 }
 
+std::string_view Request::origin_target() const noexcept {
+    const std::string_view raw = raw_target();
+    if (target.authority.empty()) return raw;
+    const std::size_t authority = raw.find("://");
+    const std::size_t begin = raw.find_first_of("/?", authority == raw.npos ? 0 : authority + 3);
+    return begin == raw.npos ? std::string_view("/") : raw.substr(begin);
+}
+
+bool Request::is_idempotent() const noexcept {
+    const std::string_view name = method();
+    return name == "GET" || name == "HEAD" || name == "PUT" || name == "DELETE" || name == "OPTIONS";
+}
+
 void Request::keep() {
     if (head == nullptr || head == kept_.data()) return;
     const char* from = head;

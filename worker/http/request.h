@@ -22,6 +22,10 @@ class Request : public Head {
     [[nodiscard]] std::string_view begin_of_line() const noexcept {
         return {head + method_span.at, target_span.at + target_span.size - method_span.at};
     }
+    /// Likewise, but without scheme and authority where it has these: a path or none, then a query or none.
+    [[nodiscard]] std::string_view origin_target() const noexcept;
+    /// Whether asking twice does no harm (RFC 9110 9.2.2), of the methods we know.
+    [[nodiscard]] bool is_idempotent() const noexcept;
     [[nodiscard]] bool is_head() const noexcept { return method() == "HEAD"; }
     [[nodiscard]] bool is_get() const noexcept { return method() == "GET"; }
 
