@@ -87,13 +87,16 @@ void advise_route(const Route& route, const Section* origin, Report& report) {
 }
 
 bool asks_upstreams(const Route& route) {
-    return route.handler == Route::Handler::proxy || route.handler == Route::Handler::fanout;
+    return route.handler == Route::Handler::proxy || route.handler == Route::Handler::fanout ||
+           route.handler == Route::Handler::fastcgi;
 }
 
 bool is_used(const Config& config, const std::string& upstream) {
     return std::any_of(config.routes.begin(), config.routes.end(), [&](const Route& route) {
         const auto& parts = route.fanout.parts;
-        return (route.handler == Route::Handler::proxy && route.proxy.upstream == upstream) ||
+        const bool passes =
+            route.handler == Route::Handler::proxy || route.handler == Route::Handler::fastcgi;
+        return (passes && route.proxy.upstream == upstream) ||
                (route.handler == Route::Handler::fanout &&
                 std::any_of(parts.begin(), parts.end(),
                             [&](const FanoutPart& part) { return part.upstream == upstream; }));
@@ -123,6 +126,17 @@ void advise_upstream(const Upstream& upstream, const Section* origin, const Conf
     if (upstream.hedge.on && up == 1)
         report.advise(place_of(origin, "hedge"),
                       "hedge: there is one peer only; a second copy of a call has nowhere to go");
+}
+
+void advise_cgi(const Route& route, const Section* origin, const Config& config, Report& report) {
+    if (route.cgi.script_root == "/")
+        report.advise(place_of(origin, "script_root"), "script_root: is all files");
+    for (const auto& other : config.routes)
+        if (other.handler == Route::Handler::files && !route.cgi.internal_files.empty() &&
+            other.files.root == route.cgi.internal_files)
+            report.advise(
+                place_of(origin, "internal_files"),
+                fmt::format("internal_files: [route {}] serves the same folder to everybody", other.name));
 }
 
 /// What may wait long, and nothing bounds.
@@ -179,6 +193,9 @@ void advise(const Config& config, const Origins& origins, unsigned cores, Report
         if (asks_upstreams(config.routes[i])) advise_passing(config.routes[i], origins.routes.at(i), report);
     for (std::size_t i = 0; i < config.routes.size(); ++i)
         advise_buffers(config.routes[i], origins.routes.at(i), config, report);
+    for (std::size_t i = 0; i < config.routes.size(); ++i)
+        if (config.routes[i].handler == Route::Handler::fastcgi)
+            advise_cgi(config.routes[i], origins.routes.at(i), config, report);
     for (std::size_t i = 0; i < config.upstreams.size(); ++i)
         advise_upstream(config.upstreams[i], origins.upstreams.at(i), config, report);
     if (config.reeve.drain_delay >= config.reeve.shutdown_timeout)

@@ -114,6 +114,8 @@ class Checks {
         if (route.handler == Route::Handler::proxy) check_upstream(route.proxy.upstream, origin, "proxy");
         check_error_pages(route.error_page, origin);
         if (route.handler == Route::Handler::fanout) check_fanout(route, origin);
+        if (route.handler == Route::Handler::fastcgi) check_cgi(route, origin);
+        check_wires(route, origin);
         check_never_shed(route, origin);
         if (const auto twice = repeated(route.methods); twice != route.methods.end())
             report_.refuse(place_of_word(origin, "methods", *twice),
@@ -173,6 +175,66 @@ class Checks {
                                                                    fanout.quorum, names.size()));
         if (fanout.merge == Merge::first && (!fanout.required.empty() || fanout.quorum != 1))
             report_.refuse(place_of(origin, "merge"), "merge: `first` knows neither `required` nor `quorum`");
+    }
+
+    void check_cgi(const Route& route, const Section* origin) {
+        const Cgi& cgi = route.cgi;
+        check_upstream(route.proxy.upstream, origin, "fastcgi");
+        const auto is_script = [&](const std::string& name) {
+            return std::any_of(cgi.script_extensions.begin(), cgi.script_extensions.end(),
+                               [&](const auto& extension) { return name.ends_with(extension); });
+        };
+        const auto check_script = [&](const std::string& name, std::string_view key) {
+            if (name.empty() || !is_sound(origin, "script_extensions")) return;
+            if (!is_script(name))
+                report_.refuse(place_of(origin, key),
+                               fmt::format("{}: {} ends with none of script_extensions", key, name));
+        };
+        if (!cgi.script_root.empty()) {
+            check_script(cgi.script_index, "script_index");
+            check_script(cgi.script_fallback, "script_fallback");
+        } else if (is_sound(origin, "script_root")) {
+            for (const std::string_view key : {"script_peer_root", "script_fallback"})
+                if (!(key == "script_fallback" ? cgi.script_fallback : cgi.script_peer_root).empty())
+                    report_.refuse(place_of(origin, key),
+                                   fmt::format("{}: there is no script_root to look in", key));
+        }
+        std::vector<std::string> names;
+        for (const Header& param : cgi.params) names.push_back(param.name);
+        if (const auto twice = repeated(names); twice != names.end())
+            report_.refuse(place_of_word(origin, "fastcgi_param", *twice),
+                           fmt::format("fastcgi_param: {} stands twice", *twice));
+    }
+
+    /// A peer speaks one protocol.
+    void check_wires(const Route& route, const Section* origin) {
+        const auto check = [&](const std::string& name, std::string_view key) {
+            const bool fastcgi = key == "fastcgi";
+            const auto place = place_of(origin, key);
+            const auto [first, fresh] = wires_.try_emplace(name, fastcgi, place);
+            if (fresh && fastcgi) check_health_of_programs(name, place);
+            if (fresh || first->second.first == fastcgi || !is_sound(origin, key)) return;
+            report_.refuse(place, fmt::format("{}: at {} [upstream {}] is asked by {}", key,
+                                              report_.refer(first->second.second, place), name,
+                                              fastcgi ? "HTTP" : "FastCGI"));
+        };
+        if (route.handler == Route::Handler::proxy) check(route.proxy.upstream, "proxy");
+        if (route.handler == Route::Handler::fastcgi) check(route.proxy.upstream, "fastcgi");
+        if (route.handler == Route::Handler::fanout)
+            for (const auto& part : route.fanout.parts) check(part.upstream, "fanout");
+    }
+
+    void check_health_of_programs(const std::string& name, Place place) {
+        for (std::size_t i = 0; i < config_.upstreams.size(); ++i) {
+            const auto* origin = origins_.upstreams.at(i);
+            if (config_.upstreams[i].name != name || !is_sound(origin, "health") ||
+                config_.upstreams[i].health.how != HealthCheck::How::http)
+                continue;
+            const auto health = place_of(origin, "health");
+            report_.refuse(health,
+                           fmt::format("health: the peers speak FastCGI, as {} says; write `tcp every 5s`",
+                                       report_.refer(place, health)));
+        }
     }
 
     void check_upstream(const std::string& name, const Section* origin, std::string_view key) {
@@ -286,7 +348,8 @@ class Checks {
     std::map<std::string, std::vector<Use>> addresses_;                 // address: who listens there
     std::map<std::pair<std::string, std::string>, std::size_t> hosts_;  // address and host: the server
     std::map<std::pair<PathMatch::Kind, std::string>, std::vector<std::size_t>> paths_;  // path: its routes
-    std::size_t names_ = 0;                                             // peers that are names, so far
+    std::map<std::string, std::pair<bool, Place>> wires_;  // upstream: FastCGI, and who said so first
+    std::size_t names_ = 0;                                // peers that are names, so far
     std::map<std::string, std::pair<std::string_view, Place>> claims_;  // file: key and where
 };
 

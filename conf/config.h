@@ -382,6 +382,21 @@ struct Proxy {
     bool operator==(const Proxy&) const = default;
 };
 
+/// What belongs to routes whose requests go to programs, by FastCGI; times, sizes and retries are those of
+/// their `Proxy`.
+struct Cgi {
+    std::string script_root;       ///< absolute; empty: the peer is the program, and knows no scripts
+    std::string script_peer_root;  ///< the same folder as the peer sees it; empty: as we do
+    std::vector<std::string> script_extensions{".php"};
+    std::string script_index = "index.php";  ///< stands for its folder
+    std::string script_fallback;             ///< path of the script for paths that lead to none; empty: 404
+    std::vector<Header> params;              ///< `fastcgi_param`; values may hold $variables; empty: left out
+    bool keep = false;                       ///< connections to the peer are kept
+    std::uint64_t chunked_max = 1ull << 20;  ///< bytes of a request's body whose length is not known
+    std::string internal_files;  ///< absolute; what X-Accel-Redirect and X-Sendfile name; empty: nothing
+    bool operator==(const Cgi&) const = default;
+};
+
 /// Whom a limit counts together: those with the same value of a variable.
 struct LimitKey {
     enum class Kind : std::uint8_t { remote_addr, server_name, host, uri, header };
@@ -408,7 +423,17 @@ struct ConnLimit {
 
 /// [route NAME]: exactly one of the handlers.
 struct Route {
-    enum class Handler : std::uint8_t { files, respond, redirect, proxy, fanout, health, status, metrics };
+    enum class Handler : std::uint8_t {
+        files,
+        respond,
+        redirect,
+        proxy,
+        fanout,
+        fastcgi,
+        health,
+        status,
+        metrics
+    };
 
     std::string name;
     std::vector<std::string> servers;  ///< names of servers; empty: every server
@@ -418,9 +443,11 @@ struct Route {
     Files files;
     Respond respond;
     Redirect redirect;
-    Proxy proxy;  ///< of `fanout` too, but for its upstream
+    Proxy proxy;  ///< of `fastcgi` too; of `fanout`, but for its upstream
     Fanout fanout;
-    bool strip_prefix = false;  ///< `files`, `proxy`: what follows the route's `path` counts, not all of it
+    Cgi cgi;
+    bool strip_prefix =
+        false;  ///< `files`, `proxy`, `fastcgi`: what follows the route's `path` counts, not all of it
     Health health = Health::live;
     std::string
         fallback;  ///< `proxy`: a path of the same server, for 502, 503 and 504 of our own; empty: none

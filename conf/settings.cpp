@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "conf/address.h"
+#include "conf/cgi_types.h"
 #include "conf/http_types.h"
 #include "conf/limit_types.h"
 #include "conf/types.h"
@@ -54,7 +55,7 @@ struct NothingHeld {
 Setting<Route> strip_prefix_setting() {
     auto row = scalar<Route>("strip_prefix", &Route::strip_prefix, Switch{},
                              "on: what follows the route's path counts, not all of the path");
-    row.used_by = {Handler::files, Handler::proxy};
+    row.used_by = {Handler::files, Handler::proxy, Handler::fastcgi};
     return row;
 }
 
@@ -288,6 +289,16 @@ const Settings<Route>& route_settings() {
         row.used_by = {Handler::proxy, Handler::fanout};
         return row;
     };
+    const auto asking = [](auto row) {
+        row.used_by = {Handler::proxy, Handler::fanout, Handler::fastcgi};
+        return row;
+    };
+    const auto hiding = [](auto row) {
+        row.used_by = {Handler::proxy, Handler::fastcgi};
+        return row;
+    };
+    const auto cgi = [](auto row) { return used_by(Handler::fastcgi, std::move(row)); };
+    const auto program = [](auto member) { return in(&Route::cgi, member); };
     const auto fanout = [](auto row) { return used_by(Handler::fanout, std::move(row)); };
     const auto fan = [](auto member) { return in(&Route::fanout, member); };
     const auto of = [](auto member) { return in(&Route::proxy, member); };
@@ -336,23 +347,23 @@ const Settings<Route>& route_settings() {
                           "handler: sends to another place, `301 https://$host$uri`; 302 without a status")),
         choosing(Handler::proxy, scalar<Route>("proxy", of(&Proxy::upstream), SectionName{},
                                                "handler: passes requests on to this upstream")),
-        passing(scalar<Route>("connect_timeout", of(&Proxy::connect_timeout), wait_time,
-                              "until a peer has taken the connection; then another one is asked, or 504")),
-        passing(scalar<Route>(
+        asking(scalar<Route>("connect_timeout", of(&Proxy::connect_timeout), wait_time,
+                             "until a peer has taken the connection; then another one is asked, or 504")),
+        asking(scalar<Route>(
             "read_timeout", of(&Proxy::read_timeout), wait_time,
             "to the first byte of the response, and between two; a tunnel may be quiet as long")),
-        passing(scalar<Route>("proxy_send_timeout", of(&Proxy::send_timeout), wait_time,
-                              "between two writes of the request to the peer")),
-        passing(scalar<Route>("timeout", of(&Proxy::timeout), Time{0ms, day},
-                              "for the whole of it, retries too; 0: no limit")),
-        passing(scalar<Route>("retries", of(&Proxy::retries), Number<std::uint32_t>{0, 16},
-                              "how many further peers are asked, where asking twice is safe; 0: none")),
-        passing(list<Route>("retry_statuses", of(&Proxy::retry_statuses), Statuses{},
-                            "answers after which another peer is asked: 502 503 504")),
-        passing(scalar<Route>("response_header_max", of(&Proxy::response_header_max), Size{1 * kib, 16 * mib},
-                              "bytes of a peer's status line and header; beyond: 502")),
-        passing(scalar<Route>("buffer", of(&Proxy::buffer), Size{4 * kib, gib},
-                              "bytes that wait in memory for a slow client, and for a slow peer")),
+        asking(scalar<Route>("proxy_send_timeout", of(&Proxy::send_timeout), wait_time,
+                             "between two writes of the request to the peer")),
+        asking(scalar<Route>("timeout", of(&Proxy::timeout), Time{0ms, day},
+                             "for the whole of it, retries too; 0: no limit")),
+        asking(scalar<Route>("retries", of(&Proxy::retries), Number<std::uint32_t>{0, 16},
+                             "how many further peers are asked, where asking twice is safe; 0: none")),
+        asking(list<Route>("retry_statuses", of(&Proxy::retry_statuses), Statuses{},
+                           "answers after which another peer is asked: 502 503 504")),
+        asking(scalar<Route>("response_header_max", of(&Proxy::response_header_max), Size{1 * kib, 16 * mib},
+                             "bytes of a peer's status line and header; beyond: 502")),
+        asking(scalar<Route>("buffer", of(&Proxy::buffer), Size{4 * kib, gib},
+                             "bytes that wait in memory for a slow client, and for a slow peer")),
         proxy(
             scalar<Route>("buffer_request", of(&Proxy::buffer_request), buffering,
                           "memory, file: a request's body is here, all of it, before a peer is asked; off")),
@@ -368,8 +379,8 @@ const Settings<Route>& route_settings() {
         passing(
             list<Route>("set_header", of(&Proxy::set_header), HeaderType{true},
                         "`Name: value` for the peer, $variables in it; without a value it is taken away")),
-        proxy(list<Route>("hide_header", of(&Proxy::hide_header), FieldNames{},
-                          "fields of the response that the client does not see")),
+        hiding(list<Route>("hide_header", of(&Proxy::hide_header), FieldNames{},
+                           "fields of the response that the client does not see")),
         proxy(list<Route>("cookie_domain", of(&Proxy::cookie_domain), CookieRewriteType{},
                           "`FROM TO`: a peer's cookie for the domain FROM is for TO; \"\": for us alone")),
         proxy(list<Route>("cookie_path", of(&Proxy::cookie_path), CookieRewriteType{},
@@ -382,12 +393,12 @@ const Settings<Route>& route_settings() {
                                                    {"off", ForwardedFields::off}}},
                           "what the peer hears of the client: x_forwarded (-For, -Proto, -Host), forwarded "
                           "(RFC 7239), both, off")),
-        passing(scalar<Route>("request_id", of(&Proxy::request_id), Switch{},
-                              "on: X-Request-Id is made where the client sent none")),
+        asking(scalar<Route>("request_id", of(&Proxy::request_id), Switch{},
+                             "on: X-Request-Id is made where the client sent none")),
         passing(scalar<Route>("trace", of(&Proxy::trace), Switch{},
                               "on: traceparent (W3C) is made where the client sent none")),
-        passing(scalar<Route>("fallback", &Route::fallback, RequestPath{},
-                              "path of the same server to serve in place of a 502, 503 or 504 of our own")),
+        asking(scalar<Route>("fallback", &Route::fallback, RequestPath{},
+                             "path of the same server to serve in place of a 502, 503 or 504 of our own")),
         proxy(scalar<Route>("rewrite_redirect", of(&Proxy::rewrite_redirect), Switch{},
                             "on: a Location that names the peer itself leads to us instead")),
 
@@ -416,6 +427,30 @@ const Settings<Route>& route_settings() {
             scalar<Route>("fanout_max", fan(&Fanout::sum_max), Size{1, gib}, "bytes of all bodies together")),
         fanout(scalar<Route>("header_from", fan(&Fanout::header_from), SectionName{},
                              "the part whose header fields the answer has; none's unless set")),
+
+        choosing(Handler::fastcgi,
+                 scalar<Route>("fastcgi", of(&Proxy::upstream), SectionName{},
+                               "handler: passes requests on to this upstream, whose peers speak FastCGI")),
+        cgi(scalar<Route>(
+            "script_root", program(&Cgi::script_root), Path{},
+            "folder of the scripts; unset: the peer is the program, and is given the whole path")),
+        cgi(scalar<Route>("script_peer_root", program(&Cgi::script_peer_root), Path{},
+                          "the same folder as the peer sees it, in a container say; as here unless set")),
+        cgi(list<Route>("script_extensions", program(&Cgi::script_extensions), ScriptExtensions{},
+                        "how names of scripts end; what follows one in a path is PATH_INFO")),
+        cgi(scalar<Route>("script_index", program(&Cgi::script_index), ScriptName{},
+                          "the script that stands for its folder; off: none")),
+        cgi(scalar<Route>("script_fallback", program(&Cgi::script_fallback), RequestPath{},
+                          "path of the script that answers where the path leads to none; 404 unless set")),
+        cgi(list<Route>("fastcgi_param", program(&Cgi::params), CgiParam{},
+                        "`NAME VALUE` for the program, $variables in it; without a value it is left out")),
+        cgi(scalar<Route>("fastcgi_keep", program(&Cgi::keep), Switch{},
+                          "on: connections are kept as the upstream says; each pins a process of PHP")),
+        cgi(scalar<Route>(
+            "chunked_max", program(&Cgi::chunked_max), Size{0, gib},
+            "bytes of a request's body of unknown length, which is collected first; beyond: 413")),
+        cgi(scalar<Route>("internal_files", program(&Cgi::internal_files), Path{},
+                          "folder of files that the program may name, by X-Accel-Redirect or X-Sendfile")),
 
         choosing(Handler::health,
                  scalar<Route>("health", &Route::health,

@@ -92,6 +92,11 @@ TEST_CASE("the dump shows every setting of a section, with its comment", "[conf]
     const auto text = dump(loaded(R"(
 [upstream u]
 peer = 127.0.0.1:9000
+[upstream p]
+peer = 127.0.0.1:9001
+[route i]
+path = /i
+fastcgi = p
 [route a]
 files = /srv
 [route b]

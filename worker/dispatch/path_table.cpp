@@ -20,7 +20,8 @@ std::vector<std::string_view> methods_of(const conf::Route& route) {
             case Handler::respond:
             case Handler::redirect:
             case Handler::proxy:
-            case Handler::fanout: break;
+            case Handler::fanout:
+            case Handler::fastcgi: break;
         }
     }
     const auto get = std::find(methods.begin(), methods.end(), "GET");

@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "worker/handler/fanout.h"
+#include "worker/handler/fastcgi.h"
 #include "worker/handler/files.h"
 #include "worker/handler/health.h"
 #include "worker/handler/metrics.h"
@@ -25,6 +26,8 @@ std::unique_ptr<http::Handler> make(const conf::Route& route, std::uint32_t inde
             return std::make_unique<Proxy>(route, around.upstreams, around.buffers, facts, around.loop);
         case conf::Route::Handler::fanout:
             return std::make_unique<Fanout>(route, around.upstreams, facts, around.loop);
+        case conf::Route::Handler::fastcgi:
+            return std::make_unique<Fastcgi>(route, around.upstreams, facts, around.loop);
         case conf::Route::Handler::health: return std::make_unique<Health>(route.health, around.ready);
         case conf::Route::Handler::status:
             return std::make_unique<Status>(around.about, around.scoreboard, clock);
