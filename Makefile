@@ -116,7 +116,7 @@ help:
 
 DEPS_BUILD := g++ make pkg-config libevent-dev libinih-dev libspdlog-dev libfmt-dev libre2-dev \
 	libexpected-dev libcli11-dev nlohmann-json3-dev node-llhttp libseccomp-dev libc-ares-dev
-DEPS_TEST := catch2 curl brotli zstd systemd logrotate
+DEPS_TEST := catch2 curl brotli zstd systemd logrotate php-cgi libfcgi-dev
 DEPS_CLANG := clang clang-tidy clang-format libclang-rt-14-dev
 DEPS_BENCH := nginx-light apache2-utils nghttp2-client python3 gnuplot-nox iproute2 procps
 
@@ -150,6 +150,13 @@ $(PROMTOOL):
 	  dpkg-deb --fsys-tarfile prometheus_*.deb | tar x --strip-components=3 ./usr/bin/promtool && \
 	  rm prometheus_*.deb && touch promtool
 
+# A program that speaks FastCGI by libfcgi.
+FCGI_ECHO := build/tools/fcgi_echo
+$(FCGI_ECHO): tests/integration/programs/fcgi_echo.c
+	@mkdir -p $(@D)
+	@echo "cc    $<"
+	@gcc -O2 -Wall -Wextra -o $@ $< -lfcgi
+
 # A second make reads pkg-config anew, after deps has installed what it reads.
 run: deps
 	@$(MAKE) program
@@ -162,8 +169,9 @@ test: deps
 
 units: $(OUT)/units
 	@$(OUT)/units $(TEST_ARGS)
-integration: $(INTEGRATION) $(PROGRAM) $(PROMTOOL)
+integration: $(INTEGRATION) $(PROGRAM) $(PROMTOOL) $(FCGI_ECHO)
 	@REEVE=$(abspath $(PROGRAM)) REEVE_SANITIZER=$(filter asan tsan,$(VARIANT)) PROMTOOL=$(abspath $(PROMTOOL)) \
+	  FCGI_ECHO=$(abspath $(FCGI_ECHO)) \
 	  $(INTEGRATION) $(or $(TEST_ARGS),$(INTEGRATION_ARGS))
 
 # what these steps run, built and not run

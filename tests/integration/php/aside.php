@@ -1,0 +1,3 @@
+<?php
+error_log('said aside');
+echo 'said';

@@ -1,0 +1,2 @@
+<?php
+nobody_has_written_this();

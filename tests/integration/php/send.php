@@ -1,0 +1,8 @@
+<?php
+// Has the server send a file that nobody may ask for.
+if (isset($_GET['type'])) {
+    header('Content-Type: ' . $_GET['type']);
+}
+header('Content-Disposition: attachment; filename="it.txt"');
+header($_GET['by'] . ': ' . $_GET['file']);
+echo 'not this';

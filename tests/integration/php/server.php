@@ -1,0 +1,3 @@
+<?php
+require __DIR__ . '/lib/page.php';
+json(['server' => $_SERVER, 'get' => $_GET, 'body' => file_get_contents('php://input')]);
