@@ -1,35 +1,17 @@
 #include "worker/handler/program_log.h"
 
-#include <spdlog/sinks/ostream_sink.h>
-#include <spdlog/spdlog.h>
-
-#include <sstream>
+#include "tests/worker/turn.h"
 
 using worker::handler::ProgramLog;
 
 namespace {
 
-/// What is logged while it lives.
-class Logged {
- public:
-    Logged() : before_(spdlog::default_logger()) {
-        auto logger =
-            std::make_shared<spdlog::logger>("t", std::make_shared<spdlog::sinks::ostream_sink_mt>(text_));
-        logger->set_pattern("%v");
-        spdlog::set_default_logger(logger);
-    }
-    ~Logged() { spdlog::set_default_logger(before_); }
-    [[nodiscard]] std::vector<std::string> lines() const {
-        std::vector<std::string> all;
-        std::istringstream text(text_.str());
-        for (std::string line; std::getline(text, line);) all.push_back(line);
-        return all;
-    }
-
- private:
-    std::ostringstream text_;
-    std::shared_ptr<spdlog::logger> before_;
-};
+std::vector<std::string> lines_of(const Logged& logged) {
+    std::vector<std::string> all;
+    std::istringstream text(logged.text());
+    for (std::string line; std::getline(text, line);) all.push_back(line.substr(line.find("program says")));
+    return all;
+}
 
 const ProgramLog::About about{.peer = "127.0.0.1:9000", .request = "GET /a", .id = "77"};
 
@@ -45,7 +27,7 @@ TEST_CASE("what a program says aside is told in lines, with its request", "[fast
     log.add(lines, "\x1b[31mthree", about);
     log.end(lines, about);
     log.end(lines, about);
-    const auto all = logged.lines();
+    const auto all = lines_of(logged);
     REQUIRE(all.size() == 3);
     CHECK(all[0] ==
           "program says route=r peer=127.0.0.1:9000 id=\"77\" request=\"GET /a\" text=\"one\" more_untold=0");
@@ -61,7 +43,7 @@ TEST_CASE("a line that never ends is cut, and holds no more memory than a line",
     for (int i = 0; i < 1000; ++i) log.add(lines, std::string(1000, 'x'), about);
     CHECK(lines.begun.size() == 2048);
     log.add(lines, "\nnext\n", about);
-    const auto all = logged.lines();
+    const auto all = lines_of(logged);
     REQUIRE(all.size() == 2);
     CHECK(all[0].find(std::string(2048, 'x') + "\" cut=yes") != std::string::npos);
     CHECK(all[1].find("text=\"next\" more") != std::string::npos);
@@ -74,10 +56,10 @@ TEST_CASE("a request has so many lines, and what is not told is counted", "[fast
     Logged logged;
     for (int i = 0; i < 70; ++i) log.add(first, "line\n", about);
     log.end(first, about);
-    CHECK(logged.lines().size() == 64);
+    CHECK(lines_of(logged).size() == 64);
     log.add(second, "another\n", about);
-    REQUIRE(logged.lines().size() == 65);
-    CHECK(logged.lines().back().ends_with("text=\"another\" more_untold=6"));
+    REQUIRE(lines_of(logged).size() == 65);
+    CHECK(lines_of(logged).back().ends_with("text=\"another\" more_untold=6"));
     for (int i = 0; i < 70; ++i) log.add(second, "line\n", about);
-    CHECK(logged.lines().size() == 100);  // of all requests together
+    CHECK(lines_of(logged).size() == 100);  // of all requests together
 }
