@@ -198,6 +198,7 @@ void advise(const Config& config, const Origins& origins, unsigned cores, Report
             advise_cgi(config.routes[i], origins.routes.at(i), config, report);
     for (std::size_t i = 0; i < config.upstreams.size(); ++i)
         advise_upstream(config.upstreams[i], origins.upstreams.at(i), config, report);
+    advise_pools(config, origins, report);
     if (config.reeve.drain_delay >= config.reeve.shutdown_timeout)
         report.advise(place_of(origins.reeve, "drain_delay"),
                       fmt::format("drain_delay: leaves a drain no time, shutdown_timeout is {}",

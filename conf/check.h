@@ -13,6 +13,12 @@ void check(const Config& config, const Origins& origins, Report& report);
 /// What works, but its author may want to think about. `cores`: of this machine, 0 when unknown.
 void advise(const Config& config, const Origins& origins, unsigned cores, Report& report);
 
+/// Of pools alone, by the above.
+void check_pools(const Config& config, const Origins& origins, Report& report);
+void advise_pools(const Config& config, const Origins& origins, Report& report);
+/// What pools need of this machine: their programs, folders and users. Asks the file system.
+void check_pools_here(const Config& config, const Origins& origins, Report& report);
+
 /// Where the `nth` value of `key` was written; the section's own line when it was not.
 [[nodiscard]] Place place_of(const Section* section, std::string_view key, std::size_t nth = 0);
 

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "conf/pool.h"
+
 namespace conf {
 
 using Milliseconds = std::chrono::milliseconds;
@@ -467,6 +469,7 @@ struct Config {
     Execution execution;
     std::vector<Server> servers;      ///< in file order
     std::vector<Upstream> upstreams;  ///< in file order
+    std::vector<Pool> pools;          ///< in file order
     std::vector<Route> routes;        ///< in file order
     bool operator==(const Config&) const = default;
 };

@@ -40,6 +40,7 @@ std::string dump(const Config& given) {
     for (const auto& server : config.servers) write(out, "server " + server.name, server_settings(), server);
     for (const auto& upstream : config.upstreams)
         write(out, "upstream " + upstream.name, upstream_settings(), upstream);
+    for (const auto& pool : config.pools) write(out, "pool " + pool.name, pool_settings(), pool);
     for (const auto& route : config.routes) write(out, "route " + route.name, route_settings(), route);
     return out;
 }

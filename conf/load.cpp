@@ -14,13 +14,15 @@ namespace {
 
 using Result = tl::expected<Loaded, std::vector<Error>>;
 
-Result finish(Document document, std::string path, Report& report) {
+/// `here`: also what this machine must have.
+Result finish(Document document, std::string path, bool here, Report& report) {
     Loaded loaded;
     loaded.config.path = std::move(path);
     if (document.folders.empty()) return tl::unexpected(report.errors());  // there was no file to read
     const auto origins = read_sections(document, loaded.config, report);
     complete(loaded.config);
     check(loaded.config, origins, report);
+    if (here) check_pools_here(loaded.config, origins, report);
     if (report.refused()) return tl::unexpected(report.errors());
 
     advise(loaded.config, origins, std::thread::hardware_concurrency(), report);
@@ -34,12 +36,12 @@ Result load(const std::string& path) {
     Report report;
     std::error_code failure;
     const auto absolute = std::filesystem::absolute(path, failure).lexically_normal().string();
-    return finish(read_document(path, report), failure ? path : absolute, report);
+    return finish(read_document(path, report), failure ? path : absolute, true, report);
 }
 
 Result load_text(std::string_view text, const std::string& name) {
     Report report;
-    return finish(read_document_text(text, name, report), {}, report);
+    return finish(read_document_text(text, name, report), {}, false, report);
 }
 
 }  // namespace conf

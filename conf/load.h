@@ -28,10 +28,12 @@ struct Loaded {
 };
 
 /// Reads and checks the file and what it includes; on failure every complaint, in file order.
-/// Pure: opens nothing but the configuration itself. Relative paths in a file count from its folder.
+/// Opens nothing but the configuration itself, and looks whether what pools run is there. Relative paths in a
+/// file count from its folder.
 [[nodiscard]] tl::expected<Loaded, std::vector<Error>> load(const std::string& path);
 
-/// The same for text that stands in no file; `name` is what complaints call it. Includes are refused.
+/// The same for text that stands in no file; `name` is what complaints call it. Includes are refused, and the
+/// file system is not asked.
 [[nodiscard]] tl::expected<Loaded, std::vector<Error>> load_text(std::string_view text,
                                                                  const std::string& name);
 

@@ -62,6 +62,11 @@ class Reader {
             read_settings(section, upstream_settings(), upstream);
             if (keep)
                 config_.upstreams.push_back(std::move(upstream)), origins_.upstreams.push_back(&section);
+        } else if (section.kind == "pool") {
+            Pool pool;
+            pool.name = section.name;
+            read_settings(section, pool_settings(), pool);
+            if (keep) config_.pools.push_back(std::move(pool)), origins_.pools.push_back(&section);
         } else {
             Route route;
             route.name = section.name;

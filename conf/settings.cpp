@@ -495,16 +495,19 @@ std::vector<Described> described() {
     describe("execution", execution_settings(), Execution{}, all);
     describe("server", server_settings(), default_server(), all);
     describe("upstream", upstream_settings(), Upstream{}, all);
+    describe("pool", pool_settings(), Pool{}, all);
     describe("route", route_settings(), Route{}, all);
     return all;
 }
 
 const std::vector<std::string_view>& section_kinds() {
-    static const std::vector<std::string_view> kinds{"reeve", "execution", "server", "upstream", "route"};
+    static const std::vector<std::string_view> kinds{"reeve", "execution", "server", "upstream", "pool", "route"};
     return kinds;
 }
 
-bool is_named(std::string_view kind) { return kind == "server" || kind == "upstream" || kind == "route"; }
+bool is_named(std::string_view kind) {
+    return kind == "server" || kind == "upstream" || kind == "pool" || kind == "route";
+}
 
 void complete(Config& config) {
     if (config.servers.empty()) config.servers.emplace_back().name = "default";

@@ -111,6 +111,8 @@ proxy = u
 [route h]
 path = /h
 fanout = u more=u/x
+[pool p]
+run = cgi /bin/true
 [route e]
 path = /e
 health = live

@@ -1,0 +1,130 @@
+// conf/check_pools.cpp: what the settings of a pool must be to each other, and to this machine.
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "conf/check.h"
+#include "conf/pool_types.h"
+#include "conf/units.h"
+
+namespace conf {
+namespace {
+
+class PoolChecks {
+ public:
+    PoolChecks(const Pool& pool, const Section* origin, Report& report)
+        : pool_(pool), origin_(origin), report_(report) {}
+
+    void check() {
+        check_run();
+        check_size();
+        check_lists();
+    }
+
+    void check_here() {
+        if (is_sound(origin_, "run") && !pool_.run.command.empty()) {
+            const auto& program = pool_.run.command.front();
+            if (find_program(program).empty())
+                refuse("run",
+                       program.find('/') != std::string::npos
+                           ? fmt::format("there is no program {}", shown(program))
+                           : fmt::format("there is no program {} in {}", shown(program), program_path));
+        }
+        struct stat found {};
+        if (!pool_.directory.empty() &&
+            (::stat(pool_.directory.c_str(), &found) != 0 || !S_ISDIR(found.st_mode)))
+            refuse("directory", fmt::format("there is no folder {}", shown(pool_.directory)));
+        check_user();
+    }
+
+    void advise() {
+        for (const auto& limit : pool_.rlimits)
+            if (limit.what == ResourceLimit::What::memory && pool_.max_memory >= limit.value)
+                report_.advise(place_of(origin_, "max_memory"),
+                               "max_memory: is never reached, rlimits end a process before");
+        if (pool_.queue > 0 && pool_.queue_timeout > pool_.timeout * 10)
+            report_.advise(place_of(origin_, "queue_timeout"),
+                           fmt::format("queue_timeout: {} is long for tasks that may take {}; whoever waits "
+                                       "so long has given up",
+                                       print_time(pool_.queue_timeout), print_time(pool_.timeout)));
+        if (!pool_.user.empty() && pool_.user == "root")
+            report_.advise(place_of(origin_, "user"), "user: whatever this pool runs, it runs as root");
+    }
+
+ private:
+    void refuse(std::string_view key, const std::string& why) {
+        report_.refuse(place_of(origin_, key), fmt::format("{}: {}", key, why));
+    }
+
+    void check_run() {
+        if (pool_.kind == Pool::Kind::thread)
+            return refuse("kind", "pools of threads are not there yet; `process` is");
+        if (!is_sound(origin_, "run")) return;
+        if (pool_.run.command.empty())
+            return report_.refuse(origin_->place, fmt::format("{} has no run", origin_->text()));
+        if (pool_.run.kind == PoolRun::Kind::module)
+            refuse("run", "modules are not there yet; `fastcgi` and `cgi` are");
+    }
+
+    void check_size() {
+        for (const std::string_view key : {"size", "size_min", "size_max"})
+            if (!is_sound(origin_, key)) return;
+        if (pool_.size_min && pool_.size_max && *pool_.size_min > *pool_.size_max)
+            return refuse("size_min",
+                          fmt::format("{} is more than size_max, {}", *pool_.size_min, *pool_.size_max));
+        if (pool_.size == 0) return;
+        if (pool_.size_min && *pool_.size_min > pool_.size)
+            refuse("size_min", fmt::format("{} is more than size, {}", *pool_.size_min, pool_.size));
+        if (pool_.size_max && *pool_.size_max < pool_.size)
+            refuse("size_max", fmt::format("{} is less than size, {}", *pool_.size_max, pool_.size));
+    }
+
+    void check_lists() {
+        std::set<std::string_view> names, limits;
+        for (const auto& variable : pool_.environment)
+            if (!names.insert(variable.name).second)
+                refuse("environment", fmt::format("{} stands twice", variable.name));
+        for (const auto& limit : pool_.rlimits)
+            if (!limits.insert(name(limit.what)).second)
+                refuse("rlimits", fmt::format("{} stands twice", name(limit.what)));
+    }
+
+    void check_user() {
+        if (pool_.user.empty()) return;
+        const passwd* known = ::getpwnam(pool_.user.c_str());
+        if (known == nullptr) return refuse("user", fmt::format("there is no user {}", shown(pool_.user)));
+        if (::geteuid() != 0 && known->pw_uid != ::geteuid())
+            refuse("user", fmt::format("only root can run processes as {}", pool_.user));
+    }
+
+    const Pool& pool_;
+    const Section* origin_;
+    Report& report_;
+};
+
+}  // namespace
+
+void check_pools(const Config& config, const Origins& origins, Report& report) {
+    for (std::size_t i = 0; i < config.pools.size(); ++i)
+        PoolChecks(config.pools[i], origins.pools.at(i), report).check();
+    if (config.pools.size() > pools_max)
+        report.refuse(origins.pools.back()->place,
+                      fmt::format("there are {} pools, and there may be {}", config.pools.size(), pools_max));
+}
+
+void check_pools_here(const Config& config, const Origins& origins, Report& report) {
+    for (std::size_t i = 0; i < config.pools.size(); ++i)
+        PoolChecks(config.pools[i], origins.pools.at(i), report).check_here();
+}
+
+void advise_pools(const Config& config, const Origins& origins, Report& report) {
+    for (std::size_t i = 0; i < config.pools.size(); ++i)
+        PoolChecks(config.pools[i], origins.pools.at(i), report).advise();
+}
+
+}  // namespace conf
