@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ipc/channel.h"
+#include "ipc/pool_table.h"
 #include "ipc/scoreboard.h"
 #include "ipc/unique_fd.h"
 
@@ -39,8 +40,18 @@ struct Seat {
     UniqueFd config;                   ///< a sealed file: the configuration as `conf::dump` writes it
     WorkerCell* cell = nullptr;        ///< ours; lives longer than the worker
     Scoreboard* scoreboard = nullptr;  ///< everyone's, to show
+    PoolTable* pools = nullptr;  ///< of its generation, where it has pools; in the order of `conf::Config`
+    std::uint32_t row = 0;       ///< of a worker: its row of the scoreboard
     SentinelVitals* vitals = nullptr;  ///< of a sentinel, as `cell` of a worker
     std::uint32_t term = 0;            ///< likewise: its number for `HealthLease`
+};
+
+/// What a process of a pool is handed that serves FastCGI by our own code.
+struct PoolSeat {
+    UniqueFd listener;   ///< blocking; it has it alone
+    UniqueFd config;     ///< as in `Seat`
+    std::string pool;    ///< its name
+    int master_pid = 0;  ///< as in `Seat`
 };
 
 }  // namespace ipc
