@@ -44,8 +44,27 @@ ipc::Result<std::unique_ptr<Generation>> Generation::prepare(const Common& commo
                 ipc::Error{"too many names of peers, " + name.name + " among them", {}});
         common.board.add_places(name.upstream, name.name, name.places);
     }
-    return std::unique_ptr<Generation>(new Generation(common, std::move(found), std::move(*logs),
-                                                      std::move(*listeners), number, std::move(on_change)));
+    std::unique_ptr<Generation> made(new Generation(common, std::move(found), std::move(*logs),
+                                                    std::move(*listeners), number, std::move(on_change)));
+    if (auto pools = made->prepare_pools(common); !pools)
+        return tl::make_unexpected(std::move(pools.error()));
+    return made;
+}
+
+ipc::Result<void> Generation::prepare_pools(const Common& common) {
+    if (plan_.pools.empty()) return {};
+    auto pools = Pools::prepare({.loop = common.loop,
+                                 .serve = common.serve_pool,
+                                 .config = text_.get(),
+                                 .title = &common.title,
+                                 .user = plan_.reeve.user.empty() ? "www-data" : plan_.reeve.user,
+                                 .start_timeout = plan_.reeve.start_timeout * 9 / 10,
+                                 .generation = number()},
+                                plan_.pools, on_change_);
+    if (!pools) return tl::make_unexpected(std::move(pools.error()));
+    pools_ = std::move(*pools);
+    supervisor_.use(pools_.get());
+    return {};
 }
 
 Generation::Generation(const Common& common, Found found, Logs logs, Listeners listeners,
@@ -55,6 +74,7 @@ Generation::Generation(const Common& common, Found found, Logs logs, Listeners l
       logs_(std::move(logs)),
       listeners_(std::move(listeners)),
       board_(common.board),
+      on_change_(std::move(on_change)),
       supervisor_({.loop = common.loop,
                    .listeners = listeners_,
                    .logs = logs_,
@@ -66,7 +86,7 @@ Generation::Generation(const Common& common, Found found, Logs logs, Listeners l
                    .run = common.run,
                    .generation = number,
                    .started_ms = common.started_ms},
-                  on_change),
+                  [this] { on_workers(); }),
       sentinel_({.loop = common.loop,
                  .logs = logs_,
                  .config = text_.get(),
@@ -76,18 +96,36 @@ Generation::Generation(const Common& common, Found found, Logs logs, Listeners l
                  .watchdog = plan_.reeve.watchdog,
                  .start_timeout = plan_.reeve.start_timeout,
                  .generation = number},
-                on_change),
+                on_change_),
       deadline_(ipc::Event::timer<&Generation::on_deadline>(this, common.loop)) {}
+
+/// Pools have work as long as there are workers.
+void Generation::on_workers() {
+    if (ending_ && pools_ && supervisor_.running() == 0 && !std::exchange(pools_told_, true))
+        pools_->stop(hurried_);
+    on_change_();
+}
+
+std::optional<std::string> Generation::start_failure() const {
+    if (supervisor_.start_failure()) return supervisor_.start_failure();
+    return pools_ ? pools_->start_failure() : std::nullopt;
+}
 
 void Generation::start() {
     supervisor_.start();
+    if (pools_) pools_->start();
     if (plan_.names.empty()) return;
     term_ = board_.sentinel().lease.draw();
     sentinel_.start(term_);
 }
 
 bool Generation::started() const {
-    return supervisor_.started() && (plan_.names.empty() || sentinel_.resolved());
+    return supervisor_.started() && (!pools_ || pools_->started()) &&
+           (plan_.names.empty() || sentinel_.resolved());
+}
+
+void Generation::follow(const Generation& before) {
+    if (pools_ && before.pools_) pools_->table().add_counters_of(before.pools_->table());
 }
 
 ipc::Result<void> Generation::serve() {
@@ -159,6 +197,7 @@ void Generation::drain_keeping_sockets() {
     supervisor_.drain(limit);
     sentinel_.stop();  // the workers that drain hear what the next one says
     escalate(SIGKILL, limit + drain_grace);
+    on_workers();
 }
 
 void Generation::close_sockets() { listeners_.close(); }
@@ -167,7 +206,9 @@ void Generation::stop() {
     ending_ = hurried_ = true;
     supervisor_.stop();
     sentinel_.stop();
+    if (pools_told_) pools_->stop(true);  // they may have begun to leave in their own time
     escalate(SIGTERM, stop_time);
+    on_workers();
 }
 
 void Generation::escalate(int signal, milliseconds after) {

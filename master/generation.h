@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "master/listeners.h"
 #include "master/logs.h"
 #include "master/plan.h"
+#include "master/pools.h"
 #include "master/reading.h"
 #include "master/sentinel.h"
 #include "master/supervisor.h"
@@ -29,6 +31,7 @@ struct Common {
     ProcessTitle& title;
     const WorkerMain& run;
     const WorkerMain& watch;       ///< empty: nobody checks upstreams
+    const PoolMain& serve_pool;    ///< what members of pools do that are no programs
     std::uint64_t started_ms = 0;  ///< when the first master started; CLOCK_MONOTONIC
 };
 
@@ -49,6 +52,8 @@ class Generation {
     [[nodiscard]] Supervisor& supervisor() noexcept { return supervisor_; }
     [[nodiscard]] const Supervisor& supervisor() const noexcept { return supervisor_; }
     [[nodiscard]] const Sentinel& sentinel() const noexcept { return sentinel_; }
+    /// Null: it has none.
+    [[nodiscard]] const Pools* pools() const noexcept { return pools_.get(); }
     [[nodiscard]] const Plan& plan() const noexcept { return plan_; }
     [[nodiscard]] Logs& logs() noexcept { return logs_; }
     [[nodiscard]] Listeners& listeners() noexcept { return listeners_; }
@@ -60,10 +65,15 @@ class Generation {
     /// Takes the time that its plan gives it.
     [[nodiscard]] bool draining() const noexcept { return ending_ && !hurried_; }
 
-    /// Forks its workers, and its sentinel where there are names to resolve.
+    /// Forks its workers, its pools, and its sentinel where there are names to resolve.
     void start();
-    /// All workers are READY, and names resolved as far as that is possible: nobody waits for them for long.
+    /// Why it cannot start.
+    [[nodiscard]] std::optional<std::string> start_failure() const;
+    /// All workers and pools are READY, and names resolved as far as that is possible: nobody waits for them
+    /// for long.
     [[nodiscard]] bool started() const;
+    /// Before it serves: what pools count goes on from that one's.
+    void follow(const Generation& before);
     /// Connections go to its workers, and its sentinel checks upstreams, from now on.
     [[nodiscard]] ipc::Result<void> serve();
     void tell_all(const ipc::Message& message);
@@ -87,8 +97,10 @@ class Generation {
     Generation(const Common& common, Found found, Logs logs, Listeners listeners, std::uint32_t number,
                std::function<void()> on_change);
     [[nodiscard]] std::uint32_t running() const noexcept {
-        return supervisor_.running() + (sentinel_.running() ? 1 : 0);
+        return supervisor_.running() + (sentinel_.running() ? 1 : 0) + (pools_ ? pools_->running() : 0);
     }
+    [[nodiscard]] ipc::Result<void> prepare_pools(const Common& common);
+    void on_workers();
     void forget_unchecked();
     void forget_unlimited();
     void on_deadline(short what);
@@ -99,12 +111,15 @@ class Generation {
     Logs logs_;
     Listeners listeners_;
     ipc::Scoreboard& board_;
+    std::function<void()> on_change_;
+    std::unique_ptr<Pools> pools_;  ///< null: there are none
     Supervisor supervisor_;
     Sentinel sentinel_;
     std::uint32_t term_ = 0;  ///< of its sentinel; see `ipc::HealthLease`. 0: none yet
     bool ending_ = false;
     bool hurried_ = false;
-    int next_signal_ = 0;  ///< what comes when the deadline passes; 0: nothing
+    bool pools_told_ = false;  ///< to leave: its workers have left
+    int next_signal_ = 0;      ///< what comes when the deadline passes; 0: nothing
     ipc::Event deadline_;
 };
 

@@ -19,6 +19,7 @@ struct Start {
     ReadConfig read;                         ///< how to read it again
     WorkerMain worker;                       ///< what each worker does, in its own process
     WorkerMain sentinel{};                   ///< what checks upstreams, likewise; none: nobody does
+    PoolMain pool{};                         ///< what members of pools do that are no programs
     Program program;                         ///< what an upgrade starts
     std::optional<Inheritance> inheritance;  ///< from the master before us
     Listeners activated{};                   ///< sockets from a service manager

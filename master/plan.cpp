@@ -32,6 +32,12 @@ namespace conf {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ErrorLog, path, level)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Address, family, host, port)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PoolRun, kind, command)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ResourceLimit, what, value)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Variable, name, value)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Pool, name, kind, run, size, size_min, size_max, idle_timeout, queue,
+                                   queue_timeout, timeout, kill_grace, max_tasks, max_memory, environment,
+                                   directory, user, rlimits)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Listen, address, backlog, fallback)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Reeve, user, pid_file, control, error_log, error_log_format, daemon,
                                    start_timeout, shutdown_timeout, drain_delay, watchdog, slow_loop,
@@ -43,7 +49,7 @@ namespace master {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PlannedName, upstream, name, places)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Plan, path, reeve, accept, workers, max_requests, max_memory, listens,
-                                   access_logs, routes, peers, names, checked, limited)
+                                   access_logs, routes, peers, names, pools, checked, limited)
 
 Plan make_plan(const conf::Config& config) {
     const auto& execution = config.execution;
@@ -57,6 +63,7 @@ Plan make_plan(const conf::Config& config) {
     plan.listens = conf::listen_plan(config);
     plan.access_logs = conf::access_log_paths(config);
     for (const auto& route : config.routes) plan.routes.push_back(route.name);
+    plan.pools = config.pools;
     for (const auto& upstream : config.upstreams) {
         for (const auto& peer : upstream.peers) {
             if (peer.is_name())

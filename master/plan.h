@@ -33,6 +33,7 @@ struct Plan {
     std::vector<std::pair<std::string, std::string>> peers;
     std::vector<PlannedName> names;
 
+    std::vector<conf::Pool> pools;     ///< in the order of `conf::Config`
     std::vector<std::string> checked;  ///< upstreams whose peers are checked
     std::vector<std::string> limited;  ///< upstreams that have a limit of concurrency
 

@@ -55,7 +55,7 @@ ipc::Result<ipc::UniqueFd> block_master_signals() {
 
 Reign::Reign(event_base& loop, Program program, ReadConfig read, Holdings holdings,
              ServiceEnvironment service, ProcessTitle& title, const WorkerMain& run, const WorkerMain& watch,
-             StartReport& report)
+             const PoolMain& serve_pool, StartReport& report)
     : loop_(loop),
       program_(std::move(program)),
       read_(std::move(read)),
@@ -69,6 +69,7 @@ Reign::Reign(event_base& loop, Program program, ReadConfig read, Holdings holdin
               .title = title,
               .run = run,
               .watch = watch,
+              .serve_pool = serve_pool,
               .started_ms = holdings.started_ms},
       inherited_(std::move(holdings.inherited)),
       last_generation_(holdings.generation),
@@ -468,6 +469,7 @@ ipc::Result<void> Reign::commit(std::unique_ptr<Generation>& candidate) {
     }
     if (const auto used = candidate->logs().use(); !used)
         spdlog::error("error log not in use why={:?}", used.error().text());
+    if (serving_) candidate->follow(*serving_);
     auto before = std::exchange(serving_, std::move(candidate));
     spdlog::info("generation serves generation={} workers={}", serving_->number(), serving_->plan().workers);
     if (before) {
@@ -590,6 +592,9 @@ Status Reign::status() const {
         if (sentinel.wanted() || sentinel.running())
             status.sentinels.push_back(
                 {.generation = generation->number(), .pid = sentinel.pid(), .restarts = sentinel.restarts()});
+        if (const auto* pools = generation->pools())
+            for (auto& pool : pool_statuses(pools->table(), generation->number(), now))
+                status.pools.push_back(std::move(pool));
     }
     if (serving_) status.listeners = listener_statuses(serving_->listeners());
     status.upstreams = ipc::report_upstreams(board_, now);

@@ -67,9 +67,7 @@ void Reload::on_found(Found found) {
 
 void Reload::check() {
     if (step_ != Step::starting) return;
-    const auto& supervisor = candidate_->supervisor();
-    if (const auto& failure = supervisor.start_failure())
-        return fail(ReloadOutcome::Kind::failed, std::string(*failure));
+    if (const auto failure = candidate_->start_failure()) return fail(ReloadOutcome::Kind::failed, *failure);
     if (!candidate_->started()) return;
     const auto number = candidate_->number();
     const auto workers = candidate_->plan().workers;

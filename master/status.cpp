@@ -143,6 +143,65 @@ std::string upstreams_text(const Status& status) {
     return out;
 }
 
+/// "4 idle, 2 busy".
+std::string states_text(const ipc::PoolReport& pool) {
+    std::vector<std::string> parts;
+    for (std::size_t state = 1; state < ipc::member_states; ++state)  // `off` is nobody
+        if (pool.states[state] > 0)
+            parts.push_back(
+                fmt::format("{} {}", pool.states[state], ipc::name(static_cast<ipc::MemberState>(state))));
+    return parts.empty() ? "none" : fmt::format("{}", fmt::join(parts, ", "));
+}
+
+std::string pools_text(const Status& status) {
+    if (status.pools.empty()) return {};
+    std::string out = fmt::format("\n{:<20} {:>3} {:>10} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>9}  {}\n",
+                                  "pool", "gen", "tasks", "waiting", "full", "late", "timeouts", "died",
+                                  "crashes", "replaced", "processes");
+    for (const auto& [generation, pool, usage] : status.pools)
+        out += fmt::format("{:<20} {:>3} {:>10} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>9}  {}\n", pool.name,
+                           generation, pool.tasks, pool.waiting, pool.refused_full, pool.refused_late,
+                           pool.timeouts, pool.died, pool.crashes, pool.recycled, states_text(pool));
+    return out;
+}
+
+OrderedJson pools_json(const Status& status) {
+    OrderedJson all = OrderedJson::array();
+    for (const auto& [generation, pool, usage] : status.pools) {
+        OrderedJson members = OrderedJson::array();
+        for (std::size_t index = 0; index < pool.members.size(); ++index) {
+            const auto& member = pool.members[index];
+            if (member.pid == 0 && member.state == ipc::MemberState::off) continue;
+            members.push_back({{"member", index},
+                               {"pid", member.pid},
+                               {"state", ipc::name(member.state)},
+                               {"state_seconds", static_cast<double>(member.state_ms) / 1000},
+                               {"tasks", member.tasks}});
+            members.back().update(usage_json(usage[index]));
+        }
+        all.push_back({{"name", pool.name},
+                       {"generation", generation},
+                       {"size_max", pool.size_max},
+                       {"queue", pool.queue},
+                       {"waiting", pool.waiting},
+                       {"tasks_total", pool.tasks},
+                       {"busy_seconds_total", static_cast<double>(pool.busy_us) / 1e6},
+                       {"waited_seconds_total", static_cast<double>(pool.waited_us) / 1e6},
+                       {"refused_full_total", pool.refused_full},
+                       {"refused_late_total", pool.refused_late},
+                       {"left_total", pool.left},
+                       {"timeouts_total", pool.timeouts},
+                       {"aborted_total", pool.aborted},
+                       {"died_total", pool.died},
+                       {"started_total", pool.started},
+                       {"crashes_total", pool.crashes},
+                       {"kills_total", pool.kills},
+                       {"recycled_total", pool.recycled},
+                       {"members", std::move(members)}});
+    }
+    return all;
+}
+
 OrderedJson name_json(const ipc::NameReport& name) {
     return {{"name", name.name},
             {"addresses", name.addresses},
@@ -261,6 +320,19 @@ std::vector<ListenerStatus> listener_statuses(const Listeners& listeners) {
     return all;
 }
 
+std::vector<PoolStatus> pool_statuses(const ipc::PoolTable& table, std::uint32_t generation,
+                                      std::uint64_t now) {
+    std::vector<PoolStatus> all;
+    for (std::uint32_t pool = 0; pool < table.pools(); ++pool) {
+        PoolStatus status{.generation = generation, .report = table.report(pool, now), .usage = {}};
+        for (const auto& member : status.report.members)
+            status.usage.push_back(member.pid != 0 ? process_usage(member.pid).value_or(ProcessUsage{})
+                                                   : ProcessUsage{});
+        all.push_back(std::move(status));
+    }
+    return all;
+}
+
 std::string status_text(const Status& status) {
     const auto& master = status.master;
     std::string out = fmt::format("reeve {}  pid {}  {}  generation {}  up {}  rss {}\n", REEVE_VERSION,
@@ -289,7 +361,7 @@ std::string status_text(const Status& status) {
         out += fmt::format("{:<40} {:<10} {:>8} {:>8}  {}\n", listener.address, listener.accept,
                            listener.backlog, listener.pending ? std::to_string(*listener.pending) : "-",
                            slots_text(listener));
-    return out + upstreams_text(status);
+    return out + pools_text(status) + upstreams_text(status);
 }
 
 std::string status_json(const Status& status) {
@@ -319,11 +391,9 @@ std::string status_json(const Status& status) {
     for (const auto& sentinel : status.sentinels)
         sentinels.push_back(
             {{"pid", sentinel.pid}, {"generation", sentinel.generation}, {"restarts", sentinel.restarts}});
-    const OrderedJson all{{"master", master},
-                          {"workers", workers},
-                          {"sentinels", sentinels},
-                          {"listeners", listeners},
-                          {"upstreams", upstreams_json(status)}};
+    const OrderedJson all{
+        {"master", master},       {"workers", workers},          {"sentinels", sentinels},
+        {"listeners", listeners}, {"pools", pools_json(status)}, {"upstreams", upstreams_json(status)}};
     return all.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "ipc/pool_table.h"
 #include "ipc/upstream_report.h"
 #include "master/listeners.h"
 #include "master/process_usage.h"
@@ -53,11 +54,18 @@ struct SentinelStatus {
     std::uint32_t restarts = 0;
 };
 
+struct PoolStatus {
+    std::uint32_t generation = 1;
+    ipc::PoolReport report;
+    std::vector<ProcessUsage> usage;  ///< by member
+};
+
 struct Status {
     MasterStatus master;
     std::vector<WorkerStatus> workers;
     std::vector<SentinelStatus> sentinels;
     std::vector<ListenerStatus> listeners;
+    std::vector<PoolStatus> pools;
     std::vector<ipc::UpstreamReport> upstreams;
     std::vector<ipc::NameReport> names;
     std::vector<ipc::PeerReport> peers;
@@ -67,6 +75,9 @@ struct Status {
 [[nodiscard]] std::vector<WorkerStatus> worker_statuses(const Supervisor& supervisor,
                                                         const ipc::Scoreboard& board, std::uint64_t now);
 [[nodiscard]] std::vector<ListenerStatus> listener_statuses(const Listeners& listeners);
+
+[[nodiscard]] std::vector<PoolStatus> pool_statuses(const ipc::PoolTable& table, std::uint32_t generation,
+                                                    std::uint64_t now);
 
 [[nodiscard]] std::string status_text(const Status& status);
 [[nodiscard]] std::string status_json(const Status& status);

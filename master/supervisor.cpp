@@ -202,6 +202,8 @@ std::vector<int> Supervisor::kept_descriptors(const Slot& slot) const {
     std::vector<int> keep{around_.logs.error_descriptor(), around_.config};
     for (const auto& entry : around_.listeners.all()) keep.push_back(entry.socket(slot.index())->fd.get());
     for (const auto& file : around_.logs.access_logs()) keep.push_back(file.get());
+    if (around_.pools != nullptr)
+        for (const int fd : around_.pools->table().descriptors()) keep.push_back(fd);
     return keep;
 }
 
@@ -225,6 +227,8 @@ int Supervisor::run(Slot& slot, ipc::Channel channel) {
     seat.config = ipc::UniqueFd(around_.config);
     seat.cell = &around_.board.row(slot.row);
     seat.scoreboard = &around_.board;
+    seat.row = slot.row;
+    if (around_.pools != nullptr) seat.pools = &around_.pools->table();
     return around_.run(std::move(seat));
 }
 
@@ -281,6 +285,7 @@ void Supervisor::on_end(Slot& slot, const Ending& ending) {
     auto& cell = around_.board.row(slot.row);
     cell.loop.connections.set(0);
     around_.board.end_calls(slot.row);
+    if (around_.pools != nullptr) around_.pools->worker_gone(slot.row);
     cell.loop.in_flight.end();
     cell.tenant.pid.set(0);
     slot.due_ms = 0;

@@ -17,6 +17,7 @@
 #include "master/logs.h"
 #include "master/plan.h"
 #include "master/poison.h"
+#include "master/pools.h"
 #include "master/slot.h"
 #include "master/title.h"
 #include "master/watchdog.h"
@@ -39,6 +40,7 @@ struct Surroundings {
     const WorkerMain& run;
     std::uint32_t generation = 1;
     std::uint64_t started_ms = 0;  ///< when the first master started
+    Pools* pools = nullptr;        ///< null: the generation has none
 };
 
 /// The workers of one generation.
@@ -51,6 +53,8 @@ class Supervisor final : public SlotOwner {
     Supervisor(Surroundings around, std::function<void()> on_change);
     ~Supervisor() override;
 
+    /// Before the start: its workers have these pools, which outlive it.
+    void use(Pools* pools) noexcept { around_.pools = pools; }
     /// Forks. Workers get ready, and wait.
     void start();
     /// Connections go to the workers from now on, and so does what waits in queues of generations before.

@@ -32,8 +32,8 @@ inline int serve_seat(ipc::Seat seat) { return test::FakeWorker(std::move(seat))
 class Instance {
  public:
     explicit Instance(master::WorkerMain worker = serve_seat,
-                      const std::function<void(conf::Config&)>& change = {},
-                      master::WorkerMain sentinel = {}) {
+                      const std::function<void(conf::Config&)>& change = {}, master::WorkerMain sentinel = {},
+                      master::PoolMain pool = {}) {
         conf::Server server;
         server.listen = {listen_on("127.0.0.1")};
         server.access_log.path = folder / "access.log";
@@ -56,6 +56,7 @@ class Instance {
                                 .read = read,
                                 .worker = worker,
                                 .sentinel = sentinel,
+                                .pool = pool,
                                 .program = {},
                                 .inheritance = std::nullopt,
                                 .activated = {},
