@@ -20,6 +20,7 @@
 #include "master/title.h"
 #include "master/top.h"
 #include "worker/buffer_path.h"
+#include "worker/pool/member.h"
 #include "worker/process.h"
 #include "worker/sentinel.h"
 
@@ -137,6 +138,17 @@ int run_seat(ipc::Seat seat, int (*run)(const conf::Config&, ipc::Seat)) {
 int work(ipc::Seat seat) { return run_seat(std::move(seat), worker::run); }
 int watch(ipc::Seat seat) { return run_seat(std::move(seat), worker::watch); }
 
+int serve_pool(ipc::PoolSeat seat) {
+    const auto text = ipc::read_file(seat.config.get());
+    const auto loaded =
+        text ? conf::load_text(*text, "configuration") : tl::unexpected(std::vector<conf::Error>());
+    if (!loaded) {
+        complain("reeve: the configuration cannot be read again");
+        return failed;
+    }
+    return worker::pool::serve(loaded->config, std::move(seat));
+}
+
 /// As a daemon's child, an upgrade's new master, or in the foreground. The parent of a daemon leaves here.
 ipc::Result<std::variant<master::StartReport, master::DaemonParent>> begin(
     const conf::Reeve& reeve, std::optional<master::Inheritance>& inheritance) {
@@ -186,6 +198,7 @@ int serve(const CommandLine& asked, master::ProcessTitle& title) {
                         .read = read,
                         .worker = work,
                         .sentinel = watch,
+                        .pool = serve_pool,
                         .program = std::move(*program),
                         .inheritance = std::move(*inheritance),
                         .activated = std::move(*activated),

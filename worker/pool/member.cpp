@@ -1,0 +1,39 @@
+#include "worker/pool/member.h"
+
+#include <signal.h>
+#include <sys/signalfd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+
+#include "worker/pool/cgi.h"
+#include "worker/pool/fastcgi_server.h"
+
+namespace worker::pool {
+
+int serve(const conf::Config& config, ipc::PoolSeat seat) {
+    const auto pool = std::find_if(config.pools.begin(), config.pools.end(),
+                                   [&](const conf::Pool& one) { return one.name == seat.pool; });
+    if (pool == config.pools.end()) {
+        std::fprintf(stderr, "reeve: there is no pool %s\n", seat.pool.c_str());
+        return EXIT_FAILURE;
+    }
+    ::signal(SIGPIPE, SIG_IGN);
+    sigset_t leaving;
+    ::sigemptyset(&leaving);
+    ::sigaddset(&leaving, SIGTERM);
+    ::sigprocmask(SIG_BLOCK, &leaving, nullptr);
+    const ipc::UniqueFd leave(::signalfd(-1, &leaving, SFD_CLOEXEC | SFD_NONBLOCK));
+    if (!leave) {
+        std::perror("reeve: signalfd");
+        return EXIT_FAILURE;
+    }
+    const Cgi cgi(*pool, leave.get());
+    FastcgiServer server(std::move(seat.listener), leave.get(),
+                         [&](FastcgiRequest& request) { return cgi.run(request); });
+    return server.run() ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+}  // namespace worker::pool
