@@ -194,7 +194,8 @@ void advise(const Config& config, const Origins& origins, unsigned cores, Report
     for (std::size_t i = 0; i < config.routes.size(); ++i)
         advise_buffers(config.routes[i], origins.routes.at(i), config, report);
     for (std::size_t i = 0; i < config.routes.size(); ++i)
-        if (config.routes[i].handler == Route::Handler::fastcgi)
+        if (config.routes[i].handler == Route::Handler::fastcgi ||
+            config.routes[i].handler == Route::Handler::pool)
             advise_cgi(config.routes[i], origins.routes.at(i), config, report);
     for (std::size_t i = 0; i < config.upstreams.size(); ++i)
         advise_upstream(config.upstreams[i], origins.upstreams.at(i), config, report);

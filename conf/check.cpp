@@ -114,7 +114,14 @@ class Checks {
         if (route.handler == Route::Handler::proxy) check_upstream(route.proxy.upstream, origin, "proxy");
         check_error_pages(route.error_page, origin);
         if (route.handler == Route::Handler::fanout) check_fanout(route, origin);
-        if (route.handler == Route::Handler::fastcgi) check_cgi(route, origin);
+        if (route.handler == Route::Handler::fastcgi) {
+            check_upstream(route.proxy.upstream, origin, "fastcgi");
+            check_cgi(route, origin);
+        }
+        if (route.handler == Route::Handler::pool) {
+            check_pool(route.pool, origin);
+            check_cgi(route, origin);
+        }
         check_wires(route, origin);
         check_never_shed(route, origin);
         if (const auto twice = repeated(route.methods); twice != route.methods.end())
@@ -179,7 +186,6 @@ class Checks {
 
     void check_cgi(const Route& route, const Section* origin) {
         const Cgi& cgi = route.cgi;
-        check_upstream(route.proxy.upstream, origin, "fastcgi");
         const auto is_script = [&](const std::string& name) {
             return std::any_of(cgi.script_extensions.begin(), cgi.script_extensions.end(),
                                [&](const auto& extension) { return name.ends_with(extension); });
@@ -235,6 +241,15 @@ class Checks {
                            fmt::format("health: the peers speak FastCGI, as {} says; write `tcp every 5s`",
                                        report_.refer(place, health)));
         }
+    }
+
+    void check_pool(const std::string& name, const Section* origin) {
+        if (!is_sound(origin, "pool")) return;
+        std::vector<std::string_view> names;
+        for (const auto& pool : config_.pools) names.push_back(pool.name);
+        if (std::find(names.begin(), names.end(), name) == names.end())
+            report_.refuse(place_of(origin, "pool"),
+                           fmt::format("pool: there is no [pool {}]{}", name, hint(name, names)));
     }
 
     void check_upstream(const std::string& name, const Section* origin, std::string_view key) {

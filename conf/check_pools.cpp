@@ -42,7 +42,11 @@ class PoolChecks {
         check_user();
     }
 
-    void advise() {
+    void advise(const Config& config) {
+        if (std::none_of(config.routes.begin(), config.routes.end(), [&](const Route& route) {
+                return route.handler == Route::Handler::pool && route.pool == pool_.name;
+            }))
+            report_.advise(origin_->place, fmt::format("no route leads to {}", origin_->text()));
         for (const auto& limit : pool_.rlimits)
             if (limit.what == ResourceLimit::What::memory && pool_.max_memory >= limit.value)
                 report_.advise(place_of(origin_, "max_memory"),
@@ -124,7 +128,7 @@ void check_pools_here(const Config& config, const Origins& origins, Report& repo
 
 void advise_pools(const Config& config, const Origins& origins, Report& report) {
     for (std::size_t i = 0; i < config.pools.size(); ++i)
-        PoolChecks(config.pools[i], origins.pools.at(i), report).advise();
+        PoolChecks(config.pools[i], origins.pools.at(i), report).advise(config);
 }
 
 }  // namespace conf

@@ -432,6 +432,7 @@ struct Route {
         proxy,
         fanout,
         fastcgi,
+        pool,
         health,
         status,
         metrics
@@ -447,7 +448,8 @@ struct Route {
     Redirect redirect;
     Proxy proxy;  ///< of `fastcgi` too; of `fanout`, but for its upstream
     Fanout fanout;
-    Cgi cgi;
+    Cgi cgi;           ///< of `fastcgi` and `pool`
+    std::string pool;  ///< its name
     bool strip_prefix =
         false;  ///< `files`, `proxy`, `fastcgi`: what follows the route's `path` counts, not all of it
     Health health = Health::live;

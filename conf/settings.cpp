@@ -55,7 +55,7 @@ struct NothingHeld {
 Setting<Route> strip_prefix_setting() {
     auto row = scalar<Route>("strip_prefix", &Route::strip_prefix, Switch{},
                              "on: what follows the route's path counts, not all of the path");
-    row.used_by = {Handler::files, Handler::proxy, Handler::fastcgi};
+    row.used_by = {Handler::files, Handler::proxy, Handler::fastcgi, Handler::pool};
     return row;
 }
 
@@ -293,11 +293,18 @@ const Settings<Route>& route_settings() {
         row.used_by = {Handler::proxy, Handler::fanout, Handler::fastcgi};
         return row;
     };
-    const auto hiding = [](auto row) {
-        row.used_by = {Handler::proxy, Handler::fastcgi};
+    const auto answered = [](auto row) {  // by others than us
+        row.used_by = {Handler::proxy, Handler::fanout, Handler::fastcgi, Handler::pool};
         return row;
     };
-    const auto cgi = [](auto row) { return used_by(Handler::fastcgi, std::move(row)); };
+    const auto hiding = [](auto row) {
+        row.used_by = {Handler::proxy, Handler::fastcgi, Handler::pool};
+        return row;
+    };
+    const auto cgi = [](auto row) {
+        row.used_by = {Handler::fastcgi, Handler::pool};
+        return row;
+    };
     const auto program = [](auto member) { return in(&Route::cgi, member); };
     const auto fanout = [](auto row) { return used_by(Handler::fanout, std::move(row)); };
     const auto fan = [](auto member) { return in(&Route::fanout, member); };
@@ -360,10 +367,11 @@ const Settings<Route>& route_settings() {
                              "how many further peers are asked, where asking twice is safe; 0: none")),
         asking(list<Route>("retry_statuses", of(&Proxy::retry_statuses), Statuses{},
                            "answers after which another peer is asked: 502 503 504")),
-        asking(scalar<Route>("response_header_max", of(&Proxy::response_header_max), Size{1 * kib, 16 * mib},
-                             "bytes of a peer's status line and header; beyond: 502")),
-        asking(scalar<Route>("buffer", of(&Proxy::buffer), Size{4 * kib, gib},
-                             "bytes that wait in memory for a slow client, and for a slow peer")),
+        answered(scalar<Route>("response_header_max", of(&Proxy::response_header_max),
+                               Size{1 * kib, 16 * mib},
+                               "bytes of a peer's status line and header; beyond: 502")),
+        answered(scalar<Route>("buffer", of(&Proxy::buffer), Size{4 * kib, gib},
+                               "bytes that wait in memory for a slow client, and for a slow peer")),
         proxy(
             scalar<Route>("buffer_request", of(&Proxy::buffer_request), buffering,
                           "memory, file: a request's body is here, all of it, before a peer is asked; off")),
@@ -393,12 +401,12 @@ const Settings<Route>& route_settings() {
                                                    {"off", ForwardedFields::off}}},
                           "what the peer hears of the client: x_forwarded (-For, -Proto, -Host), forwarded "
                           "(RFC 7239), both, off")),
-        asking(scalar<Route>("request_id", of(&Proxy::request_id), Switch{},
-                             "on: X-Request-Id is made where the client sent none")),
+        answered(scalar<Route>("request_id", of(&Proxy::request_id), Switch{},
+                               "on: X-Request-Id is made where the client sent none")),
         passing(scalar<Route>("trace", of(&Proxy::trace), Switch{},
                               "on: traceparent (W3C) is made where the client sent none")),
-        asking(scalar<Route>("fallback", &Route::fallback, RequestPath{},
-                             "path of the same server to serve in place of a 502, 503 or 504 of our own")),
+        answered(scalar<Route>("fallback", &Route::fallback, RequestPath{},
+                               "path of the same server to serve in place of a 502, 503 or 504 of our own")),
         proxy(scalar<Route>("rewrite_redirect", of(&Proxy::rewrite_redirect), Switch{},
                             "on: a Location that names the peer itself leads to us instead")),
 
@@ -431,6 +439,9 @@ const Settings<Route>& route_settings() {
         choosing(Handler::fastcgi,
                  scalar<Route>("fastcgi", of(&Proxy::upstream), SectionName{},
                                "handler: passes requests on to this upstream, whose peers speak FastCGI")),
+        choosing(Handler::pool,
+                 scalar<Route>("pool", &Route::pool, SectionName{},
+                               "handler: gives requests to the processes of this pool, as tasks")),
         cgi(scalar<Route>(
             "script_root", program(&Cgi::script_root), Path{},
             "folder of the scripts; unset: the peer is the program, and is given the whole path")),
@@ -444,8 +455,9 @@ const Settings<Route>& route_settings() {
                           "path of the script that answers where the path leads to none; 404 unless set")),
         cgi(list<Route>("fastcgi_param", program(&Cgi::params), CgiParam{},
                         "`NAME VALUE` for the program, $variables in it; without a value it is left out")),
-        cgi(scalar<Route>("fastcgi_keep", program(&Cgi::keep), Switch{},
-                          "on: connections are kept as the upstream says; each pins a process of PHP")),
+        used_by(Handler::fastcgi,
+                scalar<Route>("fastcgi_keep", program(&Cgi::keep), Switch{},
+                              "on: connections are kept as the upstream says; each pins a process of PHP")),
         cgi(scalar<Route>(
             "chunked_max", program(&Cgi::chunked_max), Size{0, gib},
             "bytes of a request's body of unknown length, which is collected first; beyond: 413")),
@@ -501,7 +513,8 @@ std::vector<Described> described() {
 }
 
 const std::vector<std::string_view>& section_kinds() {
-    static const std::vector<std::string_view> kinds{"reeve", "execution", "server", "upstream", "pool", "route"};
+    static const std::vector<std::string_view> kinds{"reeve",    "execution", "server",
+                                                     "upstream", "pool",      "route"};
     return kinds;
 }
 

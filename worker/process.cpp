@@ -73,7 +73,10 @@ ipc::Result<void> serve(const conf::Config& config, ipc::Seat& seat) {
     if (*buffer_path)
         ::signal(SIGXFSZ, SIG_IGN);  // a file at the limit of RLIMIT_FSIZE is full, and no crash
     if (config.reeve.sandbox)
-        if (auto entered = enter_sandbox(!config.upstreams.empty(), false, unlinks); !entered) return entered;
+        if (auto entered =
+                enter_sandbox(!config.upstreams.empty() || !config.pools.empty(), false, unlinks);
+            !entered)
+            return entered;
     auto log_writer = start_log_writer(config, seat);
     if (!log_writer) return tl::make_unexpected(log_writer.error());
 
@@ -93,11 +96,13 @@ ipc::Result<void> serve(const conf::Config& config, ipc::Seat& seat) {
         {.memory = config.execution.buffer_memory_total, .file = config.execution.buffer_file_total},
         std::move(*buffer_path), seat.cell->buffers);
     upstream::Upstreams upstreams(config, loop, seat.scoreboard, seat.cell);
+    execution::PoolQueues queues(config, loop, seat.pools, seat.row);
     observe::Recorder recorder(config, **log_writer, loop, seat);
     dispatch::Limiter limiter(config, seat, loop.clock());
     dispatch::Dispatcher dispatcher(
         config, plan, router, recorder, limiter, loop,
-        handler::make_handlers({config, loop, files, buffers, upstreams, *seat.scoreboard, about, ready}));
+        handler::make_handlers({config, loop, files, buffers, upstreams, *seat.scoreboard, seat.pools, queues,
+                                about, ready}));
     http::Service service{.loop = loop, .application = dispatcher, .draining = false, .spare = {}};
     http::Http1Factory factory(service);
     connection::Connections connections(

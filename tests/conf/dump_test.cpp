@@ -113,6 +113,9 @@ path = /h
 fanout = u more=u/x
 [pool p]
 run = cgi /bin/true
+[route k]
+path = /k
+pool = p
 [route e]
 path = /e
 health = live

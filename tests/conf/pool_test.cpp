@@ -164,10 +164,12 @@ TEST_CASE("in a file, what a pool needs must be on this machine", "[conf][pool]"
 }
 
 TEST_CASE("what a pool's author may want to think about", "[conf][pool]") {
-    CHECK(advice("[route r]\nrespond = 200 \"x\"\n[pool p]\n" + std::string(run)).empty());
-    CHECK(advice("[route r]\nrespond = 200 \"x\"\n[pool p]\n" + std::string(run) +
+    CHECK(advice("[route r]\npool = p\n[pool p]\n" + std::string(run)).empty());
+    CHECK(advice("[route r]\nrespond = 200 \"x\"\n[pool p]\n" + std::string(run)) ==
+          Lines{"t:3: no route leads to [pool p]"});
+    CHECK(advice("[route r]\npool = p\n[pool p]\n" + std::string(run) +
                  "max_memory = 1g\nrlimits = memory=512m\n") ==
           Lines{"t:5: max_memory: is never reached, rlimits end a process before"});
-    CHECK(advice("[route r]\nrespond = 200 \"x\"\n[pool p]\n" + std::string(run) + "timeout = 1s\nqueue_timeout = 1h\n")
+    CHECK(advice("[route r]\npool = p\n[pool p]\n" + std::string(run) + "timeout = 1s\nqueue_timeout = 1h\n")
               .size() == 1);
 }

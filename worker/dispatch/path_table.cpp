@@ -21,7 +21,8 @@ std::vector<std::string_view> methods_of(const conf::Route& route) {
             case Handler::redirect:
             case Handler::proxy:
             case Handler::fanout:
-            case Handler::fastcgi: break;
+            case Handler::fastcgi:
+            case Handler::pool: break;
         }
     }
     const auto get = std::find(methods.begin(), methods.end(), "GET");

@@ -35,7 +35,7 @@ void CgiPassing::begin(http::Exchange& exchange) {
     body_.clear();
     internal_.clear();
     page_ = exchange.error != 0;
-    collects_ = collected_ = false;
+    whole_ = collects_ = collected_ = false;
     shared_.scripts.find(exchange.request.target.path, script_);
     if (script_.refusal == 301) return redirect_to_folder();
     if (script_.refusal != 0) return refuse(script_.refusal, {});
@@ -219,6 +219,7 @@ void CgiPassing::on_payload(std::string_view bytes) {
 void CgiPassing::on_pipe(const connection::Ref<connection::Pipe>&, std::uint64_t) { std::abort(); }
 
 void CgiPassing::on_end(std::string_view) {
+    whole_ = true;
     note_end();
     if (!internal_.empty()) return send_internal();
     std::exchange(exchange_, nullptr)->finish();
@@ -238,6 +239,11 @@ void CgiPassing::send_internal() {
 }
 
 void CgiPassing::on_stderr(std::string_view bytes) { shared_.log.add(lines_, bytes, about()); }
+
+void CgiPassing::give_up(const upstream::Failure& failure) {
+    call_.cancel();
+    on_failure(failure);
+}
 
 void CgiPassing::on_failure(const upstream::Failure& failure) {
     note_end();

@@ -75,6 +75,11 @@ class CgiPassing final : public http::Streamer, private upstream::Caller {
     /// Instead of that. `reason`: a literal.
     void refuse(http::Status status, std::string_view reason);
 
+    /// Instead of what is being asked: it takes too long, say.
+    void give_up(const upstream::Failure& failure);
+
+    /// The program has answered, to the end, and is done; from then on, also in `on_over`.
+    [[nodiscard]] bool whole() const noexcept { return whole_; }
     /// Between `begin` and `on_over`.
     [[nodiscard]] http::Exchange& exchange() noexcept { return *exchange_; }
     /// Likewise, from `ask` on; see there.
@@ -121,8 +126,9 @@ class CgiPassing final : public http::Streamer, private upstream::Caller {
     std::string internal_;       ///< the file that is wanted instead of the program's answer; empty: none
     std::string internal_type_;  ///< and what the program says it is
     ProgramLog::Lines lines_;
-    bool page_ = false;      ///< an error page: a GET of our own, and the client's body was for somebody else
-    bool collects_ = false;  ///< the body, in `body_`
+    bool page_ = false;  ///< an error page: a GET of our own, and the client's body was for somebody else
+    bool whole_ = false;
+    bool collects_ = false;   ///< the body, in `body_`
     bool collected_ = false;  ///< all of it
 };
 

@@ -1,5 +1,6 @@
 #include "worker/handler/make_handlers.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "worker/handler/fanout.h"
@@ -7,6 +8,7 @@
 #include "worker/handler/files.h"
 #include "worker/handler/health.h"
 #include "worker/handler/metrics.h"
+#include "worker/handler/pool.h"
 #include "worker/handler/proxy.h"
 #include "worker/handler/respond.h"
 
@@ -28,10 +30,18 @@ std::unique_ptr<http::Handler> make(const conf::Route& route, std::uint32_t inde
             return std::make_unique<Fanout>(route, around.upstreams, facts, around.loop);
         case conf::Route::Handler::fastcgi:
             return std::make_unique<Fastcgi>(route, around.upstreams, facts, around.loop);
+        case conf::Route::Handler::pool: {
+            const auto& pools = around.config.pools;
+            const auto pool = std::find_if(pools.begin(), pools.end(),
+                                           [&](const conf::Pool& one) { return one.name == route.pool; });
+            return std::make_unique<PoolRoute>(
+                route, *pool, around.upstreams,
+                around.queues.of(static_cast<std::size_t>(pool - pools.begin())), facts, around.loop);
+        }
         case conf::Route::Handler::health: return std::make_unique<Health>(route.health, around.ready);
         case conf::Route::Handler::status:
-            return std::make_unique<Status>(around.about, around.scoreboard, clock);
-        case conf::Route::Handler::metrics: return std::make_unique<Metrics>(around.scoreboard);
+            return std::make_unique<Status>(around.about, around.scoreboard, around.pools, clock);
+        case conf::Route::Handler::metrics: return std::make_unique<Metrics>(around.scoreboard, around.pools);
     }
     std::abort();
 }

@@ -6,6 +6,7 @@
 
 #include "conf/config.h"
 #include "worker/connection/buffers.h"
+#include "worker/execution/pool_queue.h"
 #include "worker/handler/file_cache.h"
 #include "worker/handler/status.h"
 #include "worker/http/exchange.h"
@@ -21,6 +22,8 @@ struct Surroundings {
     connection::Buffers& buffers;
     upstream::Upstreams& upstreams;
     const ipc::Scoreboard& scoreboard;
+    const ipc::PoolTable* pools;  ///< null: there are none
+    execution::PoolQueues& queues;
     Status::About about;
     const bool& ready;
 };

@@ -359,6 +359,54 @@ void add_upstreams(Text& text, const std::vector<ipc::UpstreamReport>& upstreams
     add_limits(text, upstreams);
 }
 
+void add_pools(Text& text, const ipc::PoolTable& table, std::uint64_t now_ms) {
+    std::vector<ipc::PoolReport> pools;
+    for (std::uint32_t pool = 0; pool < table.pools(); ++pool) pools.push_back(table.report(pool, now_ms));
+    const auto label = [](const ipc::PoolReport& pool) {
+        return fmt::format("pool=\"{}\"", escaped(pool.name));
+    };
+    const auto each = [&](std::string_view name, std::string_view type, std::string_view help, auto value) {
+        text.family(name, type, help);
+        for (const auto& pool : pools) text.sample(label(pool), value(pool));
+    };
+    text.family("reeve_pool_members", "gauge", "Processes of the pool by state.");
+    for (const auto& pool : pools)
+        for (std::size_t state = 1; state < ipc::member_states; ++state)  // `off` is no process
+            text.sample(
+                fmt::format("{},state=\"{}\"", label(pool), ipc::name(static_cast<ipc::MemberState>(state))),
+                pool.states[state]);
+    each("reeve_pool_waiting", "gauge", "Tasks that wait for a process.",
+         [](const auto& pool) { return pool.waiting; });
+    each("reeve_pool_tasks_total", "counter", "Tasks given to a process.",
+         [](const auto& pool) { return pool.tasks; });
+    text.family("reeve_pool_refused_total", "counter",
+                "Tasks that got no process: the queue was full, they waited too long, or their client left.");
+    for (const auto& pool : pools) {
+        text.sample(label(pool) + ",reason=\"full\"", pool.refused_full);
+        text.sample(label(pool) + ",reason=\"late\"", pool.refused_late);
+        text.sample(label(pool) + ",reason=\"left\"", pool.left);
+    }
+    text.family("reeve_pool_failed_total", "counter",
+                "Tasks that a process did not finish: they took too long, it died, or their client left.");
+    for (const auto& pool : pools) {
+        text.sample(label(pool) + ",reason=\"timeout\"", pool.timeouts);
+        text.sample(label(pool) + ",reason=\"died\"", pool.died);
+        text.sample(label(pool) + ",reason=\"left\"", pool.aborted);
+    }
+    each("reeve_pool_busy_seconds_total", "counter", "How long processes had a task, all together.",
+         [](const auto& pool) { return seconds(pool.busy_us); });
+    each("reeve_pool_waited_seconds_total", "counter", "How long tasks waited, all together.",
+         [](const auto& pool) { return seconds(pool.waited_us); });
+    each("reeve_pool_started_total", "counter", "Processes that were started.",
+         [](const auto& pool) { return pool.started; });
+    each("reeve_pool_crashes_total", "counter", "Processes that ended unasked.",
+         [](const auto& pool) { return pool.crashes; });
+    each("reeve_pool_kills_total", "counter", "Processes that did not end when they were told to.",
+         [](const auto& pool) { return pool.kills; });
+    each("reeve_pool_recycled_total", "counter", "Processes replaced for their age or their memory.",
+         [](const auto& pool) { return pool.recycled; });
+}
+
 void add_masters(Text& text, const ipc::Scoreboard& board, std::uint64_t now_us, std::int64_t now_unix_us) {
     const auto& masters = board.masters();
     text.family("reeve_worker_restarts_total", "counter", "Workers replaced, by cause.");
@@ -387,7 +435,8 @@ void add_masters(Text& text, const ipc::Scoreboard& board, std::uint64_t now_us,
 
 }  // namespace
 
-std::string metrics_text(const ipc::Scoreboard& board, std::uint64_t now_us, std::int64_t now_unix_us) {
+std::string metrics_text(const ipc::Scoreboard& board, std::uint64_t now_us, std::int64_t now_unix_us,
+                         const ipc::PoolTable* pools) {
     Text text;
     add_requests(text, board);
     add_totals(text, board);
@@ -397,6 +446,7 @@ std::string metrics_text(const ipc::Scoreboard& board, std::uint64_t now_us, std
     add_peers(text, ipc::report_peers(board, now_us / 1000));
     add_upstreams(text, ipc::report_upstreams(board, now_us / 1000));
     add_names(text, ipc::report_names(board, now_us / 1000));
+    if (pools != nullptr) add_pools(text, *pools, now_us / 1000);
     add_masters(text, board, now_us, now_unix_us);
     return text.take();
 }
@@ -404,7 +454,7 @@ std::string metrics_text(const ipc::Scoreboard& board, std::uint64_t now_us, std
 void Metrics::handle(http::Exchange& exchange) {
     http::Response& response = exchange.response;
     response.fields = "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\nCache-Control: no-store\r\n";
-    add_own_text(response, metrics_text(scoreboard_, ipc::monotonic_us(), unix_us()));
+    add_own_text(response, metrics_text(scoreboard_, ipc::monotonic_us(), unix_us(), pools_));
     exchange.finish();
 }
 

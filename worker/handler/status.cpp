@@ -32,6 +32,8 @@ small{opacity:.65}
 <tbody id="workers"></tbody></table>
 <table hidden><thead><tr><th>peer<th>upstream<th>state<th>breaker<th>active<th>calls<th>failures</tr></thead>
 <tbody id="peers"></tbody></table>
+<table hidden><thead><tr><th>pool<th>processes<th>tasks<th>waiting<th>full<th>late<th>timeouts<th>died<th>crashes</tr></thead>
+<tbody id="pools"></tbody></table>
 <table hidden><thead><tr><th>name<th>upstream<th>addresses<th>answers<th>failures<th>why not</tr></thead>
 <tbody id="names"></tbody></table>
 <script>
@@ -68,6 +70,11 @@ async function show() {
   names.replaceChildren(...s.upstreams.flatMap(u => u.names.map(n =>
     cells([n.name, u.name, n.addresses, n.answers, n.failures, n.reason]))));
   names.parentNode.hidden = names.children.length === 0;
+  const pools = document.getElementById('pools');
+  pools.parentNode.hidden = s.pools.length === 0;
+  pools.replaceChildren(...s.pools.map(p =>
+    cells([p.name, Object.entries(p.members).map(([state, n]) => `${n} ${state}`).join(', '), p.tasks, p.waiting,
+           p.refused_full, p.refused_late, p.timeouts, p.died, p.crashes])));
 }
 show();
 setInterval(() => document.hidden || show(), 1000);
@@ -100,6 +107,27 @@ nlohmann::json worker_json(const ipc::WorkerCell& row, std::uint64_t now_ms) {
         {"buffered_file", row.buffers.file.get()},
         {"heartbeat_age_ms", now_ms > beat ? now_ms - beat : 0},
     };
+}
+
+nlohmann::json pool_json(const ipc::PoolReport& pool) {
+    nlohmann::json members = nlohmann::json::object();
+    for (std::size_t state = 1; state < ipc::member_states; ++state)
+        if (pool.states[state] > 0)
+            members[std::string(ipc::name(static_cast<ipc::MemberState>(state)))] = pool.states[state];
+    return {{"name", pool.name},
+            {"members", std::move(members)},
+            {"tasks", pool.tasks},
+            {"waiting", pool.waiting},
+            {"queue", pool.queue},
+            {"refused_full", pool.refused_full},
+            {"refused_late", pool.refused_late},
+            {"left", pool.left},
+            {"timeouts", pool.timeouts},
+            {"aborted", pool.aborted},
+            {"died", pool.died},
+            {"crashes", pool.crashes},
+            {"kills", pool.kills},
+            {"recycled", pool.recycled}};
 }
 
 }  // namespace
@@ -176,6 +204,9 @@ std::string Status::json() const {
         }
         status["upstreams"].push_back(std::move(one));
     }
+    status["pools"] = nlohmann::json::array();
+    for (std::uint32_t pool = 0; pools_ != nullptr && pool < pools_->pools(); ++pool)
+        status["pools"].push_back(pool_json(pools_->report(pool, now_ms)));
     for (const auto* row : rows) status["workers"].push_back(worker_json(*row, clock_.now_ms()));
     return status.dump(2) + "\n";
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "ipc/pool_table.h"
 #include "ipc/scoreboard.h"
 #include "worker/execution/clock.h"
 #include "worker/handler/text_template.h"
@@ -23,9 +24,10 @@ class Status final : public http::Handler {
         int master_pid = 0;
     };
 
-    /// `scoreboard` and `clock` must outlive it.
-    Status(const About& about, const ipc::Scoreboard& scoreboard, const execution::Clock& clock)
-        : about_(about), scoreboard_(scoreboard), clock_(clock) {}
+    /// All must outlive it; `pools`: null where there are none.
+    Status(const About& about, const ipc::Scoreboard& scoreboard, const ipc::PoolTable* pools,
+           const execution::Clock& clock)
+        : about_(about), scoreboard_(scoreboard), pools_(pools), clock_(clock) {}
     void handle(http::Exchange& exchange) override;
 
  private:
@@ -33,6 +35,7 @@ class Status final : public http::Handler {
 
     About about_;
     const ipc::Scoreboard& scoreboard_;
+    const ipc::PoolTable* pools_;
     const execution::Clock& clock_;
 };
 
