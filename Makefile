@@ -1,6 +1,7 @@
 # make            build the program at build/reeve (release: -O2, hardened, warnings are errors)
 # make run        install what is missing, build, serve conf/reeve.ini on http://127.0.0.1:8080
 # make test       install what is missing, build, run all tests
+# make test-models the tests on the real server, under each execution model; MODEL_TESTS=[tag] for some of them
 # make units      the unit tests alone; make integration: those on the real server alone
 # make asan       all tests under AddressSanitizer and UndefinedBehaviorSanitizer
 # make tsan       all tests under ThreadSanitizer
@@ -104,7 +105,7 @@ LLHTTP_OBJECTS := $(OUT)/llhttp/llhttp.o $(OUT)/llhttp/api.o $(OUT)/llhttp/http.
 INTEGRATION := build/release/integration
 PROGRAM := $(if $(filter release,$(VARIANT)),build/reeve,$(OUT)/reeve)
 
-.PHONY: all run test units integration asan tsan release-build asan-build tsan-build fuzz fuzz-build bench tidy format format-check check install deps clean help program tests
+.PHONY: all run test test-models units integration asan tsan release-build asan-build tsan-build fuzz fuzz-build bench tidy format format-check check install deps clean help program tests
 all: program
 program: $(PROGRAM)
 tests: $(OUT)/units $(INTEGRATION)
@@ -174,6 +175,30 @@ integration: $(INTEGRATION) $(PROGRAM) $(PROMTOOL) $(FCGI_ECHO)
 	  FCGI_ECHO=$(abspath $(FCGI_ECHO)) \
 	  $(INTEGRATION) $(or $(TEST_ARGS),$(INTEGRATION_ARGS))
 
+# Under each execution model, but for tests that are about what a model rules out: those say so by a tag.
+#   [knobs] of the configuration itself          [concurrent] several requests at once in one process
+#   [many] hundreds of requests at once          [one-loop] a process with no loop but one
+#   [inline] handlers that run on the loop       [one-process] a number of processes that stays
+MODEL_TESTS ?= [integration]
+UNDER_single := ~[concurrent]~[many]
+UNDER_acceptor := ~[concurrent]~[many]~[one-loop]
+UNDER_pool := ~[many]~[one-loop]
+UNDER_readers := ~[one-loop]
+UNDER_message := ~[one-loop]~[inline]
+UNDER_threads := ~[one-loop]
+UNDER_event :=
+UNDER_process := ~[many]~[one-process]
+MODELS := single acceptor pool readers message threads event process
+test-models: deps
+	@$(MAKE) program tests
+	@$(MAKE) $(addprefix test-model-,$(MODELS))
+test-model-%: $(INTEGRATION) $(PROGRAM) $(PROMTOOL) $(FCGI_ECHO)
+	@mkdir -p $(OUT)/models
+	@REEVE_MODEL=$* REEVE=$(abspath $(PROGRAM)) REEVE_SANITIZER=$(filter asan tsan,$(VARIANT)) \
+	  PROMTOOL=$(abspath $(PROMTOOL)) FCGI_ECHO=$(abspath $(FCGI_ECHO)) \
+	  $(INTEGRATION) "$(MODEL_TESTS)~[knobs]$(UNDER_$*)" > $(OUT)/models/$*.log 2>&1; \
+	  status=$$?; echo "== model $*"; cat $(OUT)/models/$*.log; exit $$status
+
 # what these steps run, built and not run
 release-build: deps
 	@$(MAKE) program tests
@@ -195,7 +220,7 @@ fuzz: deps deps-clang
 fuzz-build: $(patsubst tests/fuzz/%.cpp,$(OUT)/%,$(FUZZERS))
 
 bench: deps deps-bench
-	@$(MAKE) program build/bench/raw_epoll build/bench/generator
+	@$(MAKE) program build/bench/raw_epoll build/bench/generator $(FCGI_ECHO)
 	@python3 tests/bench/run.py --reeve build/reeve --raw build/bench/raw_epoll --generator build/bench/generator $(BENCH_ARGS)
 build/bench/%: tests/bench/%.cpp
 	@mkdir -p $(@D)

@@ -10,30 +10,6 @@
 namespace conf {
 namespace {
 
-void advise_execution(const Config& config, const Origins& origins, unsigned cores, Report& report) {
-    const auto& execution = config.execution;
-    if (cores != 0 && execution.workers > cores)
-        report.advise(
-            place_of(origins.execution, "workers"),
-            fmt::format("workers: {} are more than the {} cores of this machine", execution.workers, cores));
-    if (execution.open_file_cache != 0 && execution.open_file_cache_small > execution.open_file_cache_memory)
-        report.advise(
-            place_of(origins.execution, "open_file_cache_small"),
-            fmt::format("open_file_cache_small: one file may fill all of open_file_cache_memory, {}",
-                        print_size(execution.open_file_cache_memory)));
-    const auto needed = [&](const Server& server) {
-        return server.limits.connections_max + execution.open_file_cache;
-    };
-    std::uint64_t most = 0;
-    for (const auto& server : config.servers) most = std::max(most, needed(server));
-    if (config.reeve.open_files != 0 && config.reeve.open_files < most)
-        report.advise(
-            place_of(origins.reeve, "open_files"),
-            fmt::format(
-                "open_files: {} are fewer than the {} that connections_max and open_file_cache may take",
-                config.reeve.open_files, most));
-}
-
 void advise_server(const Server& server, const Section* origin, const Config& config, Report& report) {
     const auto& limits = server.limits;
     if (limits.body_max == 0)

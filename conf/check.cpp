@@ -35,6 +35,7 @@ class Checks {
         : config_(config), origins_(origins), report_(report) {}
 
     void run() {
+        check_execution(config_, origins_, report_);
         for (std::size_t i = 0; i < config_.servers.size(); ++i) check_server(i);
         for (std::size_t i = 0; i < config_.upstreams.size(); ++i) check_upstream(i);
         for (std::size_t i = 0; i < config_.routes.size(); ++i) check_route(i);

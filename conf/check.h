@@ -18,6 +18,9 @@ void check_pools(const Config& config, const Origins& origins, Report& report);
 void advise_pools(const Config& config, const Origins& origins, Report& report);
 /// What pools need of this machine: their programs, folders and users. Asks the file system.
 void check_pools_here(const Config& config, const Origins& origins, Report& report);
+/// The part of each that is about [execution] alone.
+void check_execution(const Config& config, const Origins& origins, Report& report);
+void advise_execution(const Config& config, const Origins& origins, unsigned cores, Report& report);
 
 /// Where the `nth` value of `key` was written; the section's own line when it was not.
 [[nodiscard]] Place place_of(const Section* section, std::string_view key, std::size_t nth = 0);

@@ -19,8 +19,10 @@ constexpr std::uint32_t automatic = 0;
 
 enum class LogLevel : std::uint8_t { trace, debug, info, warn, error, critical, off };
 enum class LogFormat : std::uint8_t { text, json };
-enum class Accept : std::uint8_t { reuseport, shared };
-enum class Model : std::uint8_t { event };
+enum class Accept : std::uint8_t { reuseport, shared, handoff };
+enum class Model : std::uint8_t { single, acceptor, pool, readers, message, threads, event, process };
+enum class Handoff : std::uint8_t { round_robin, least_connections };
+enum class Handlers : std::uint8_t { inlined, threads };
 enum class Upgrade : std::uint8_t { unattended, manual };
 
 /// `error_log = stderr info`: where, and from which level on.
@@ -51,12 +53,22 @@ struct Reeve {
     bool operator==(const Reeve&) const = default;
 };
 
-/// [execution]: section 1's knobs.
+/// [execution]: how work is spread. These are the defaults of `event`; `conf/models.h` has the others'.
 struct Execution {
     Model model = Model::event;
     std::uint32_t workers = automatic;  ///< 0: one a CPU
+    std::uint32_t loops = 1;            ///< event loops a worker; 0: one a CPU
     Accept accept = Accept::reuseport;
-    bool cpu_affinity = false;       ///< each worker stays on a CPU of its own
+    Handoff handoff = Handoff::round_robin;  ///< which loop a connection goes to, where one accepts for all
+    std::uint32_t concurrency = 0;           ///< requests a loop serves at once; 0: any number
+    std::uint32_t queue = 1024;              ///< those that wait for that, at most, where they wait
+    Milliseconds queue_timeout{10'000};      ///< and how long
+    Handlers handlers = Handlers::inlined;
+    std::uint32_t threads = 16;        ///< a loop's, where handlers run on threads
+    std::uint32_t processes_max = 0;   ///< not 0: a process serves one connection at a time, and so many may be
+    std::uint32_t spares_min = 4;      ///< of these, idle ones that are kept at hand
+    std::uint32_t spares_max = 16;     ///< beyond which idle ones end
+    bool cpu_affinity = false;       ///< each worker, or each loop, stays on a CPU of its own
     std::uint64_t max_requests = 0;  ///< a worker is replaced after about so many; 0: never
     std::uint64_t max_memory = 0;    ///< a worker is replaced when its resident bytes pass this; 0: never
     /// The open-file cache of each loop.

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "conf/models.h"
 #include "conf/nearest.h"
 #include "conf/settings.h"
 
@@ -48,7 +49,7 @@ class Reader {
             read_settings(section, reeve_settings(), reeve);
             if (keep) config_.reeve = std::move(reeve), origins_.reeve = &section;
         } else if (section.kind == "execution") {
-            Execution execution;
+            Execution execution = defaults_of(model_of(section));
             read_settings(section, execution_settings(), execution);
             if (keep) config_.execution = execution, origins_.execution = &section;
         } else if (section.kind == "server") {
@@ -74,6 +75,15 @@ class Reader {
             read_handler(section, route);
             if (keep) config_.routes.push_back(std::move(route)), origins_.routes.push_back(&section);
         }
+    }
+
+    /// As written, so that the other settings go on top of its defaults wherever it stands.
+    static Model model_of(const Section& section) {
+        for (const auto& entry : section.entries)
+            if (entry.key == "model")
+                for (const NamedModel& each : models())
+                    if (each.name == entry.value) return each.model;
+        return Execution{}.model;
     }
 
     template <class T>

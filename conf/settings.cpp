@@ -6,6 +6,7 @@
 #include "conf/cgi_types.h"
 #include "conf/http_types.h"
 #include "conf/limit_types.h"
+#include "conf/models.h"
 #include "conf/types.h"
 #include "conf/upstream_types.h"
 
@@ -72,6 +73,12 @@ void describe(std::string_view kind, const Settings<Section>& rows, const Sectio
             {kind, row.key, row.comment, row.is_handler ? std::string() : default_of(row, defaults)});
 }
 
+Choice<Model> model_names() {
+    Choice<Model> names;
+    for (const NamedModel& each : models()) names.names.emplace_back(each.name, each.model);
+    return names;
+}
+
 Server default_server() {
     Server server;
     server.listen.push_back({{Address::Family::ipv4, "127.0.0.1", 8080}});
@@ -121,16 +128,46 @@ const Settings<Reeve>& reeve_settings() {
 
 const Settings<Execution>& execution_settings() {
     static const Settings<Execution> rows{
-        scalar<Execution>("model", &Execution::model, Choice<Model>{{{"event", Model::event}}},
-                          "how work is spread: event, one loop a process"),
+        scalar<Execution>("model", &Execution::model, model_names(),
+                          "what the next settings are unless they are set: single, acceptor, pool, readers, "
+                          "message, threads, event, process"),
         scalar<Execution>("workers", &Execution::workers, Number<std::uint32_t>{1, 256, "auto"},
                           "worker processes, 1 to 256; auto: one a CPU"),
+        scalar<Execution>("loops", &Execution::loops, Number<std::uint32_t>{1, 64, "auto"},
+                          "event loops a worker, 1 to 64, each on a thread; auto: one a CPU"),
         scalar<Execution>("accept", &Execution::accept,
-                          Choice<Accept>{{{"reuseport", Accept::reuseport}, {"shared", Accept::shared}}},
-                          "reuseport: a socket a worker; shared: one socket for all"),
+                          Choice<Accept>{{{"reuseport", Accept::reuseport},
+                                          {"shared", Accept::shared},
+                                          {"handoff", Accept::handoff}}},
+                          "reuseport: a socket a loop; shared: one socket for all; handoff: a loop of its own "
+                          "accepts for those of its worker"),
+        scalar<Execution>("handoff", &Execution::handoff,
+                          Choice<Handoff>{{{"round_robin", Handoff::round_robin},
+                                           {"least_connections", Handoff::least_connections}}},
+                          "which loop gets a connection, with accept = handoff and without concurrency: "
+                          "round_robin, least_connections"),
+        scalar<Execution>("concurrency", &Execution::concurrency, Number<std::uint32_t>{1, 1'000'000, "off"},
+                          "requests a loop serves at once, or off; those beyond wait"),
+        scalar<Execution>("queue", &Execution::queue, Number<std::uint32_t>{0, 1'000'000},
+                          "so many may wait for a loop or a thread that is free; beyond: 503"),
+        scalar<Execution>("queue_timeout", &Execution::queue_timeout, Time{1ms, day},
+                          "and no longer than this; then 503"),
+        scalar<Execution>("handlers", &Execution::handlers,
+                          Choice<Handlers>{{{"inline", Handlers::inlined}, {"threads", Handlers::threads}}},
+                          "inline: handlers run on the loop; threads: those that answer in one go run on "
+                          "threads beside it"),
+        scalar<Execution>("threads", &Execution::threads, Number<std::uint32_t>{1, 256},
+                          "such threads, of each loop"),
+        scalar<Execution>("processes_max", &Execution::processes_max, Number<std::uint32_t>{1, 256, "off"},
+                          "a worker serves one connection at a time, and there are as many workers as it takes, "
+                          "up to this; or off"),
+        scalar<Execution>("spares_min", &Execution::spares_min, Number<std::uint32_t>{1, 256},
+                          "idle workers that are kept at hand, with processes_max"),
+        scalar<Execution>("spares_max", &Execution::spares_max, Number<std::uint32_t>{1, 256},
+                          "idle workers beyond these end, one a second"),
         scalar<Execution>("cpu_affinity", &Execution::cpu_affinity,
                           Choice<bool>{{{"off", false}, {"auto", true}}},
-                          "auto: each worker stays on a CPU of its own; off"),
+                          "auto: each worker, or each of its loops, stays on a CPU of its own; off"),
         scalar<Execution>("max_requests", &Execution::max_requests, Number<std::uint64_t>{1, many, "off"},
                           "a worker is replaced after about so many requests, or off"),
         scalar<Execution>("max_memory", &Execution::max_memory, Size{0, 1024 * gib},

@@ -10,6 +10,7 @@ void CrashNote::write(const Signal& signal, std::span<void* const> frames) noexc
     code_.store(signal.code, std::memory_order_relaxed);
     address_.store(signal.address, std::memory_order_relaxed);
     system_call_.store(signal.system_call, std::memory_order_relaxed);
+    executor_.store(signal.executor, std::memory_order_relaxed);
     const std::size_t count = std::min(frames.size(), frames_max);
     for (std::size_t index = 0; index < count; ++index)
         frames_[index].store(reinterpret_cast<std::uintptr_t>(frames[index]), std::memory_order_relaxed);
@@ -24,6 +25,7 @@ CrashNote::Signal CrashNote::signal() const noexcept {
     signal.code = code_.load(std::memory_order_relaxed);
     signal.address = address_.load(std::memory_order_relaxed);
     signal.system_call = system_call_.load(std::memory_order_relaxed);
+    signal.executor = executor_.load(std::memory_order_relaxed);
     return signal;
 }
 

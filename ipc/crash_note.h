@@ -21,6 +21,7 @@ class CrashNote {
         int code = 0;               ///< si_code
         std::uint64_t address = 0;  ///< si_addr, of a fault
         int system_call = -1;       ///< of SIGSYS: the call that the sandbox refused
+        int executor = -1;          ///< which loop or thread of the worker it was; -1: none of them
     };
 
     /// Async-signal-safe. Only the first note of a life counts.
@@ -34,7 +35,7 @@ class CrashNote {
     std::size_t frames(std::span<void*, frames_max> frames) const noexcept;
 
  private:
-    std::atomic<std::int32_t> number_{0}, code_{0}, system_call_{-1};
+    std::atomic<std::int32_t> number_{0}, code_{0}, system_call_{-1}, executor_{-1};
     std::atomic<std::uint32_t> frame_count_{0};
     std::atomic<std::uint64_t> address_{0};
     std::array<std::atomic<std::uint64_t>, frames_max> frames_{};

@@ -89,8 +89,21 @@ struct SetLevel {
     std::uint32_t level = 2;
 };
 
-using Message =
-    std::variant<Ready, Failed, Unready, Drain, Stop, Reopen, Reopened, Adopt, Release, Serve, SetLevel>;
+/// Worker to master, with `processes_max`: I have a client now, and take no other before it has gone.
+struct Occupied {
+    static constexpr std::uint8_t kind = 16;
+    static auto fields(auto&) { return std::tie(); }
+};
+/// Master to worker, with `processes_max`: clients wait, nobody is idle, and there can be no more of us; or
+/// that is over. So do not keep clients that are quiet.
+struct Crowded {
+    static constexpr std::uint8_t kind = 17;
+    static auto fields(auto& m) { return std::tie(m.on); }
+    std::uint32_t on = 0;  ///< 1 or 0
+};
+
+using Message = std::variant<Ready, Failed, Unready, Drain, Stop, Reopen, Reopened, Adopt, Release, Serve,
+                             SetLevel, Occupied, Crowded>;
 
 /// One frame: version, kind, then the fields in order, little-endian; a text is a length and its bytes.
 [[nodiscard]] std::vector<std::byte> encode(const Message& message);

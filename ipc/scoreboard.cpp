@@ -75,6 +75,8 @@ Totals WorkerCell::totals() const noexcept {
     sum.accept_pauses = loop.accept_pauses.get();
     sum.log_lines_lost = loop.log_lines_lost.get();
     sum.slow_turns = loop.slow_turns.get();
+    sum.queue_full = loop.queue_full.get();
+    sum.queue_late = loop.queue_late.get();
     return sum;
 }
 
@@ -93,6 +95,15 @@ std::string_view name(SlotState state) {
         case SlotState::stuck: return "stuck";
         case SlotState::draining: return "draining";
         case SlotState::backing_off: return "backing_off";
+    }
+    std::abort();
+}
+
+std::string_view name(Executor executor) {
+    switch (executor) {
+        case Executor::loop: return "loop";
+        case Executor::acceptor: return "acceptor";
+        case Executor::thread: return "thread";
     }
     std::abort();
 }
@@ -203,11 +214,8 @@ std::optional<std::uint32_t> Scoreboard::take(std::uint32_t owner) noexcept {
         while (used <= index && !memory_->rows_used.compare_exchange_weak(used, index + 1)) continue;
         const auto base = std::bit_cast<Base>(cell.totals());
         for (std::size_t field = 0; field < base.size(); ++field) cell.tenant.base[field].set(base[field]);
-        cell.loop.connections.set(0);
-        end_calls(index);
-        cell.loop.in_flight.end();
+        vacate(index);
         cell.crash.clear();
-        cell.tenant.pid.set(0);
         cell.tenant.restarts.set(0);
         return index;
     }
@@ -238,12 +246,20 @@ void Scoreboard::end_calls(std::uint32_t index) noexcept {
         upstream_cell(index_of).breaker.free_leases_of(pid);
 }
 
-void Scoreboard::give_back(std::uint32_t index) noexcept {
+void Scoreboard::vacate(std::uint32_t index) noexcept {
     auto& cell = row(index);
+    end_calls(index);  // by the pid
     cell.loop.connections.set(0);
-    end_calls(index);
+    cell.loop.waiting.set(0);
+    cell.loop.busy.set(0);
     cell.loop.in_flight.end();
     cell.tenant.pid.set(0);
+    cell.tenant.thread.set(0);
+}
+
+void Scoreboard::give_back(std::uint32_t index) noexcept {
+    auto& cell = row(index);
+    vacate(index);
     cell.tenant.state.set(static_cast<std::uint64_t>(SlotState::empty));
     cell.owner.store(0);
 }

@@ -25,7 +25,7 @@ namespace ipc {
 
 /// Bumped when the layout changes: memory of another version is not read (an upgrade starts its counters
 /// anew).
-constexpr std::uint32_t scoreboard_layout = 6;
+constexpr std::uint32_t scoreboard_layout = 7;
 
 /// What a loop is doing for whom, so that a crash can be pinned on a request.
 class InFlight {
@@ -55,6 +55,10 @@ struct alignas(128) LoopCell {
     Counter accept_pauses;   ///< times accepting stopped for want of descriptors
     Counter log_lines_lost;  ///< access log lines dropped: disk full or slow
     Counter slow_turns;      ///< turns of the loop longer than `slow_loop`
+    Counter queue_full;      ///< those that would have had to wait and found no room; answered 503
+    Counter queue_late;      ///< those that waited too long; answered 503
+    Counter waiting;         ///< now, for a place in this loop, or with this acceptor, or for a thread
+    Counter busy;            ///< places of this loop that are taken, or 1: this thread runs a handler
     Histogram turns;         ///< how long turns of the loop took, waiting apart
     InFlight in_flight;
 };
@@ -76,26 +80,43 @@ struct Totals {
     std::array<std::uint64_t, 6> statuses{};
     std::uint64_t bytes_in = 0, bytes_out = 0;
     std::uint64_t refused = 0, accept_pauses = 0, log_lines_lost = 0, slow_turns = 0;
+    std::uint64_t queue_full = 0, queue_late = 0;
 
     Totals& operator+=(const Totals& other) noexcept;
     Totals& operator-=(const Totals& other) noexcept;
 };
 
-/// Who sits in a row. The owner writes it, everybody may read.
+/// What a row is of: each loop and each thread of a worker has one.
+enum class Executor : std::uint8_t {
+    loop,      ///< serves clients
+    acceptor,  ///< accepts for the loops of its worker, or only talks to the master
+    thread     ///< runs handlers, which may block: it has no heartbeat
+};
+[[nodiscard]] std::string_view name(Executor executor);
+
+/// Who sits in a row. The master writes it, everybody may read.
 struct Tenant {
-    Counter pid;  ///< 0: no process
+    Counter pid;       ///< 0: no process
+    Counter executor;  ///< an Executor
+    Counter number;    ///< of it in its worker, from 0: see conf::Crew
+    Counter thread;    ///< its thread's id; it writes that itself
     Counter generation, slot;
     Counter state;                 ///< a SlotState
     Counter started_ms;            ///< CLOCK_MONOTONIC, of the process
     Counter generation_ms;         ///< CLOCK_MONOTONIC, of its generation
     Counter restarts;              ///< processes that ended unasked
-    std::array<Counter, 16> base;  ///< `Totals` at the time the row was taken
+    std::array<Counter, 20> base;  ///< `Totals` at the time the row was taken
 
     /// A number that is no state reads as `empty`.
     [[nodiscard]] SlotState slot_state() const noexcept {
-        const auto number = state.get();
-        return number <= static_cast<std::uint64_t>(SlotState::backing_off) ? static_cast<SlotState>(number)
-                                                                            : SlotState::empty;
+        const auto found = state.get();
+        return found <= static_cast<std::uint64_t>(SlotState::backing_off) ? static_cast<SlotState>(found)
+                                                                           : SlotState::empty;
+    }
+    [[nodiscard]] Executor kind() const noexcept {
+        const auto found = executor.get();
+        return found <= static_cast<std::uint64_t>(Executor::thread) ? static_cast<Executor>(found)
+                                                                     : Executor::loop;
     }
 };
 
@@ -196,6 +217,8 @@ class Scoreboard {
     /// Its process is no more: it calls nobody, holds no permit of a breaker, buffers nothing, and runs no
     /// request.
     void end_calls(std::uint32_t row) noexcept;
+    /// Likewise, and it has no clients and no pid.
+    void vacate(std::uint32_t row) noexcept;
     /// Its counters stay.
     void give_back(std::uint32_t row) noexcept;
 

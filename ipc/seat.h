@@ -16,6 +16,9 @@ namespace ipc {
 struct SeatListener {
     UniqueFd socket;
     std::uint32_t address = 0;  ///< index into `conf::listen_plan`
+    std::uint32_t queue = 0;    ///< number of the socket, over all workers: see `Adopt`
+    std::uint32_t loop = 0;     ///< which of the worker's loops it is for
+    bool adopted = false;       ///< of a queue that is not ours: until `Release`
     /// How to accept. False: the socket is non-blocking, put it into the loop; with `reuseport` it is ours
     /// alone, a Unix socket is every worker's (so accept until EAGAIN, or one at a time). True (`shared`):
     /// all workers have this very socket and it blocks, so that one thread a worker waits in accept4() and
@@ -24,9 +27,16 @@ struct SeatListener {
     bool blocking = false;
 };
 
-/// A worker's place: slot, generation, sockets, channel. The worker owns all of it.
-struct Seat {
+/// Where somebody counts: a loop or a thread of a worker.
+struct Desk {
     std::uint32_t slot = 0;
+    WorkerCell* cell = nullptr;        ///< ours; lives longer than the worker
+    Scoreboard* scoreboard = nullptr;  ///< everyone's, to show
+};
+
+/// A worker's place: slot, generation, sockets, channel. The worker owns all of it. `cell` is of the loop
+/// that hears the master.
+struct Seat : Desk {
     std::uint32_t generation = 1;
     std::uint32_t workers = 1;     ///< how many there are
     bool started = false;          ///< the generation was ready before: a worker that lacks something
@@ -36,12 +46,11 @@ struct Seat {
     std::vector<SeatListener> listeners;
     std::vector<UniqueFd> access_logs;  ///< one a distinct path, in order of `conf::access_log_paths`
     Channel channel{UniqueFd()};
-    int log_level = 2;                 ///< spdlog's number; may differ from what the configuration says
-    UniqueFd config;                   ///< a sealed file: the configuration as `conf::dump` writes it
-    WorkerCell* cell = nullptr;        ///< ours; lives longer than the worker
-    Scoreboard* scoreboard = nullptr;  ///< everyone's, to show
+    int log_level = 2;                     ///< spdlog's number; may differ from what the configuration says
+    UniqueFd config;                       ///< a sealed file: the configuration as `conf::dump` writes it
+    std::uint32_t loops = 1, threads = 0;  ///< that it shall have, as in conf::Crew
+    std::vector<WorkerCell*> crew;         ///< of each of its loops and threads, by number; [0] is `cell`
     PoolTable* pools = nullptr;  ///< of its generation, where it has pools; in the order of `conf::Config`
-    std::uint32_t row = 0;       ///< of a worker: its row of the scoreboard
     SentinelVitals* vitals = nullptr;  ///< of a sentinel, as `cell` of a worker
     std::uint32_t term = 0;            ///< likewise: its number for `HealthLease`
 };

@@ -71,7 +71,7 @@ ipc::Result<Listeners::Entry> take_socket(int number) {
     auto listener = Listener::inherit(*address, {socket}, std::nullopt, true);
     conf::Listen plan;
     plan.address = std::move(*address);
-    return Listeners::Entry{std::move(listener), std::move(plan), {std::move(socket)}};
+    return Listeners::Entry{std::move(listener), std::move(plan), {std::move(socket)}, true};
 }
 
 }  // namespace

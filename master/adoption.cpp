@@ -40,6 +40,13 @@ void Adoption::forget(std::uint32_t adopter, const Slots& slots) {
         if (orphan.adopter == adopter) orphan.adopter.reset();
 }
 
+void Adoption::give_back(Slot& slot, const Slots& slots) const {
+    if (!slot.adopter) return;
+    for (std::uint32_t queue = slot.index() * queues_; queue < (slot.index() + 1) * queues_; ++queue)
+        slots[*slot.adopter]->tell(ipc::Release{.queue = queue});
+    slot.adopter.reset();
+}
+
 // ---- slots ----------------------------------------------------------------------------------------
 
 bool Adoption::needs_adopter(const Slot& slot, std::uint64_t now) {
@@ -59,8 +66,7 @@ void Adoption::settle_slot(Slot& slot, const Slots& slots, std::uint64_t now) {
     if (needs_adopter(slot, now) ? adopted : !slot.adopter) return;
     if (slot.adopter) {
         if (slot.state == SlotState::starting && adopted) return;  // until its own worker is READY
-        slots[*slot.adopter]->tell(ipc::Release{.queue = slot.index()});
-        slot.adopter.reset();
+        give_back(slot, slots);
     }
     if (!needs_adopter(slot, now)) return;
 
@@ -68,11 +74,13 @@ void Adoption::settle_slot(Slot& slot, const Slots& slots, std::uint64_t now) {
     if (!sibling) return;
     const auto& entries = listeners_.all();
     for (std::uint32_t address = 0; address < entries.size(); ++address) {
-        const auto& socket = entries[address].socket(slot.index());
-        if (!entries[address].per_slot() || !socket->listening()) continue;
-        slots[*sibling]->tell(ipc::Adopt{.queue = slot.index(), .listener = address},
-                              std::array{socket->fd.get()});
-        slot.adopter = sibling;
+        for (std::uint32_t queue = slot.index() * queues_; queue < (slot.index() + 1) * queues_; ++queue) {
+            const auto& socket = entries[address].socket(queue);
+            if (!entries[address].has_queues() || !socket->listening()) continue;
+            slots[*sibling]->tell(ipc::Adopt{.queue = queue, .listener = address},
+                                  std::array{socket->fd.get()});
+            slot.adopter = sibling;
+        }
     }
 }
 
@@ -102,7 +110,8 @@ std::optional<std::uint32_t> Adoption::least_loaded(const Slots& slots, const Sl
     std::uint64_t best_load = 0;
     for (const auto& slot : slots) {
         if (slot->state != SlotState::ready || slot.get() == except) continue;
-        const auto load = board_.row(slot->row).loop.connections.get();
+        std::uint64_t load = 0;
+        for (const auto row : slot->rows) load += board_.row(row).loop.connections.get();
         if (best && load >= best_load) continue;
         best = slot->index();
         best_load = load;

@@ -24,7 +24,9 @@ class Adoption {
     static constexpr std::uint64_t retire_ms = 2000;
 
     /// All outlive this.
-    Adoption(Listeners& listeners, const ipc::Scoreboard& board) : listeners_(listeners), board_(board) {}
+    /// `queues`: of each slot.
+    Adoption(Listeners& listeners, const ipc::Scoreboard& board, std::uint32_t queues = 1)
+        : listeners_(listeners), board_(board), queues_(queues) {}
 
     /// The generation serves from now on: what its predecessor leaves over is to be emptied.
     void begin(std::uint64_t now);
@@ -32,6 +34,8 @@ class Adoption {
     void settle(const Slots& slots, std::uint64_t now);
     /// That slot's process is another one now: it has adopted nothing.
     void forget(std::uint32_t slot, const Slots& slots);
+    /// That slot's queues are read by its own worker again.
+    void give_back(Slot& slot, const Slots& slots) const;
     /// While another master may still use them, sockets without a slot are emptied, but not closed.
     void hold(bool held) noexcept { held_ = held; }
     /// Nobody is steered, adopted or closed by us any more.
@@ -54,6 +58,7 @@ class Adoption {
 
     Listeners& listeners_;
     const ipc::Scoreboard& board_;
+    const std::uint32_t queues_;
     std::vector<Orphan> orphans_;
     std::uint32_t next_queue_ = 1u << 16;  ///< below are slots
     bool held_ = false;

@@ -30,7 +30,8 @@ ipc::Result<std::unique_ptr<Generation>> Generation::prepare(const Common& commo
         return tl::make_unexpected(std::move(raised.error()));
     auto logs = Logs::open(plan.reeve, plan.access_logs);
     if (!logs) return tl::make_unexpected(std::move(logs.error()));
-    auto listeners = Listeners::bind(plan.listens, plan.accept, plan.workers, before);
+    const auto sharing = plan.processes_max > 0 ? Sharing::polled() : Sharing(plan.accept);
+    auto listeners = Listeners::bind(plan.listens, sharing, plan.workers * plan.queues(), before);
     if (!listeners) return tl::make_unexpected(std::move(listeners.error()));
     for (const auto& route : plan.routes) common.board.add_route(route);
     for (const auto& [upstream, address] : plan.peers) {

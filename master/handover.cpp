@@ -74,7 +74,7 @@ ipc::Result<Listeners::Entry> take_listener(const Json& json) {
     Layout layout;
     for (auto& seat : seats) layout.push_back(std::move(seat.second));
     auto listener = Listener::inherit(plan.address, std::move(group), std::move(file), single);
-    return Listeners::Entry{std::move(listener), std::move(plan), std::move(layout)};
+    return Listeners::Entry{std::move(listener), std::move(plan), std::move(layout), false};
 }
 
 ipc::Result<Json> read_offer(int file) {

@@ -81,14 +81,13 @@ ipc::Result<void> Listener::check_free(const conf::Address& address) {
     return {};
 }
 
-ipc::Result<std::shared_ptr<Listener>> Listener::make(const conf::Listen& plan, conf::Accept accept) {
+ipc::Result<std::shared_ptr<Listener>> Listener::make(const conf::Listen& plan, Sharing sharing) {
     const bool is_unix = plan.address.family == conf::Address::Family::unix_path;
     std::shared_ptr<Listener> listener(new Listener(plan.address, is_unix));
     if (!is_unix) return listener;
-    const bool blocking = accept == conf::Accept::shared;
-    auto bound = UnixSocket::bind(plan.address.host, 0666, blocking);
+    auto bound = UnixSocket::bind(plan.address.host, 0666, sharing.blocking);
     if (!bound) return tl::make_unexpected(std::move(bound.error()));
-    listener->only_ = std::make_shared<ListenSocket>(ListenSocket{bound->take_socket(), blocking, 0});
+    listener->only_ = std::make_shared<ListenSocket>(ListenSocket{bound->take_socket(), sharing.blocking, 0});
     listener->file_ = std::move(*bound);
     return listener;
 }
@@ -114,20 +113,19 @@ void Listener::keep_file(bool ours) noexcept {
 
 // ---- sockets for a generation ----------------------------------------------------------------------
 
-ipc::Result<Layout> Listener::lay_out(conf::Accept accept, std::uint32_t slots, const Layout& before) {
+ipc::Result<Layout> Listener::lay_out(Sharing sharing, std::uint32_t queues, const Layout& before) {
     if (only_) return Layout{only_};
-    const bool blocking = accept == conf::Accept::shared;
-    const std::size_t wanted = blocking ? 1 : slots;
+    const std::size_t wanted = sharing.one ? 1 : queues;
     Layout layout;
     const auto take = [&](const SocketPtr& socket) {
-        if (layout.size() < wanted && socket->blocking == blocking &&
+        if (layout.size() < wanted && socket->blocking == sharing.blocking &&
             std::find(layout.begin(), layout.end(), socket) == layout.end())
             layout.push_back(socket);
     };
     for (const auto& socket : before) take(socket);
     for (const auto& socket : group_) take(socket);  // one that an earlier generation had too many of
     while (layout.size() < wanted) {
-        auto socket = bind(blocking);
+        auto socket = bind(sharing.blocking);
         if (!socket) return tl::make_unexpected(std::move(socket.error()));
         layout.push_back(std::move(*socket));
     }

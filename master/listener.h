@@ -24,7 +24,21 @@ struct ListenSocket {
 };
 using SocketPtr = std::shared_ptr<ListenSocket>;
 
-/// A generation's sockets of one address: one a slot, or one for all.
+/// How the sockets of an address are spread over those who accept.
+struct Sharing {
+    /// With `shared` all have one that blocks; otherwise each has its own.
+    Sharing(conf::Accept accept) noexcept  // NOLINT(google-explicit-constructor): the one is the other
+        : one(accept == conf::Accept::shared), blocking(one) {}
+    /// All have one that does not block: they wait for several at once.
+    [[nodiscard]] static Sharing polled() noexcept {
+        Sharing sharing(conf::Accept::shared);
+        sharing.blocking = false;
+        return sharing;
+    }
+    bool one, blocking;
+};
+
+/// A generation's sockets of one address: one for each who accepts, or one for all.
 using Layout = std::vector<SocketPtr>;
 
 /// With `reuseport` a TCP address has one socket a slot; otherwise, and for Unix sockets and those that came
@@ -35,7 +49,7 @@ class Listener {
     [[nodiscard]] static ipc::Result<void> check_free(const conf::Address& address);
     /// Binds nothing yet, but for a Unix socket.
     [[nodiscard]] static ipc::Result<std::shared_ptr<Listener>> make(const conf::Listen& plan,
-                                                                     conf::Accept accept);
+                                                                     Sharing sharing);
     /// Of sockets that somebody else bound and that listen, in the order in which they began to.
     /// `single`: the address cannot have more of them.
     [[nodiscard]] static std::shared_ptr<Listener> inherit(const conf::Address& requested,
@@ -51,7 +65,7 @@ class Listener {
 
     /// The sockets for a generation: those of `before` that fit, spare ones, and new ones, bound but not
     /// listening. What nobody takes up in the end is simply dropped.
-    [[nodiscard]] ipc::Result<Layout> lay_out(conf::Accept accept, std::uint32_t slots, const Layout& before);
+    [[nodiscard]] ipc::Result<Layout> lay_out(Sharing sharing, std::uint32_t queues, const Layout& before);
 
     /// From now on the socket listens, or listens with another backlog.
     [[nodiscard]] ipc::Result<void> listen(const SocketPtr& socket, std::uint32_t backlog);

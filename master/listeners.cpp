@@ -1,6 +1,8 @@
 // master/listeners.cpp: checks first, binds then, so that a refusal has touched nothing.
 #include "master/listeners.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -18,8 +20,8 @@ bool may_overlap(const conf::Address& address, const std::vector<Listeners::Entr
 
 }  // namespace
 
-ipc::Result<Listeners> Listeners::bind(const std::vector<conf::Listen>& plan, conf::Accept accept,
-                                       std::uint32_t slots, const Listeners& before) {
+ipc::Result<Listeners> Listeners::bind(const std::vector<conf::Listen>& plan, Sharing sharing,
+                                       std::uint32_t queues, const Listeners& before) {
     // Each one of before is taken up once: several may be on port 0, and be different then.
     std::vector<const Entry*> left;
     for (const auto& entry : before.entries_) left.push_back(&entry);
@@ -43,13 +45,13 @@ ipc::Result<Listeners> Listeners::bind(const std::vector<conf::Listen>& plan, co
         if (kept[index] != nullptr) {
             listener = kept[index]->listener;
         } else {
-            auto made = Listener::make(plan[index], accept);
+            auto made = Listener::make(plan[index], sharing);
             if (!made) return tl::make_unexpected(std::move(made.error()));
             listener = std::move(*made);
         }
-        auto sockets = listener->lay_out(accept, slots, kept[index] ? kept[index]->sockets : Layout{});
+        auto sockets = listener->lay_out(sharing, queues, kept[index] ? kept[index]->sockets : Layout{});
         if (!sockets) return tl::make_unexpected(std::move(sockets.error()));
-        bound.entries_.push_back({std::move(listener), plan[index], std::move(*sockets)});
+        bound.entries_.push_back({std::move(listener), plan[index], std::move(*sockets), sharing.one});
     }
     return bound;
 }
@@ -66,8 +68,8 @@ ipc::Result<void> Listeners::listen() {
 ipc::Result<void> Listeners::steer(const std::vector<bool>& live) {
     for (auto& entry : entries_) {
         std::vector<const ListenSocket*> sockets;
-        for (std::uint32_t slot = 0; slot < live.size(); ++slot)
-            if (live[slot] || !entry.per_slot()) sockets.push_back(entry.socket(slot).get());
+        for (std::uint32_t queue = 0; queue < live.size(); ++queue)
+            if (live[queue] || !entry.has_queues()) sockets.push_back(entry.socket(queue).get());
         if (auto done = entry.listener->steer(sockets); !done) return done;
     }
     return {};
@@ -92,12 +94,21 @@ std::vector<Listeners::Retired> Listeners::retired() const {
     return all;
 }
 
-std::vector<ipc::SeatListener> Listeners::for_seat(std::uint32_t slot) const {
+std::vector<ipc::SeatListener> Listeners::for_seat(std::uint32_t slot, std::uint32_t loops) const {
     std::vector<ipc::SeatListener> seats;
     for (std::uint32_t address = 0; address < entries_.size(); ++address) {
-        const auto& socket = entries_[address].socket(slot);
-        seats.push_back(
-            {.socket = ipc::UniqueFd(socket->fd.get()), .address = address, .blocking = socket->blocking});
+        for (std::uint32_t loop = 0; loop < loops; ++loop) {
+            const std::uint32_t queue = slot * loops + loop;
+            const auto& socket = entries_[address].socket(queue);
+            const int inherited = socket->fd.get();
+            const bool first = loop == 0 || entries_[address].has_queues();
+            seats.push_back(
+                {.socket = ipc::UniqueFd(first ? inherited : ::fcntl(inherited, F_DUPFD_CLOEXEC, 3)),
+                 .address = address,
+                 .queue = queue,
+                 .loop = loop,
+                 .blocking = socket->blocking});
+        }
     }
     return seats;
 }

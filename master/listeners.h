@@ -19,21 +19,19 @@ class Listeners {
         std::shared_ptr<Listener> listener;
         conf::Listen plan;
         Layout sockets;
+        bool one = false;  ///< for all who accept
 
-        /// Whether each slot has a socket, and so a queue, of its own.
-        [[nodiscard]] bool per_slot() const noexcept {
-            return !listener->single() && !sockets.front()->blocking;
-        }
-        [[nodiscard]] const SocketPtr& socket(std::uint32_t slot) const noexcept {
-            return sockets[per_slot() ? slot : 0];
+        /// Whether each who accepts has a socket, and so a queue, of its own.
+        [[nodiscard]] bool has_queues() const noexcept { return !listener->single() && !one; }
+        [[nodiscard]] const SocketPtr& socket(std::uint32_t queue) const noexcept {
+            return sockets[has_queues() ? queue : 0];
         }
     };
 
     /// Index i of `plan` is address i everywhere. Takes up what `before` has of the same address; when one
     /// of the others cannot be bound, none is. Nothing that is new listens yet.
-    [[nodiscard]] static ipc::Result<Listeners> bind(const std::vector<conf::Listen>& plan,
-                                                     conf::Accept accept, std::uint32_t slots,
-                                                     const Listeners& before);
+    [[nodiscard]] static ipc::Result<Listeners> bind(const std::vector<conf::Listen>& plan, Sharing sharing,
+                                                     std::uint32_t queues, const Listeners& before);
 
     Listeners() = default;
     /// Of sockets that somebody else bound: what a generation takes up as `before`.
@@ -42,7 +40,7 @@ class Listeners {
     [[nodiscard]] const std::vector<Entry>& all() const noexcept { return entries_; }
     /// All sockets listen from now on.
     [[nodiscard]] ipc::Result<void> listen();
-    /// `live[slot]`: whether new connections may go to that slot.
+    /// `live[queue]`: whether new connections may go there.
     [[nodiscard]] ipc::Result<void> steer(const std::vector<bool>& live);
     /// Addresses that `next` does not have take up no more connections; see `Listener::deafen`.
     void leave_to(const Listeners& next) noexcept;
@@ -61,8 +59,9 @@ class Listeners {
     };
     [[nodiscard]] std::vector<Retired> retired() const;
 
-    /// What a worker in `slot` gets. To be called in the child: the descriptors become the seat's.
-    [[nodiscard]] std::vector<ipc::SeatListener> for_seat(std::uint32_t slot) const;
+    /// What a worker in `slot` gets, which has so many loops that accept. To be called in the child: the
+    /// descriptors become the seat's.
+    [[nodiscard]] std::vector<ipc::SeatListener> for_seat(std::uint32_t slot, std::uint32_t loops = 1) const;
 
  private:
     std::vector<Entry> entries_;

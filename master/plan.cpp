@@ -1,6 +1,7 @@
 // master/plan.cpp: nlohmann's conversions for the settings that the master uses.
 #include "master/plan.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "conf/plan.h"
@@ -42,14 +43,16 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Listen, address, backlog, fallback)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Reeve, user, pid_file, control, error_log, error_log_format, daemon,
                                    start_timeout, shutdown_timeout, drain_delay, watchdog, slow_loop,
                                    generations_max, upgrade, open_files, core_max, sandbox)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Crew, loops, threads, has_main)
 
 }  // namespace conf
 
 namespace master {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PlannedName, upstream, name, places)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Plan, path, reeve, accept, workers, max_requests, max_memory, listens,
-                                   access_logs, routes, peers, names, pools, checked, limited)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Plan, path, reeve, accept, workers, crew, processes_max, spares_min,
+                                   spares_max, max_requests, max_memory, listens, access_logs, routes, peers,
+                                   names, pools, checked, limited)
 
 Plan make_plan(const conf::Config& config) {
     const auto& execution = config.execution;
@@ -58,6 +61,11 @@ Plan make_plan(const conf::Config& config) {
     plan.reeve = config.reeve;
     plan.accept = execution.accept;
     plan.workers = execution.workers == conf::automatic ? usable_cpus() : execution.workers;
+    plan.crew = conf::crew_of(execution, usable_cpus());
+    plan.processes_max = execution.processes_max;
+    if (plan.processes_max > 0) plan.workers = std::min(plan.workers, plan.processes_max);
+    plan.spares_min = execution.spares_min;
+    plan.spares_max = execution.spares_max;
     plan.max_requests = execution.max_requests;
     plan.max_memory = execution.max_memory;
     plan.listens = conf::listen_plan(config);
@@ -86,7 +94,7 @@ ipc::Result<Plan> decode_plan(std::string_view text) {
     if (json.is_discarded()) return ipc::failure("decode plan: not JSON");
     try {
         auto plan = json.get<Plan>();
-        if (plan.workers == 0) return ipc::failure("decode plan: no workers");
+        if (plan.workers == 0 || plan.crew.loops == 0) return ipc::failure("decode plan: no workers");
         return plan;
     } catch (const nlohmann::json::exception& wrong) {
         return ipc::failure(std::string("decode plan: ") + wrong.what());

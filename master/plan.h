@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "conf/config.h"
+#include "conf/models.h"
 #include "ipc/result.h"
 
 namespace master {
@@ -24,11 +25,13 @@ struct Plan {
     std::string path;  ///< the configuration's file, absolute; empty: none
     conf::Reeve reeve;
     conf::Accept accept = conf::Accept::reuseport;
-    std::uint32_t workers = 1;
-    std::uint64_t max_requests = 0, max_memory = 0;  ///< as in conf::Execution
-    std::vector<conf::Listen> listens;               ///< `conf::listen_plan`
-    std::vector<std::string> access_logs;            ///< `conf::access_log_paths`
-    std::vector<std::string> routes;                 ///< their names
+    std::uint32_t workers = 1;  ///< with `processes_max`: at first, and at least
+    conf::Crew crew;            ///< of each of them
+    std::uint32_t processes_max = 0, spares_min = 1, spares_max = 1;  ///< as in conf::Execution
+    std::uint64_t max_requests = 0, max_memory = 0;                   ///< as in conf::Execution
+    std::vector<conf::Listen> listens;                                ///< `conf::listen_plan`
+    std::vector<std::string> access_logs;                             ///< `conf::access_log_paths`
+    std::vector<std::string> routes;                                  ///< their names
     /// Of all upstreams: name and address of each peer that is no name.
     std::vector<std::pair<std::string, std::string>> peers;
     std::vector<PlannedName> names;
@@ -37,6 +40,10 @@ struct Plan {
     std::vector<std::string> checked;  ///< upstreams whose peers are checked
     std::vector<std::string> limited;  ///< upstreams that have a limit of concurrency
 
+    /// Sockets of an address that a worker has, where each who accepts has its own.
+    [[nodiscard]] std::uint32_t queues() const noexcept {
+        return accept == conf::Accept::reuseport ? crew.loops : 1;
+    }
     bool operator==(const Plan&) const = default;
 };
 

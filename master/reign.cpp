@@ -596,7 +596,7 @@ Status Reign::status() const {
             for (auto& pool : pool_statuses(pools->table(), generation->number(), now))
                 status.pools.push_back(std::move(pool));
     }
-    if (serving_) status.listeners = listener_statuses(serving_->listeners());
+    if (serving_) status.listeners = listener_statuses(serving_->listeners(), serving_->plan().queues());
     status.upstreams = ipc::report_upstreams(board_, now);
     status.names = ipc::report_names(board_, now);
     status.peers = ipc::report_peers(board_, now);

@@ -42,7 +42,7 @@ void Sentinel::Unmap::operator()(ipc::SentinelVitals* vitals) const noexcept {
 Sentinel::Sentinel(const Surroundings& around, std::function<void()> on_change)
     : around_(around),
       on_change_(std::move(on_change)),
-      slot_(*this, around_.loop, 0, 0, "sentinel"),  // it has no row
+      slot_(*this, around_.loop, 0, {}, "sentinel"),  // it has no row
       watchdog_(around_.watchdog),
       timer_(ipc::Event::timer<&Sentinel::on_time>(this, around_.loop)) {}
 

@@ -8,6 +8,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "ipc/channel.h"
 #include "ipc/event.h"
@@ -32,10 +34,11 @@ class SlotOwner {
 class Slot {
  public:
     /// `owner` and `loop` outlive this.
-    /// `at`: its row in the scoreboard. `what`: it is called in the log; a literal.
-    Slot(SlotOwner& owner, event_base& loop, std::uint32_t index, std::uint32_t at,
+    /// `at`: its rows in the scoreboard, the first is that of the loop which hears us. `what`: it is called
+    /// in the log; a literal.
+    Slot(SlotOwner& owner, event_base& loop, std::uint32_t index, std::vector<std::uint32_t> at,
          std::string_view what = "worker")
-        : row(at), owner_(owner), loop_(loop), index_(index), what_(what) {}
+        : rows(std::move(at)), owner_(owner), loop_(loop), index_(index), what_(what) {}
     Slot(const Slot&) = delete;
     Slot& operator=(const Slot&) = delete;
 
@@ -61,7 +64,7 @@ class Slot {
     };
 
     // What the owner keeps about the slot.
-    std::uint32_t row = 0;
+    std::vector<std::uint32_t> rows;  ///< by number of the executor
     Role role = Role::seated;
     ipc::SlotState state = ipc::SlotState::empty;
     Backoff backoff;
@@ -78,6 +81,8 @@ class Slot {
     std::uint32_t reopen_asked = 0;                             ///< the last `Reopen` sent
     std::uint32_t reopen_done = 0;                              ///< the last `Reopened` received
     std::optional<std::uint32_t> adopter;  ///< the slot that takes what waits in our queues
+    std::vector<bool> silent;              ///< by number of the executor, of one whose other loops go on
+    bool surplus = false;                  ///< told to leave because there are too many
 
  private:
     void on_channel(short what);

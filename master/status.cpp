@@ -39,7 +39,9 @@ OrderedJson totals_json(const ipc::Totals& totals) {
                      {"refused_total", totals.refused},
                      {"accept_pauses_total", totals.accept_pauses},
                      {"log_lines_lost_total", totals.log_lines_lost},
-                     {"slow_turns_total", totals.slow_turns}};
+                     {"slow_turns_total", totals.slow_turns},
+                     {"queue_full_total", totals.queue_full},
+                     {"queue_late_total", totals.queue_late}};
     auto& statuses = json["responses_total"] = OrderedJson::object();
     statuses["none"] = totals.statuses[0];
     for (std::size_t hundred = 1; hundred < totals.statuses.size(); ++hundred)
@@ -59,6 +61,7 @@ OrderedJson worker_json(const WorkerStatus& worker) {
                      {"age_seconds", static_cast<double>(worker.age_ms) / 1000},
                      {"restarts", worker.restarts},
                      {"connections", worker.connections},
+                     {"waiting", worker.waiting},
                      {"in_flight", worker.in_flight},
                      {"buffered_memory_bytes", worker.buffered_memory},
                      {"buffered_file_bytes", worker.buffered_file}};
@@ -67,6 +70,20 @@ OrderedJson worker_json(const WorkerStatus& worker) {
                                         ? OrderedJson(static_cast<double>(*worker.heartbeat_age_ms) / 1000)
                                         : OrderedJson();
     json.update(usage_json(worker.usage));
+    if (worker.executors.empty()) return json;
+    auto& executors = json["executors"] = OrderedJson::array();
+    for (const auto& each : worker.executors)
+        executors.push_back(
+            {{"kind", each.kind},
+             {"number", each.number},
+             {"connections", each.connections},
+             {"requests_total", each.requests},
+             {"waiting", each.waiting},
+             {"busy", each.busy},
+             {"heartbeat_age_seconds", each.heartbeat_age_ms
+                                           ? OrderedJson(static_cast<double>(*each.heartbeat_age_ms) / 1000)
+                                           : OrderedJson()},
+             {"in_flight", each.in_flight}});
     return json;
 }
 
@@ -278,43 +295,69 @@ OrderedJson upstreams_json(const Status& status) {
 
 }  // namespace
 
+namespace {
+
+ExecutorStatus executor_status(const ipc::WorkerCell& cell, const Slot& slot, std::uint64_t now) {
+    ExecutorStatus executor;
+    executor.kind = ipc::name(cell.tenant.kind());
+    executor.number = static_cast<std::uint32_t>(cell.tenant.number.get());
+    executor.connections = cell.loop.connections.get();
+    executor.requests = cell.since_taken().requests;
+    executor.waiting = cell.loop.waiting.get();
+    executor.busy = cell.loop.busy.get();
+    if (!slot.running()) return executor;
+    executor.in_flight = cell.loop.in_flight.text();
+    if (const auto beat = cell.loop.heartbeat_ms.get(); beat >= slot.started_ms)
+        executor.heartbeat_age_ms = now > beat ? now - beat : 0;
+    return executor;
+}
+
+}  // namespace
+
 std::vector<WorkerStatus> worker_statuses(const Supervisor& supervisor, const ipc::Scoreboard& board,
                                           std::uint64_t now) {
     std::vector<WorkerStatus> all;
     for (const Slot* slot : supervisor.slots()) {
-        const auto& cell = board.row(slot->row);
+        if (slot->surplus && !slot->running()) continue;  // nobody needs it
         WorkerStatus worker;
         worker.slot = slot->index();
         worker.state = ipc::name(slot->state);
         worker.generation = supervisor.generation();
         worker.restarts = slot->restarts;
-        worker.connections = cell.loop.connections.get();
-        worker.totals = cell.since_taken();
-        worker.buffered_memory = cell.buffers.memory.get();
-        worker.buffered_file = cell.buffers.file.get();
+        for (const auto row : slot->rows) {
+            const auto& cell = board.row(row);
+            worker.totals += cell.since_taken();
+            auto executor = executor_status(cell, *slot, now);
+            worker.connections += executor.connections;
+            worker.waiting += executor.waiting;
+            worker.buffered_memory += cell.buffers.memory.get();
+            worker.buffered_file += cell.buffers.file.get();
+            if (worker.in_flight.empty()) worker.in_flight = executor.in_flight;
+            if (cell.tenant.kind() != ipc::Executor::thread && executor.heartbeat_age_ms)
+                worker.heartbeat_age_ms =
+                    std::max(worker.heartbeat_age_ms.value_or(0), *executor.heartbeat_age_ms);
+            if (slot->rows.size() > 1) worker.executors.push_back(std::move(executor));
+        }
         if (slot->running()) {
             worker.pid = slot->pid();
             worker.age_ms = now - slot->started_ms;
-            worker.in_flight = cell.loop.in_flight.text();
             worker.usage = process_usage(slot->pid()).value_or(ProcessUsage{});
-            if (const auto beat = cell.loop.heartbeat_ms.get(); beat >= slot->started_ms)
-                worker.heartbeat_age_ms = now > beat ? now - beat : 0;
         }
         all.push_back(std::move(worker));
     }
     return all;
 }
 
-std::vector<ListenerStatus> listener_statuses(const Listeners& listeners) {
+std::vector<ListenerStatus> listener_statuses(const Listeners& listeners, std::uint32_t queues) {
     std::vector<ListenerStatus> all;
     for (const auto& entry : listeners.all()) {
         ListenerStatus status;
         status.address = entry.listener->address().text();
-        status.accept = entry.per_slot() ? "reuseport" : "shared";
+        status.accept = entry.has_queues() ? "reuseport" : "shared";
         status.backlog = entry.plan.backlog;
         status.pending = entry.listener->pending();
-        for (std::uint32_t slot = 0; entry.per_slot() && slot < entry.sockets.size(); ++slot)
-            if (entry.sockets[slot]->listening()) status.slots.push_back(slot);
+        for (std::uint32_t queue = 0; entry.has_queues() && queue < entry.sockets.size(); queue += queues)
+            if (entry.sockets[queue]->listening()) status.slots.push_back(queue / queues);
         all.push_back(std::move(status));
     }
     return all;

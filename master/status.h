@@ -26,6 +26,15 @@ struct MasterStatus {
     ProcessUsage usage;
 };
 
+/// One loop or thread of a worker.
+struct ExecutorStatus {
+    std::string kind;
+    std::uint32_t number = 0;
+    std::uint64_t connections = 0, requests = 0, waiting = 0, busy = 0;
+    std::optional<std::uint64_t> heartbeat_age_ms;
+    std::string in_flight;
+};
+
 struct WorkerStatus {
     std::uint32_t slot = 0;
     int pid = 0;  ///< 0: no process
@@ -34,11 +43,13 @@ struct WorkerStatus {
     std::uint64_t age_ms = 0;
     std::uint32_t restarts = 0;
     std::uint64_t connections = 0;
-    ipc::Totals totals;  ///< since its seat was taken; statuses[0]: closed without an answer
-    std::optional<std::uint64_t> heartbeat_age_ms;
+    std::uint64_t waiting = 0;  ///< connections or requests, for a place or a thread
+    ipc::Totals totals;         ///< since its seat was taken; statuses[0]: closed without an answer
+    std::optional<std::uint64_t> heartbeat_age_ms;         ///< of the loop whose is the oldest
     std::string in_flight;                                 ///< empty: none
     std::uint64_t buffered_memory = 0, buffered_file = 0;  ///< bytes of bodies
     ProcessUsage usage;
+    std::vector<ExecutorStatus> executors;  ///< where there are several
 };
 
 struct ListenerStatus {
@@ -74,7 +85,8 @@ struct Status {
 /// `now`: CLOCK_MONOTONIC in ms.
 [[nodiscard]] std::vector<WorkerStatus> worker_statuses(const Supervisor& supervisor,
                                                         const ipc::Scoreboard& board, std::uint64_t now);
-[[nodiscard]] std::vector<ListenerStatus> listener_statuses(const Listeners& listeners);
+[[nodiscard]] std::vector<ListenerStatus> listener_statuses(const Listeners& listeners,
+                                                            std::uint32_t queues = 1);
 
 [[nodiscard]] std::vector<PoolStatus> pool_statuses(const ipc::PoolTable& table, std::uint32_t generation,
                                                     std::uint64_t now);

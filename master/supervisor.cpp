@@ -3,9 +3,11 @@
 
 #include <signal.h>
 #include <spdlog/spdlog.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <random>
 #include <utility>
@@ -27,6 +29,9 @@ constexpr std::uint64_t abort_time_ms = 1000;       ///< from ABRT to KILL
 constexpr std::uint64_t drain_grace_ms = 1000;      ///< beyond the limit, which workers keep themselves
 constexpr std::uint64_t memory_every_ms = 1000;     ///< how often resident memory is looked at
 constexpr std::uint64_t recycle_again_ms = 10'000;  ///< after a successor that did not get ready
+constexpr std::uint64_t end_surplus_ms = 1000;      ///< one worker that is not needed goes each
+constexpr std::uint32_t spawned_max = 16;           ///< workers that are started in one turn
+constexpr std::size_t requests_bytes_max = 400;     ///< of requests in flight that the log tells of
 
 std::uint64_t count_ms(milliseconds time) { return static_cast<std::uint64_t>(time.count()); }
 
@@ -49,11 +54,11 @@ Supervisor::Supervisor(Surroundings around, std::function<void()> on_change)
       on_change_(std::move(on_change)),
       begun_ms_(ipc::monotonic_ms()),
       watchdog_(around.plan.reeve.watchdog),
-      adoption_(around.listeners, around.board),
+      adoption_(around.listeners, around.board, around.plan.queues()),
       look_(ipc::Event::timer<&Supervisor::on_look>(this, around_.loop)) {}
 
 Supervisor::~Supervisor() {
-    for_each([&](Slot& slot) { around_.board.give_back(slot.row); });
+    for_each([&](Slot& slot) { give_back_rows(slot); });
 }
 
 template <class Visit>
@@ -160,33 +165,79 @@ std::vector<const Slot*> Supervisor::slots() const {
 // ---- birth ----------------------------------------------------------------------------------------
 
 std::unique_ptr<Slot> Supervisor::make_slot(std::uint32_t index) {
-    const auto row = around_.board.take(static_cast<std::uint32_t>(::getpid()));
-    if (!row) return nullptr;
-    auto& tenant = around_.board.row(*row).tenant;
-    tenant.slot.set(index);
-    tenant.generation.set(around_.generation);
-    tenant.generation_ms.set(begun_ms_);
-    return std::make_unique<Slot>(*this, around_.loop, index, *row);
+    const auto& crew = around_.plan.crew;
+    std::vector<std::uint32_t> rows;
+    for (std::uint32_t number = 0; number < crew.executors(); ++number) {
+        const auto row = around_.board.take(static_cast<std::uint32_t>(::getpid()));
+        if (!row) {
+            for (const auto taken : rows) around_.board.give_back(taken);
+            return nullptr;
+        }
+        rows.push_back(*row);
+        auto& tenant = around_.board.row(*row).tenant;
+        tenant.slot.set(index);
+        tenant.generation.set(around_.generation);
+        tenant.generation_ms.set(begun_ms_);
+        tenant.number.set(number);
+        const auto kind = number >= crew.number_of_threads(0) ? ipc::Executor::thread
+                          : crew.has_main && number == 0      ? ipc::Executor::acceptor
+                                                              : ipc::Executor::loop;
+        tenant.executor.set(static_cast<std::uint64_t>(kind));
+    }
+    return std::make_unique<Slot>(*this, around_.loop, index, std::move(rows));
+}
+
+void Supervisor::give_back_rows(const Slot& slot) {
+    for (const auto row : slot.rows) around_.board.give_back(row);
+}
+
+ipc::WorkerCell& Supervisor::cell_of(const Slot& slot, std::uint32_t executor) const {
+    return around_.board.row(slot.rows.at(executor));
+}
+
+/// " loop=2", where there are several.
+std::string Supervisor::name_of(std::uint32_t executor) const {
+    const auto& crew = around_.plan.crew;
+    if (crew.executors() == 1) return {};
+    if (executor >= crew.number_of_threads(0))
+        return " thread=" + std::to_string(executor - crew.number_of_threads(0));
+    if (crew.has_main && executor == 0) return " loop=main";
+    return " loop=" + std::to_string(executor - crew.number_of_loop(0));
+}
+
+std::uint64_t Supervisor::requests_of(const Slot& slot) const {
+    std::uint64_t sum = 0;
+    for (const auto row : slot.rows) sum += around_.board.row(row).loop.requests.get();
+    return sum;
+}
+
+std::uint64_t Supervisor::connections_of(const Slot& slot) const {
+    std::uint64_t sum = 0;
+    for (const auto row : slot.rows) sum += around_.board.row(row).loop.connections.get();
+    return sum;
 }
 
 void Supervisor::spawn(Slot& slot) {
     const auto now = ipc::monotonic_ms();
-    auto& cell = around_.board.row(slot.row);
-    cell.crash.clear();
+    cell_of(slot).crash.clear();
     slot.state = SlotState::starting;
     slot.started_ms = now;
     slot.ready_ms = 0;
     slot.due_ms = now + count_ms(around_.plan.reeve.start_timeout);
     slot.reopen_asked = slot.reopen_done = 0;
     slot.cause.reset();
-    slot.requests_before = cell.loop.requests.get();
+    slot.surplus = false;
+    slot.silent.assign(slot.rows.size(), false);
+    slot.requests_before = requests_of(slot);
     slot.requests_limit = jittered(around_.plan.max_requests);
     publish(slot);  // the child may look before we do anything else
     const auto spawned = slot.spawn(kept_descriptors(slot),
                                     [&](ipc::Channel channel) { return run(slot, std::move(channel)); });
     if (spawned) {
-        cell.tenant.pid.set(static_cast<std::uint64_t>(slot.pid()));
-        cell.tenant.started_ms.set(now);
+        for (const auto row : slot.rows) {
+            around_.board.row(row).tenant.pid.set(static_cast<std::uint64_t>(slot.pid()));
+            around_.board.row(row).tenant.started_ms.set(now);
+        }
         spdlog::info("worker started slot={} generation={} pid={}", slot.index(), around_.generation,
                      slot.pid());
         return;
@@ -200,7 +251,10 @@ void Supervisor::spawn(Slot& slot) {
 
 std::vector<int> Supervisor::kept_descriptors(const Slot& slot) const {
     std::vector<int> keep{around_.logs.error_descriptor(), around_.config};
-    for (const auto& entry : around_.listeners.all()) keep.push_back(entry.socket(slot.index())->fd.get());
+    const auto queues = around_.plan.queues();
+    for (const auto& entry : around_.listeners.all())
+        for (std::uint32_t queue = slot.index() * queues; queue < (slot.index() + 1) * queues; ++queue)
+            keep.push_back(entry.socket(queue)->fd.get());
     for (const auto& file : around_.logs.access_logs()) keep.push_back(file.get());
     if (around_.pools != nullptr)
         for (const int fd : around_.pools->table().descriptors()) keep.push_back(fd);
@@ -220,15 +274,18 @@ int Supervisor::run(Slot& slot, ipc::Channel channel) {
     seat.started = started_;
     seat.master_pid = ::getppid();
     seat.started_ms = around_.started_ms;
-    seat.listeners = around_.listeners.for_seat(slot.index());
+    const bool all_accept = around_.plan.accept != conf::Accept::handoff;
+    seat.listeners = around_.listeners.for_seat(slot.index(), all_accept ? around_.plan.crew.loops : 1);
     for (const auto& file : around_.logs.access_logs()) seat.access_logs.emplace_back(file.get());
     seat.channel = std::move(channel);
     seat.log_level = around_.logs.error_log().level;
     seat.config = ipc::UniqueFd(around_.config);
-    seat.cell = &around_.board.row(slot.row);
+    seat.cell = &cell_of(slot);
     seat.scoreboard = &around_.board;
-    seat.row = slot.row;
     if (around_.pools != nullptr) seat.pools = &around_.pools->table();
+    seat.loops = around_.plan.crew.loops;
+    seat.threads = around_.plan.crew.threads;
+    for (const auto row : slot.rows) seat.crew.push_back(&around_.board.row(row));
     return around_.run(std::move(seat));
 }
 
@@ -243,6 +300,7 @@ void Supervisor::on_message(Slot& slot, const ipc::Message& message) {
         slot.reopen_done = reopened->request;
         return on_change_();
     }
+    if (std::holds_alternative<ipc::Occupied>(message)) return fit_number(ipc::monotonic_ms());
     slot.punish("a message that nobody asked for");
 }
 
@@ -266,6 +324,7 @@ void Supervisor::on_ready(Slot& slot, const ipc::Ready& ready) {
 void Supervisor::admit(Slot& slot) {
     slot.tell(ipc::Serve{});
     if (mode_ == Mode::unready) slot.tell(ipc::Unready{});
+    if (crowded_) slot.tell(ipc::Crowded{.on = 1});
     if (slot.role == Slot::Role::successor) take_seat(slot);
     settle();
 }
@@ -282,25 +341,23 @@ void Supervisor::on_failed(Slot& slot, const std::string& why) {
 
 void Supervisor::on_end(Slot& slot, const Ending& ending) {
     report_death(slot, ending);
-    auto& cell = around_.board.row(slot.row);
-    cell.loop.connections.set(0);
-    around_.board.end_calls(slot.row);
-    if (around_.pools != nullptr) around_.pools->worker_gone(slot.row);
-    cell.loop.in_flight.end();
-    cell.tenant.pid.set(0);
+    for (const auto row : slot.rows) {
+        around_.board.vacate(row);
+        if (around_.pools != nullptr) around_.pools->worker_gone(row);
+    }
     slot.due_ms = 0;
     if (slot.role != Slot::Role::seated) {
         if (slot.role == Slot::Role::successor)
             slots_[slot.index()]->recycle_ms = ipc::monotonic_ms() + recycle_again_ms;
         slot.state = SlotState::empty;
-        around_.board.give_back(slot.row);
+        give_back_rows(slot);
         auto& place = slot.role == Slot::Role::successor ? successors_ : leaving_;
         const auto here =
             std::find_if(place.begin(), place.end(), [&](const auto& each) { return each.get() == &slot; });
         gone_.push_back(std::move(*here));
         place.erase(here);
         look_.arm(milliseconds{0});
-    } else if (mode_ == Mode::leaving) {
+    } else if (mode_ == Mode::leaving || slot.surplus) {
         slot.state = SlotState::empty;
     } else {
         replace(slot);
@@ -312,18 +369,39 @@ void Supervisor::on_end(Slot& slot, const Ending& ending) {
 
 void Supervisor::report_death(Slot& slot, const Ending& ending) {
     const auto now = ipc::monotonic_ms();
-    auto& cell = around_.board.row(slot.row);
-    const auto request = cell.loop.in_flight.text();
-    const bool asked = mode_ == Mode::leaving || slot.role == Slot::Role::leaving;
+    const auto& note = cell_of(slot).crash;
+    const auto known = note.signal().number != 0 ? note.signal().executor : slot.rows.size() == 1 ? 0 : -1;
+    const bool is_known = known >= 0 && static_cast<std::size_t>(known) < slot.rows.size();
+    const auto executor = is_known ? static_cast<std::uint32_t>(known) : 0;
+    auto request = is_known ? cell_of(slot, executor).loop.in_flight.text() : std::string();
+    bool is_sure = !request.empty();
+    if (!is_sure) request = in_flight(slot, is_sure);
+    const bool asked = mode_ == Mode::leaving || slot.role == Slot::Role::leaving || slot.surplus;
     spdlog::log(asked && ending.signal == 0 ? spdlog::level::info : spdlog::level::err,
-                "worker {} slot={} generation={} pid={} ending={:?} age_ms={} request={:?}{}",
-                asked ? "left" : "died", slot.index(), around_.generation, slot.pid(), ending.text(),
-                now - slot.started_ms, request, autopsy(cell.crash));
+                "worker {} slot={} generation={} pid={}{} ending={:?} age_ms={} request={:?}{}",
+                asked ? "left" : "died", slot.index(), around_.generation, slot.pid(),
+                is_known ? name_of(executor) : std::string(), ending.text(), now - slot.started_ms, request,
+                autopsy(note));
     const bool crashed = ending.signal != 0 && ending.signal != SIGKILL && ending.signal != SIGTERM;
-    if (crashed || slot.cause == RestartCause::stuck) suspect(request, now);
+    if (is_sure && (crashed || slot.cause == RestartCause::stuck)) suspect(request, now);
     if (asked) return;
     const auto cause = slot.cause.value_or(ending.signal != 0 ? RestartCause::signal : RestartCause::exit);
     around_.board.masters().restarts[static_cast<std::size_t>(cause)].add_shared();
+}
+
+/// All that its loops and threads were doing. `alone`: it was one request.
+std::string Supervisor::in_flight(const Slot& slot, bool& alone) const {
+    std::string all;
+    std::size_t count = 0;
+    for (const auto row : slot.rows) {
+        const auto text = around_.board.row(row).loop.in_flight.text();
+        if (text.empty() || all.size() > requests_bytes_max) continue;
+        ++count;
+        if (!all.empty()) all += "; ";
+        all += text;
+    }
+    alone = count == 1;
+    return all;
 }
 
 void Supervisor::suspect(const std::string& request, std::uint64_t now) {
@@ -381,7 +459,7 @@ ipc::Result<void> Supervisor::recycle(std::uint32_t index, RestartCause cause) {
     spawn(*slot);
     if (!slot->running()) {
         seated.recycle_ms = ipc::monotonic_ms() + recycle_again_ms;
-        around_.board.give_back(slot->row);
+        give_back_rows(*slot);
         return ipc::failure("no process for another worker");
     }
     slot->replaces_for = cause;
@@ -402,9 +480,9 @@ void Supervisor::take_seat(Slot& successor) {
     seat->adopter.reset();
     adoption_.forget(seat->index(), slots_);
     around_.board.masters().restarts[static_cast<std::size_t>(cause)].add_shared();
-    if (old->adopter) slots_[*old->adopter]->tell(ipc::Release{.queue = old->index()});
+    adoption_.give_back(*old, slots_);
     if (!old->running()) {  // died meanwhile, and waited for its next start
-        around_.board.give_back(old->row);
+        give_back_rows(*old);
         gone_.push_back(std::move(old));
         return look_.arm(milliseconds{0});
     }
@@ -419,8 +497,7 @@ void Supervisor::take_seat(Slot& successor) {
 void Supervisor::recycle_if_due(Slot& slot, std::uint64_t now) {
     if (slot.state != SlotState::ready || mode_ != Mode::running || now < slot.recycle_ms) return;
     if (!successors_.empty()) return;  // one after the other
-    const auto& loop = around_.board.row(slot.row).loop;
-    const auto served = loop.requests.get() - slot.requests_before;
+    const auto served = requests_of(slot) - slot.requests_before;
     std::optional<RestartCause> cause;
     if (slot.requests_limit != 0 && served >= slot.requests_limit) cause = RestartCause::max_requests;
     if (around_.plan.max_memory != 0 && now - memory_looked_ms_ >= memory_every_ms) {
@@ -451,6 +528,7 @@ void Supervisor::on_look(short) {
         for_each([&](Slot& slot) { look_after(slot, now); });
         for (std::size_t index = 0; index < slots_.size(); ++index) recycle_if_due(*slots_[index], now);
         if (now - memory_looked_ms_ >= memory_every_ms) memory_looked_ms_ = now;
+        fit_number(now);
         settle();
     }
     publish();
@@ -482,30 +560,127 @@ void Supervisor::look_after(Slot& slot, std::uint64_t now) {
     }
 }
 
+/// Of each loop; threads may block. A worker of which the loop that hears us is silent is stuck as a whole;
+/// of another one only what that loop would get goes elsewhere, until it is dead, and with it the worker.
 void Supervisor::check_pulse(Slot& slot, std::uint64_t now) {
     if (slot.state == SlotState::stuck && slot.due_ms != 0) return;  // ABRT is on its way
-    const auto& loop = around_.board.row(slot.row).loop;
-    const auto since = std::max(slot.ready_ms, loop.heartbeat_ms.get());
-    switch (watchdog_.judge(since, now)) {
-        case Pulse::alive:
-            if (slot.state == SlotState::stuck)
-                spdlog::warn("worker moves again slot={} pid={}", slot.index(), slot.pid());
-            slot.state = SlotState::ready;
-            return;
-        case Pulse::silent:
-            if (slot.state == SlotState::ready)
-                spdlog::warn("worker is stuck slot={} pid={} silent_ms={} request={:?}", slot.index(),
-                             slot.pid(), now - since, loop.in_flight.text());
-            slot.state = SlotState::stuck;
-            return;
-        case Pulse::dead:
-            spdlog::error("worker is stuck and is aborted slot={} pid={} silent_ms={} request={:?}",
-                          slot.index(), slot.pid(), now - since, loop.in_flight.text());
-            slot.state = SlotState::stuck;
-            slot.due_ms = now + abort_time_ms;
-            slot.cause = RestartCause::stuck;
-            return slot.signal(SIGABRT);
+    for (std::uint32_t executor = 0; executor < around_.plan.crew.number_of_threads(0); ++executor) {
+        const auto since = std::max(slot.ready_ms, cell_of(slot, executor).loop.heartbeat_ms.get());
+        on_pulse(slot, executor, watchdog_.judge(since, now), now > since ? now - since : 0);
+        if (slot.due_ms != 0) return;
     }
+}
+
+void Supervisor::on_pulse(Slot& slot, std::uint32_t executor, Pulse pulse, std::uint64_t silent_ms) {
+    const bool was_silent = executor == 0 ? slot.state == SlotState::stuck : slot.silent[executor];
+    switch (pulse) {
+        case Pulse::alive:
+            if (was_silent)
+                spdlog::warn("worker moves again slot={} pid={}{}", slot.index(), slot.pid(),
+                             name_of(executor));
+            return fall_silent(slot, executor, false);
+        case Pulse::silent:
+            if (!was_silent)
+                spdlog::warn("worker is stuck slot={} pid={}{} silent_ms={} request={:?}", slot.index(),
+                             slot.pid(), name_of(executor), silent_ms,
+                             cell_of(slot, executor).loop.in_flight.text());
+            return fall_silent(slot, executor, true);
+        case Pulse::dead:
+            spdlog::error("worker is stuck and is aborted slot={} pid={}{} silent_ms={} request={:?}",
+                          slot.index(), slot.pid(), name_of(executor), silent_ms,
+                          cell_of(slot, executor).loop.in_flight.text());
+            return abort(slot, executor);
+    }
+}
+
+void Supervisor::fall_silent(Slot& slot, std::uint32_t executor, bool silent) {
+    if (executor == 0) {
+        slot.state = silent ? SlotState::stuck : SlotState::ready;
+        return;
+    }
+    if (slot.silent[executor] == silent) return;
+    slot.silent[executor] = silent;
+    const auto queues = around_.plan.queues();
+    if (queues == 1) return;  // it has no queue of its own
+    const auto queue = slot.index() * queues + executor - around_.plan.crew.number_of_loop(0);
+    if (!silent) return slot.tell(ipc::Release{.queue = queue});
+    const auto& entries = around_.listeners.all();
+    for (std::uint32_t address = 0; address < entries.size(); ++address)
+        if (entries[address].has_queues() && entries[address].socket(queue)->listening())
+            slot.tell(ipc::Adopt{.queue = queue, .listener = address},
+                      std::array{entries[address].socket(queue)->fd.get()});
+}
+
+/// By the thread of that loop, so that the core and the backtrace are of what it was doing.
+void Supervisor::abort(Slot& slot, std::uint32_t executor) {
+    slot.state = SlotState::stuck;
+    slot.due_ms = ipc::monotonic_ms() + abort_time_ms;
+    slot.cause = RestartCause::stuck;
+    const auto thread = cell_of(slot, executor).tenant.thread.get();
+    if (thread == 0 || ::syscall(SYS_tgkill, slot.pid(), static_cast<pid_t>(thread), SIGABRT) != 0)
+        slot.signal(SIGABRT);
+}
+
+// ---- as many as it takes ----------------------------------------------------------------------------
+
+/// With `processes_max`: idle workers are kept at hand while there may be more, and end when there are too
+/// many.
+void Supervisor::fit_number(std::uint64_t now) {
+    const auto& plan = around_.plan;
+    if (plan.processes_max == 0 || (mode_ != Mode::running && mode_ != Mode::unready)) return;
+    std::uint32_t idle = 0, starting = 0;
+    for (const auto& slot : slots_) {
+        if (slot->state == SlotState::starting) ++starting;
+        if (slot->state == SlotState::ready && connections_of(*slot) == 0) ++idle;
+    }
+    std::uint32_t waiting = 0;
+    for (const auto& entry : around_.listeners.all())
+        waiting += Listener::pending(*entry.socket(0)).value_or(0);
+    const auto wanted = plan.spares_min + waiting;
+    if (idle + starting < wanted) add_workers(wanted - idle - starting);
+    const bool full = std::none_of(slots_.begin(), slots_.end(), [](const auto& slot) {
+        return slot->state == SlotState::empty || slot->state == SlotState::starting;
+    });
+    const bool too_many = waiting > 0 && full && slots_.size() >= plan.processes_max;
+    tell_crowded(idle == 0 && (too_many || crowded_));
+    if (idle > plan.spares_max && now - surplus_ended_ms_ >= end_surplus_ms) end_surplus(now);
+}
+
+void Supervisor::add_workers(std::uint32_t wanted) {
+    wanted = std::min(wanted, spawned_max);
+    for (std::size_t index = 0; wanted > 0 && index < around_.plan.processes_max; ++index) {
+        if (index == slots_.size()) {
+            auto slot = make_slot(static_cast<std::uint32_t>(index));
+            if (!slot) return spdlog::error("the scoreboard has no row left for another worker");
+            slots_.push_back(std::move(slot));
+        }
+        if (slots_[index]->state != SlotState::empty || slots_[index]->running()) continue;
+        spawn(*slots_[index]);
+        --wanted;
+    }
+    publish();
+}
+
+/// The last one that is idle: the kernel prefers the first.
+void Supervisor::end_surplus(std::uint64_t now) {
+    for (auto slot = slots_.rbegin(); slot != slots_.rend(); ++slot) {
+        if ((*slot)->index() < around_.plan.workers) return;
+        if ((*slot)->state != SlotState::ready || connections_of(**slot) != 0) continue;
+        const auto limit = around_.plan.reeve.shutdown_timeout;
+        surplus_ended_ms_ = now;
+        (*slot)->surplus = true;
+        (*slot)->state = SlotState::draining;
+        (*slot)->due_ms = now + count_ms(limit) + drain_grace_ms;
+        return (*slot)->tell(drain_within(limit));
+    }
+}
+
+void Supervisor::tell_crowded(bool on) {
+    if (std::exchange(crowded_, on) == on) return;
+    spdlog::info(on ? "clients wait, and there are as many workers as there may be"
+                    : "there are idle workers again");
+    for (const auto& slot : slots_)
+        if (slot->state == SlotState::ready) slot->tell(ipc::Crowded{.on = on ? 1u : 0u});
 }
 
 // ---- who gets connections -------------------------------------------------------------------------
@@ -514,7 +689,12 @@ void Supervisor::check_pulse(Slot& slot, std::uint64_t now) {
 void Supervisor::settle() {
     if (mode_ == Mode::leaving || mode_ == Mode::getting_ready) return;
     std::vector<bool> live;
-    for (const auto& slot : slots_) live.push_back(slot->state == SlotState::ready);
+    const auto& crew = around_.plan.crew;
+    for (const auto& slot : slots_)
+        for (std::uint32_t queue = 0; queue < around_.plan.queues(); ++queue) {
+            const auto executor = around_.plan.queues() > 1 ? crew.number_of_loop(queue) : 0;
+            live.push_back(slot->state == SlotState::ready && !slot->silent.at(executor));
+        }
     if (const auto steered = around_.listeners.steer(live); !steered)
         spdlog::error("cannot steer connections why={:?}", steered.error().text());
     adoption_.settle(slots_, ipc::monotonic_ms());
@@ -526,9 +706,11 @@ void Supervisor::publish() {
 }
 
 void Supervisor::publish(const Slot& slot) {
-    auto& tenant = around_.board.row(slot.row).tenant;
-    tenant.state.set(static_cast<std::uint64_t>(slot.state));
-    tenant.restarts.set(slot.restarts);
+    for (const auto row : slot.rows) {
+        auto& tenant = around_.board.row(row).tenant;
+        tenant.state.set(static_cast<std::uint64_t>(slot.state));
+        tenant.restarts.set(slot.restarts);
+    }
 }
 
 }  // namespace master

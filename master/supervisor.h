@@ -47,6 +47,8 @@ struct Surroundings {
 // A slot:  empty ──▶ starting ──READY──▶ ready ◀──heartbeat── silent──▶ stuck ──ABRT, KILL──▶ dies
 //   dies, unasked ──▶ backing_off ──delay──▶ starting        told to leave ──▶ draining ──dies──▶ empty
 // A worker that is recycled keeps its seat until its successor is READY, and drains then.
+// With `processes_max` there are as many as it takes: one that is surplus is told to leave, and its slot is
+// empty until the next is needed.
 class Supervisor final : public SlotOwner {
  public:
     /// `on_change` is called whenever an answer to one of the questions below may have changed.
@@ -114,6 +116,19 @@ class Supervisor final : public SlotOwner {
     void replace(Slot& slot);
     void look_after(Slot& slot, std::uint64_t now);
     void check_pulse(Slot& slot, std::uint64_t now);
+    void on_pulse(Slot& slot, std::uint32_t executor, Pulse pulse, std::uint64_t silent_ms);
+    void fall_silent(Slot& slot, std::uint32_t executor, bool silent);
+    void abort(Slot& slot, std::uint32_t executor);
+    [[nodiscard]] ipc::WorkerCell& cell_of(const Slot& slot, std::uint32_t executor = 0) const;
+    [[nodiscard]] std::string name_of(std::uint32_t executor) const;
+    [[nodiscard]] std::string in_flight(const Slot& slot, bool& alone) const;
+    [[nodiscard]] std::uint64_t requests_of(const Slot& slot) const;
+    [[nodiscard]] std::uint64_t connections_of(const Slot& slot) const;
+    void give_back_rows(const Slot& slot);
+    void fit_number(std::uint64_t now);
+    void add_workers(std::uint32_t wanted);
+    void end_surplus(std::uint64_t now);
+    void tell_crowded(bool on);
     void recycle_if_due(Slot& slot, std::uint64_t now);
     void leave(const ipc::Message& message);
     void publish();
@@ -130,6 +145,8 @@ class Supervisor final : public SlotOwner {
     std::optional<std::string> start_failure_;
     std::uint32_t reopens_ = 0;
     std::uint64_t memory_looked_ms_ = 0;
+    std::uint64_t surplus_ended_ms_ = 0;
+    bool crowded_ = false;
     std::vector<std::unique_ptr<Slot>> slots_;       ///< the seats
     std::vector<std::unique_ptr<Slot>> successors_;  ///< one a seat, at most
     std::vector<std::unique_ptr<Slot>> leaving_;

@@ -24,13 +24,18 @@ constexpr std::array fatal_signals{SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIG
 // A handler can be told nothing, so what it needs is here. Set once, before any signal can come.
 ipc::CrashNote* note_of_process = nullptr;
 std::array<std::byte, stack_bytes> handler_stack;
+thread_local int number_of_thread = 0;  // of the main thread: it is 0
 
 void on_crash(int number, siginfo_t* info, void*) {
     std::array<void*, ipc::CrashNote::frames_max + frames_of_handler> stack{};
     const int found = ::backtrace(stack.data(), static_cast<int>(stack.size()));
     const auto skipped = static_cast<std::size_t>(found > frames_of_handler ? frames_of_handler : 0);
     const auto frames = std::span<void* const>(stack.data(), static_cast<std::size_t>(found));
-    ipc::CrashNote::Signal signal{.number = number, .code = info->si_code, .address = 0, .system_call = -1};
+    ipc::CrashNote::Signal signal{.number = number,
+                                  .code = info->si_code,
+                                  .address = 0,
+                                  .system_call = -1,
+                                  .executor = number_of_thread};
     if (number == SIGSYS)
         signal.system_call = info->si_syscall;
     else if (info->si_code > 0)  // the kernel's own: a fault, with an address
@@ -54,6 +59,14 @@ void note_crashes(ipc::CrashNote& note) {
     action.sa_sigaction = on_crash;
     action.sa_flags = static_cast<int>(SA_SIGINFO | SA_ONSTACK | SA_RESETHAND);
     for (const int number : fatal_signals) ::sigaction(number, &action, nullptr);
+}
+
+NotedThread::NotedThread(std::uint32_t number) : stack_(std::make_unique<std::byte[]>(stack_bytes)) {
+    number_of_thread = static_cast<int>(number);
+    stack_t stack{};
+    stack.ss_sp = stack_.get();
+    stack.ss_size = stack_bytes;
+    ::sigaltstack(&stack, nullptr);
 }
 
 }  // namespace worker

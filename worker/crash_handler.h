@@ -1,6 +1,10 @@
 // worker/crash_handler.h: a signal that ends the process is noted before it does.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
 #include "ipc/crash_note.h"
 
 namespace worker {
@@ -10,5 +14,17 @@ namespace worker {
 /// that an overflow of the stack is noted too. Once a process; `note` outlives it.
 /// In a build for a sanitizer the faults are left to that.
 void note_crashes(ipc::CrashNote& note);
+
+/// The calling thread is this executor of the worker: a note says so when it is this one that crashes.
+/// It gets a stack for the handler too, and must end before that goes, or soon after.
+class NotedThread {
+ public:
+    explicit NotedThread(std::uint32_t number);
+    NotedThread(const NotedThread&) = delete;
+    NotedThread& operator=(const NotedThread&) = delete;
+
+ private:
+    std::unique_ptr<std::byte[]> stack_;
+};
 
 }  // namespace worker

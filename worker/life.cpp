@@ -15,22 +15,27 @@
 #include "worker/listener/thread_acceptor.h"
 
 namespace worker {
+namespace {
+
+constexpr std::chrono::milliseconds flush_time(1000);  // for all loops to hand over their lines
+
+}  // namespace
 
 Life::Life(Rooms rooms, ipc::Seat& seat)
     : rooms_(rooms),
       seat_(seat),
       signals_(open_leave_signals()),
-      channel_readable_(ipc::Event::calling<&Life::on_channel>(this, rooms.loop.base(), seat.channel.fd(),
-                                                               EV_READ | EV_PERSIST)),
-      signal_came_(ipc::Event::calling<&Life::on_signal>(this, rooms.loop.base(), signals_.get(),
+      channel_readable_(ipc::Event::calling<&Life::on_channel>(this, rooms.crew.loop().base(),
+                                                               seat.channel.fd(), EV_READ | EV_PERSIST)),
+      signal_came_(ipc::Event::calling<&Life::on_signal>(this, rooms.crew.loop().base(), signals_.get(),
                                                          EV_READ | EV_PERSIST)),
-      reopened_(ipc::Event::calling<&Life::on_reopened>(this, rooms.loop.base(), rooms.log_writer.done_fd(),
-                                                        EV_READ | EV_PERSIST)),
-      limit_(ipc::Event::timer<&Life::on_limit>(this, rooms.loop.base())) {
+      reopened_(ipc::Event::calling<&Life::on_reopened>(this, rooms.crew.loop().base(),
+                                                        rooms.log_writer.done_fd(), EV_READ | EV_PERSIST)),
+      flush_limit_(ipc::Event::timer<&Life::reopen_logs>(this, rooms.crew.loop().base())),
+      limit_(ipc::Event::timer<&Life::on_limit>(this, rooms.crew.loop().base())) {
     channel_readable_.arm();
     signal_came_.arm();
     reopened_.arm();
-    rooms_.connections.when_closed([this] { leave_if_idle(); });
 }
 
 ipc::Result<void> Life::begin() {
@@ -40,26 +45,13 @@ ipc::Result<void> Life::begin() {
 
 void Life::serve() {
     if (draining_) return;
-    for (ipc::SeatListener& listener : seat_.listeners) accept_from(std::move(listener), seat_.slot);
+    for (ipc::SeatListener& listener : seat_.listeners) rooms_.crew.accept_from(std::move(listener));
     seat_.listeners.clear();
     rooms_.ready = true;
 }
 
-void Life::accept_from(ipc::SeatListener listener, std::uint32_t queue) {
-    connection::Connections& connections = rooms_.connections;
-    std::unique_ptr<listener::Acceptor> acceptor;
-    if (listener.blocking) {
-        acceptor = std::make_unique<listener::ThreadAcceptor>(connections, std::move(listener.socket),
-                                                              listener.address);
-    } else {
-        acceptor = std::make_unique<listener::LoopAcceptor>(connections, std::move(listener.socket),
-                                                            listener.address);
-    }
-    acceptors_.push_back({queue, std::move(acceptor)});
-}
-
 void Life::on_channel(short) {
-    rooms_.loop.enter();
+    rooms_.crew.loop().enter();
     for (;;) {
         ipc::Received received;
         const auto got = seat_.channel.receive(received);
@@ -95,15 +87,13 @@ void Life::on_message(ipc::Received received) {
         void operator()(const ipc::Adopt& adopt) const {
             if (descriptors.size() != 1 || life.draining_) return;
             const bool blocking = (::fcntl(descriptors.front().get(), F_GETFL) & O_NONBLOCK) == 0;
-            life.accept_from({std::move(descriptors.front()), adopt.listener, blocking}, adopt.queue);
+            life.rooms_.crew.adopt({.socket = std::move(descriptors.front()),
+                                    .address = adopt.listener,
+                                    .queue = adopt.queue,
+                                    .blocking = blocking});
         }
-        void operator()(const ipc::Release& release) const {
-            std::erase_if(life.acceptors_, [&](const Taken& taken) {
-                if (taken.queue != release.queue || taken.queue == life.seat_.slot) return false;
-                taken.acceptor->stop();
-                return true;
-            });
-        }
+        void operator()(const ipc::Release& release) const { life.rooms_.crew.release(release.queue); }
+        void operator()(const ipc::Crowded& crowded) const { life.rooms_.crew.crowd(crowded.on != 0); }
         void operator()(const ipc::Serve&) const { life.serve(); }
         void operator()(const ipc::SetLevel& level) const {
             life.level_ = static_cast<int>(level.level);
@@ -113,6 +103,7 @@ void Life::on_message(ipc::Received received) {
         void operator()(const ipc::Ready&) const {}
         void operator()(const ipc::Failed&) const {}
         void operator()(const ipc::Reopened&) const {}
+        void operator()(const ipc::Occupied&) const {}
     };
     std::visit(Act{*this, received.descriptors}, received.message);
 }
@@ -126,13 +117,21 @@ void Life::reopen(std::uint32_t request, std::vector<ipc::UniqueFd> descriptors)
         if (level_) ipc::set_log_level(*level_);
         descriptors.pop_back();
     }
-    rooms_.recorder.flush();
+    if (new_logs_) reopen_logs(0);  // those of the request before
     reopens_.push_back(request);
-    rooms_.log_writer.reopen(std::move(descriptors));
+    new_logs_ = std::move(descriptors);
+    flush_limit_.arm(flush_time);
+    rooms_.crew.flush([this] { reopen_logs(0); });
+}
+
+/// A loop that is frozen may write into the new files what belongs into the old ones: better than none.
+void Life::reopen_logs(short) {
+    flush_limit_.disarm();
+    if (auto logs = std::exchange(new_logs_, std::nullopt)) rooms_.log_writer.reopen(std::move(*logs));
 }
 
 void Life::on_reopened(short) {
-    rooms_.loop.enter();
+    rooms_.crew.loop().enter();
     for (std::uint64_t done = rooms_.log_writer.reopens_done(); done > 0 && !reopens_.empty(); --done) {
         const auto told = seat_.channel.send(ipc::Reopened{.request = reopens_.front()});
         if (!told) spdlog::error("could not confirm the reopening of logs why={:?}", told.error().text());
@@ -141,7 +140,7 @@ void Life::on_reopened(short) {
 }
 
 void Life::on_signal(short) {
-    rooms_.loop.enter();
+    rooms_.crew.loop().enter();
     signalfd_siginfo signal{};
     while (::read(signals_.get(), &signal, sizeof signal) == sizeof signal) {
         if (signal.ssi_signo == SIGTERM) return leave();
@@ -151,26 +150,18 @@ void Life::on_signal(short) {
 
 void Life::drain(std::chrono::milliseconds limit) {
     if (std::exchange(draining_, true)) return;
-    spdlog::info("draining connections={} limit_ms={}", rooms_.connections.size(), limit.count());
+    spdlog::info("draining connections={} limit_ms={}", rooms_.crew.connections(), limit.count());
     rooms_.ready = false;
-    rooms_.service.draining = true;
-    for (Taken& taken : acceptors_) taken.acceptor->stop();
-    acceptors_.clear();
-    rooms_.connections.drain();
     limit_.arm(limit);
-    leave_if_idle();
-}
-
-void Life::leave_if_idle() {
-    if (draining_ && rooms_.connections.size() == 0) leave();
+    rooms_.crew.drain([this] { leave(); });
 }
 
 void Life::on_limit(short) {
-    rooms_.loop.enter();
-    spdlog::warn("drain took too long, closing what is left connections={}", rooms_.connections.size());
+    rooms_.crew.loop().enter();
+    spdlog::warn("drain took too long, closing what is left connections={}", rooms_.crew.connections());
     leave();
 }
 
-void Life::leave() { rooms_.loop.stop(); }
+void Life::leave() { rooms_.crew.loop().stop(); }
 
 }  // namespace worker

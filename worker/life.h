@@ -1,7 +1,7 @@
 // worker/life.h: a worker's life after READY: what the master says, and how it ends.
 #pragma once
 
-#include <memory>
+#include <atomic>
 #include <optional>
 #include <vector>
 
@@ -10,28 +10,22 @@
 #include "ipc/event.h"
 #include "ipc/message.h"
 #include "ipc/seat.h"
-#include "worker/connection/connections.h"
-#include "worker/http/http1.h"
-#include "worker/listener/acceptor.h"
+#include "worker/crew.h"
 #include "worker/observe/log_writer.h"
-#include "worker/observe/recorder.h"
 
 namespace worker {
 
 // ready ──Serve──▶ serving ──Unready──▶ announced ──Drain──▶ draining ──idle, or the limit──▶ gone
 //    │ └──Drain, master dead, SIGQUIT──────▶ │
 // any ──Stop, SIGTERM────────────────────────────────────────────────────────▶ gone
-/// Holds the acceptors; refers to all else. Loop thread only.
+/// Refers to all else. Main thread only.
 class Life {
  public:
     struct Rooms {
         const conf::Config& config;
-        execution::Loop& loop;
-        connection::Connections& connections;
-        http::Service& service;
-        observe::Recorder& recorder;
+        Crew& crew;
         observe::LogWriter& log_writer;
-        bool& ready;  ///< what the `ready` route says
+        std::atomic<bool>& ready;  ///< what the `ready` route says
     };
 
     Life(Rooms rooms, ipc::Seat& seat);
@@ -42,31 +36,25 @@ class Life {
     [[nodiscard]] ipc::Result<void> begin();
 
  private:
-    /// An acceptor, and the queue it takes from: our slot's, or one that we have adopted.
-    struct Taken {
-        std::uint32_t queue;
-        std::unique_ptr<listener::Acceptor> acceptor;
-    };
-
     void serve();
-    void accept_from(ipc::SeatListener listener, std::uint32_t queue);
     void on_channel(short what);
     void on_message(ipc::Received received);
     void reopen(std::uint32_t request, std::vector<ipc::UniqueFd> descriptors);
+    void reopen_logs(short what);
     void on_reopened(short what);
     void on_signal(short what);
     void on_limit(short what);
     void drain(std::chrono::milliseconds limit);
-    void leave_if_idle();
     void leave();
 
     Rooms rooms_;
     ipc::Seat& seat_;
-    std::vector<Taken> acceptors_;
     ipc::UniqueFd signals_;
-    ipc::Event channel_readable_, signal_came_, reopened_, limit_;
+    ipc::Event channel_readable_, signal_came_, reopened_, flush_limit_, limit_;
     std::vector<std::uint32_t> reopens_;  ///< asked for and not yet confirmed, in order
-    std::optional<int> level_;            ///< of the log, when it was told to be another one
+    /// Access logs to go on in, once all loops have handed over what they wrote before.
+    std::optional<std::vector<ipc::UniqueFd>> new_logs_;
+    std::optional<int> level_;  ///< of the log, when it was told to be another one
     bool draining_ = false;
 };
 

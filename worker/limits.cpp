@@ -13,11 +13,11 @@ ipc::Result<void> limit_core(std::optional<std::uint64_t> bytes) {
     return {};
 }
 
-ipc::Result<void> stay_on_processor(std::uint32_t slot) {
+ipc::Result<void> stay_on_processor(std::uint32_t number) {
     cpu_set_t usable;
     CPU_ZERO(&usable);
     if (::sched_getaffinity(0, sizeof usable, &usable) < 0) return ipc::system_error("cpu_affinity");
-    auto wanted = slot % static_cast<std::uint32_t>(CPU_COUNT(&usable));
+    auto wanted = number % static_cast<std::uint32_t>(CPU_COUNT(&usable));
     for (std::size_t cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
         if (!CPU_ISSET(cpu, &usable) || wanted-- != 0) continue;
         cpu_set_t one;

@@ -5,36 +5,25 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "conf/models.h"
 #include "conf/plan.h"
 #include "worker/buffer_path.h"
-#include "worker/connection/connections.h"
 #include "worker/crash_handler.h"
-#include "worker/dispatch/dispatcher.h"
+#include "worker/crew.h"
 #include "worker/error_log.h"
-#include "worker/handler/make_handlers.h"
-#include "worker/http/http1.h"
 #include "worker/life.h"
 #include "worker/limits.h"
-#include "worker/observe/recorder.h"
 #include "worker/privileges.h"
 #include "worker/sandbox.h"
 
 namespace worker {
 namespace {
-
-constexpr std::size_t input_bytes_min = 64 * 1024;
-
-/// The most that may wait unread in a connection: a whole head, and what came with it.
-std::size_t input_bytes(const conf::Config& config) {
-    std::uint64_t head = 0;
-    for (const conf::Server& server : config.servers) head = std::max(head, server.limits.header_max);
-    return std::max<std::size_t>(input_bytes_min, 2 * head);
-}
 
 /// The largest of the servers' limits: connections are counted before anyone knows their server.
 std::uint64_t connections_max(const conf::Config& config) {
@@ -56,11 +45,20 @@ ipc::Result<std::unique_ptr<observe::LogWriter>> start_log_writer(const conf::Co
     return observe::LogWriter::start(std::move(targets));
 }
 
-/// Builds the rooms, in the order of a request's way backwards, and lives in them.
+/// As many as the master has counted rows for: what `auto` means is for it to say.
+conf::Crew crew_of(const conf::Config& config, const ipc::Seat& seat) {
+    conf::Crew crew = conf::crew_of(config.execution, seat.loops);
+    crew.loops = seat.loops;
+    crew.threads = seat.threads;
+    return crew;
+}
+
+/// Builds what all loops share, then the loops, and lives in them.
 ipc::Result<void> serve(const conf::Config& config, ipc::Seat& seat) {
     note_crashes(seat.cell->crash);
+    seat.cell->tenant.thread.set(static_cast<std::uint64_t>(::gettid()));
     if (auto limited = limit_core(config.reeve.core_max); !limited) return limited;
-    if (config.execution.cpu_affinity)
+    if (config.execution.cpu_affinity && seat.loops == 1)
         if (auto stays = stay_on_processor(seat.slot); !stays) return stays;
     if (auto dropped = drop_privileges(config.reeve.user, seat.master_pid); !dropped) return dropped;
     auto buffer_path = open_buffer_path(config);
@@ -73,46 +71,38 @@ ipc::Result<void> serve(const conf::Config& config, ipc::Seat& seat) {
     if (*buffer_path)
         ::signal(SIGXFSZ, SIG_IGN);  // a file at the limit of RLIMIT_FSIZE is full, and no crash
     if (config.reeve.sandbox)
-        if (auto entered =
-                enter_sandbox(!config.upstreams.empty() || !config.pools.empty(), false, unlinks);
+        if (auto entered = enter_sandbox(!config.upstreams.empty() || !config.pools.empty(), false, unlinks);
             !entered)
             return entered;
     auto log_writer = start_log_writer(config, seat);
     if (!log_writer) return tl::make_unexpected(log_writer.error());
 
-    execution::Loop loop(seat.cell->loop, config.reeve.slow_loop);
-    bool ready = false;
-    const handler::Status::About about{
-        .facts = {.slot = seat.slot, .pid = static_cast<int>(::getpid())},
-        .generation = seat.generation,
-        .workers = seat.workers,
-        .started_ms = seat.started_ms,
-        .master_pid = seat.master_pid,
-    };
+    std::atomic<bool> ready{false};
     const std::vector<conf::Listen> plan = conf::listen_plan(config);
     const dispatch::Router router(config, plan);
-    handler::FileCache files(config.execution, loop);
-    connection::Buffers buffers(
-        {.memory = config.execution.buffer_memory_total, .file = config.execution.buffer_file_total},
-        std::move(*buffer_path), seat.cell->buffers);
-    upstream::Upstreams upstreams(config, loop, seat.scoreboard, seat.cell);
-    execution::PoolQueues queues(config, loop, seat.pools, seat.row);
-    observe::Recorder recorder(config, **log_writer, loop, seat);
-    dispatch::Limiter limiter(config, seat, loop.clock());
-    dispatch::Dispatcher dispatcher(
-        config, plan, router, recorder, limiter, loop,
-        handler::make_handlers({config, loop, files, buffers, upstreams, *seat.scoreboard, seat.pools, queues,
-                                about, ready}));
-    http::Service service{.loop = loop, .application = dispatcher, .draining = false, .spare = {}};
-    http::Http1Factory factory(service);
-    connection::Connections connections(
-        loop, factory, input_bytes(config),
-        {.max = connections_max(config), .spared = conf::never_shed_addresses(config)});
-    Life life({config, loop, connections, service, recorder, **log_writer, ready}, seat);
+    connection::Census census({.max = connections_max(config), .spared = conf::never_shed_addresses(config)});
+    const House house{
+        .config = config,
+        .seat = seat,
+        .crew = crew_of(config, seat),
+        .plan = plan,
+        .router = router,
+        .log_writer = **log_writer,
+        .census = census,
+        .spill_folder = *buffer_path,
+        .ready = ready,
+        .about = {.facts = {.slot = seat.slot, .pid = static_cast<int>(::getpid())},
+                  .generation = seat.generation,
+                  .workers = seat.workers,
+                  .started_ms = seat.started_ms,
+                  .master_pid = seat.master_pid},
+    };
+    Crew crew(house, [&seat] { (void)seat.channel.send(ipc::Occupied{}); });  // failed: the master is gone
+    Life life({config, crew, **log_writer, ready}, seat);
     if (auto begun = life.begin(); !begun) return begun;
     spdlog::info("ready generation={}", seat.generation);
-    loop.run();
-    spdlog::info("leaving connections={}", connections.size());
+    crew.loop().run();
+    spdlog::info("leaving connections={}", crew.connections());
     return {};
 }
 

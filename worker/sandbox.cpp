@@ -62,6 +62,7 @@ constexpr std::array process{
     SCMP_SYS(exit_group),
     SCMP_SYS(sched_yield),
     SCMP_SYS(sched_getaffinity),
+    SCMP_SYS(sched_setaffinity),
     SCMP_SYS(membarrier),
     SCMP_SYS(restart_syscall),
     SCMP_SYS(getrandom),

@@ -36,9 +36,10 @@ const std::vector<Mistake> mistakes{
     // values
     {"[execution]\nworkers = 0\n", 2, "workers: \"0\" is not a number, 1 to 256, or `auto`"},
     {"[execution]\nworkers = 257\n", 2, "workers: \"257\" is not a number, 1 to 256, or `auto`"},
-    {"[execution]\nmodel = evnet\n", 2, "model: \"evnet\" is not one of event; did you mean `event`?"},
+    {"[execution]\nmodel = evnet\n", 2, "model: \"evnet\" is not one of single, acceptor, pool, readers, message, threads, event, process; did "
+     "you mean `event`?"},
     {"[execution]\naccept = share\n", 2,
-     "accept: \"share\" is not one of reuseport, shared; did you mean `shared`?"},
+     "accept: \"share\" is not one of reuseport, shared, handoff; did you mean `shared`?"},
     {"[reeve]\ndaemon = yes\n", 2, "daemon: \"yes\" is neither `on` nor `off`"},
     {"[reeve]\nwatchdog = 10x\n", 2, "watchdog: \"10x\" is not a time, 100ms to 1d"},
     {"[reeve]\nshutdown_timeout = 0\n", 2, "shutdown_timeout: \"0\" is not a time, 1ms to 1d"},

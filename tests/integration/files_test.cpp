@@ -415,7 +415,7 @@ TEST_CASE("who accepts a coding gets the packed sibling", "[integration][files]"
     CHECK_FALSE(server.get("/alone.js", "Accept-Encoding: gzip\r\n").has("Vary"));
 }
 
-TEST_CASE("a changed, replaced or deleted file is noticed", "[integration][files]") {
+TEST_CASE("a changed, replaced or deleted file is noticed", "[integration][files][one-loop]") {
     const TemporaryFolder folder;
     const std::string valid =
         GENERATE("open_file_cache_valid = 50ms\n", "open_file_cache_valid = 0\n", "open_file_cache = off\n");
@@ -465,7 +465,7 @@ TEST_CASE("a file that shrinks while it is sent ends that connection only", "[in
 }
 
 TEST_CASE("a large download is exact for a slow reader, and others are served meanwhile",
-          "[integration][files]") {
+          "[integration][files][concurrent]") {
     const TemporaryFolder folder;
     const std::string all = pattern(50'000'000);
     folder.write("www/large", all);

@@ -123,7 +123,8 @@ TEST_CASE("a connection brings keepalive_requests at most", "[integration][limit
     CHECK(client.ends());
 }
 
-TEST_CASE("connections over connections_max are turned away with 503 and counted", "[integration][limits]") {
+TEST_CASE("connections over connections_max are turned away with 503 and counted",
+          "[integration][limits][one-process]") {
     const TemporaryFolder folder;
     const std::string accept = GENERATE("accept = reuseport\n", "accept = shared\n");
     const Server server(
@@ -182,7 +183,7 @@ TEST_CASE("an address for health, status and metrics alone takes connections ove
     eventually("there is room for all", [&] { return server.get("/").status == 200; });
 }
 
-TEST_CASE("two hundred slow heads keep no one waiting, and go with 408", "[integration][limits]") {
+TEST_CASE("two hundred slow heads keep no one waiting, and go with 408", "[integration][limits][many]") {
     const TemporaryFolder folder;
     const Server server(folder, {.server = "header_timeout = 3s\n", .routes = hello});
     std::vector<Client> slow;
@@ -204,7 +205,8 @@ TEST_CASE("two hundred slow heads keep no one waiting, and go with 408", "[integ
     eventually("only the normal one is left", [&] { return connections(server) <= 1; });
 }
 
-TEST_CASE("a worker without descriptors pauses, says so, and recovers by itself", "[integration][limits]") {
+TEST_CASE("a worker without descriptors pauses, says so, and recovers by itself",
+          "[integration][limits][one-loop]") {
     const TemporaryFolder folder;
     const std::string accept = GENERATE("accept = reuseport\n", "accept = shared\n");
     const Server server(

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -152,6 +153,24 @@ std::vector<pid_t> living(pid_t group) {
     }
     return found;
 }
+
+std::vector<pid_t> threads_named(pid_t pid, const std::string& name) {
+    const std::string folder = "/proc/" + std::to_string(pid) + "/task";
+    std::vector<pid_t> found;
+    for (const pid_t thread : numbers_in(folder))
+        if (contents(folder + "/" + std::to_string(thread) + "/comm").starts_with(name))
+            found.push_back(thread);
+    return found;
+}
+
+FrozenThread::FrozenThread(pid_t thread) : thread_(thread) {
+    if (::ptrace(PTRACE_SEIZE, thread, nullptr, nullptr) != 0 ||
+        ::ptrace(PTRACE_INTERRUPT, thread, nullptr, nullptr) != 0 ||
+        ::waitpid(thread, nullptr, __WALL) != thread)
+        fail("thread " + std::to_string(thread) + " cannot be stopped");
+}
+
+FrozenThread::~FrozenThread() { ::ptrace(PTRACE_DETACH, thread_, nullptr, nullptr); }
 
 void freeze(pid_t pid) {
     ::kill(pid, SIGSTOP);

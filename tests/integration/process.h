@@ -55,4 +55,20 @@ struct Ran {
 /// Stops the process, and returns when each of its threads stands still.
 void freeze(pid_t pid);
 
+/// Threads of a process by their names, as `/proc` has them: "loop 1".
+[[nodiscard]] std::vector<pid_t> threads_named(pid_t pid, const std::string& name);
+
+/// One thread of another process stands still while this lives, and the others go on. To be used by one
+/// thread.
+class FrozenThread {
+ public:
+    explicit FrozenThread(pid_t thread);
+    FrozenThread(const FrozenThread&) = delete;
+    FrozenThread& operator=(const FrozenThread&) = delete;
+    ~FrozenThread();
+
+ private:
+    pid_t thread_;
+};
+
 }  // namespace integration

@@ -73,7 +73,7 @@ TEST_CASE("reloads between two and five workers lose no request", "[integration]
     });
 }
 
-TEST_CASE("a reload that is refused says where and changes nothing", "[integration][reload]") {
+TEST_CASE("a reload that is refused says where and changes nothing", "[integration][reload][knobs]") {
     const TemporaryFolder folder;
     Setup setup;
     const Server server(folder, setup);
@@ -163,7 +163,7 @@ TEST_CASE("a burst of HUPs is at most two reloads, and the last configuration wi
     CHECK(count(server.log(), "generation serves") <= 3);  // the first one, and two more
 }
 
-TEST_CASE("addresses come and go; what stays is the same socket", "[integration][reload]") {
+TEST_CASE("addresses come and go; what stays is the same socket", "[integration][reload][one-loop]") {
     const TemporaryFolder folder;
     Setup setup;
     const Server server(folder, setup);

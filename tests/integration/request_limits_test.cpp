@@ -72,7 +72,7 @@ TEST_CASE("what is never shed is asked while everything else is refused", "[inte
 }
 
 TEST_CASE("so many requests of a key run at once, and a killed worker's count no more",
-          "[integration][limits]") {
+          "[integration][limits][concurrent]") {
     const TemporaryFolder folder;
     folder.write("www/large", std::string(8 << 20, 'x'));
     const Server server(folder,

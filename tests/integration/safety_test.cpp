@@ -62,7 +62,7 @@ TEST_CASE("what a worker has open closes by itself in another program", "[integr
     CHECK(seen > 5);
 }
 
-TEST_CASE("limits and processors are as configured", "[integration][safety]") {
+TEST_CASE("limits and processors are as configured", "[integration][safety][one-loop]") {
     const TemporaryFolder folder;
     const Server server(folder,
                         {.reeve = "core_max = 0\n", .execution = "workers = 2\ncpu_affinity = auto\n"});

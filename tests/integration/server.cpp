@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <utility>
 
@@ -39,9 +40,33 @@ ipc::UniqueFd bind_loopback(std::uint16_t port) {
     return socket;
 }
 
+/// What a model says of accepting is its own: a test goes through the others' ways under theirs.
+std::string without_accept(const std::string& lines) {
+    std::string kept;
+    for (std::size_t at = 0; at < lines.size();) {
+        const auto end = std::min(lines.find('\n', at), lines.size() - 1) + 1;
+        const std::string line = lines.substr(at, end - at);
+        if (!line.starts_with("accept =")) kept += line;
+        at = end;
+    }
+    return kept;
+}
+
+std::string under_model(const std::string& execution) {
+    const std::string chosen = model();
+    if (chosen == "event" || contains(execution, "model =")) return execution;
+    const bool spreads = chosen == "single" || chosen == "message" || chosen == "threads";
+    return "model = " + chosen + "\n" + (spreads ? execution : without_accept(execution));
+}
+
 bool is_ready(const std::string& log) { return contains(log, "] ready version="); }
 
 }  // namespace
+
+std::string model() {
+    const char* named = std::getenv("REEVE_MODEL");
+    return named == nullptr || *named == '\0' ? "event" : named;
+}
 
 std::uint16_t free_port() {
     const auto socket = bind_loopback(0);
@@ -57,7 +82,7 @@ bool is_free(std::uint16_t port) { return static_cast<bool>(bind_loopback(port))
 std::string write_config(const TemporaryFolder& folder, const Setup& setup, std::uint16_t port) {
     ::chmod(folder.path("").c_str(), 0755);
     const std::string text = "[reeve]\ncontrol = @folder@/control\npid_file = @folder@/pid\n" + setup.reeve +
-                             "[execution]\n" + setup.execution +
+                             "[execution]\n" + under_model(setup.execution) +
                              "[server site]\nlisten = 127.0.0.1:@port@\n" + setup.server + setup.routes;
     const std::string root = folder.path("");
     return folder.write("reeve.ini",

@@ -16,6 +16,7 @@ namespace integration {
 /// "@folder@" and "@port@" are replaced in each text.
 struct Setup {
     std::string reeve{};  ///< further lines of [reeve]
+    /// Unless it says `model = ` itself, the environment's REEVE_MODEL does; see `model`.
     std::string execution = "workers = 2\n";
     std::string server{};  ///< further lines of [server site]
     std::string routes = "[route hello]\npath = /\nrespond = 200 \"hello\"\n";
@@ -38,6 +39,11 @@ struct Status {
 
 /// Reads what `reeve status --json` prints.
 [[nodiscard]] Status parse_status(const std::string& json);
+
+/// The execution model that tests run under which do not choose one: the environment's REEVE_MODEL, or
+/// `event`. Tests that are about knobs which another model sets otherwise have a tag: [knobs], or
+/// [not-MODEL].
+[[nodiscard]] std::string model();
 
 /// A port of 127.0.0.1 that nobody has at the moment.
 [[nodiscard]] std::uint16_t free_port();

@@ -4,7 +4,7 @@
 
 using namespace integration;
 
-TEST_CASE("a request that blocks its loop longer than slow_loop is named", "[integration][metrics]") {
+TEST_CASE("a request that blocks its loop longer than slow_loop is named", "[integration][metrics][inline]") {
     const TemporaryFolder folder;
     // To list so many takes milliseconds.
     for (int count = 0; count < 2000; ++count) folder.write("many/" + std::to_string(count), "");

@@ -20,7 +20,9 @@ std::vector<ipc::Message> one_of_each() {
             ipc::Adopt{.queue = 1, .listener = 2},
             ipc::Release{.queue = 9},
             ipc::Serve{},
-            ipc::SetLevel{.level = 4}};
+            ipc::SetLevel{.level = 4},
+            ipc::Occupied{},
+            ipc::Crowded{.on = 1}};
 }
 
 }  // namespace

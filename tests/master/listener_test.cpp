@@ -64,7 +64,7 @@ bool nonblocking(int fd) { return (::fcntl(fd, F_GETFL) & O_NONBLOCK) != 0; }
 
 TEST_CASE("with reuseport each slot has a non-blocking socket of its own on the same port", "[master]") {
     const auto listener = bound(listen_on("127.0.0.1"), Accept::reuseport, 3);
-    CHECK(listener.entry().per_slot());
+    CHECK(listener.entry().has_queues());
     CHECK(listener.port() != 0);
     CHECK(listener.socket_of(0) != listener.socket_of(2));
     for (std::uint32_t slot = 0; slot < 3; ++slot) {
@@ -76,7 +76,7 @@ TEST_CASE("with reuseport each slot has a non-blocking socket of its own on the 
 
 TEST_CASE("with shared all slots have one blocking socket", "[master]") {
     const auto listener = bound(listen_on("127.0.0.1"), Accept::shared, 3);
-    CHECK_FALSE(listener.entry().per_slot());
+    CHECK_FALSE(listener.entry().has_queues());
     CHECK(listener.socket_of(0) == listener.socket_of(2));
     CHECK_FALSE(nonblocking(listener.socket_of(0)));
 }

@@ -42,3 +42,28 @@ TEST_CASE("what is not a plan is refused", "[master]") {
     none.workers = 0;
     CHECK_FALSE(master::decode_plan(master::encode_plan(none)));
 }
+
+TEST_CASE("a plan says how many executors and sockets a worker has", "[master]") {
+    const auto plan_of = [](const std::string& lines) {
+        const auto loaded = conf::load_text("[execution]\n" + lines + "[route r]\nrespond = 200\n", "test");
+        REQUIRE(loaded);
+        const auto plan = master::make_plan(loaded->config);
+        const auto again = master::decode_plan(master::encode_plan(plan));
+        REQUIRE(again);
+        CHECK(*again == plan);
+        return plan;
+    };
+    CHECK(plan_of("").crew.executors() == 1);
+    CHECK(plan_of("").queues() == 1);
+    CHECK(plan_of("model = threads\nloops = 3\n").queues() == 3);
+    CHECK(plan_of("model = threads\nloops = 3\naccept = shared\n").queues() == 1);
+    CHECK(plan_of("model = pool\nloops = 3\n").queues() == 1);
+    CHECK(plan_of("model = pool\nloops = 3\n").crew.executors() == 4);
+    CHECK(plan_of("model = message\nthreads = 3\n").crew.executors() == 4);
+    const auto process =
+        plan_of("model = process\nworkers = 2\nprocesses_max = 7\nspares_min = 3\nspares_max = 5\n");
+    CHECK(process.processes_max == 7);
+    CHECK(process.spares_min == 3);
+    CHECK(process.spares_max == 5);
+    CHECK(process.workers == 2);
+}

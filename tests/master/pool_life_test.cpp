@@ -48,7 +48,8 @@ int late_worker(ipc::Seat seat) {
     std::optional<ipc::PoolTask> task;
     for (;;) {
         seat.cell->loop.heartbeat_ms.set(ipc::monotonic_ms());
-        if (!task && seat.slot == 0) task = seat.pools->acquire(0, seat.row, ipc::monotonic_ms());
+        if (!task && seat.slot == 0)
+            task = seat.pools->acquire(0, seat.scoreboard->index_of(*seat.cell), ipc::monotonic_ms());
         pollfd waiting{.fd = seat.channel.fd(), .events = POLLIN, .revents = 0};
         if (::poll(&waiting, 1, 20) != 1) continue;
         ipc::Received received;

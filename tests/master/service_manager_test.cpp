@@ -118,7 +118,7 @@ TEST_CASE("sockets of a service manager are taken up by address, and not bound a
         if (!taken || taken->all().size() != 1 || ::getenv("LISTEN_FDS") != nullptr) ::_exit(3);
         const auto next =
             master::Listeners::bind({test::listen_on("127.0.0.1", port)}, conf::Accept::reuseport, 4, *taken);
-        if (!next || next->all()[0].socket(2)->fd.get() != 3 || next->all()[0].per_slot()) ::_exit(4);
+        if (!next || next->all()[0].socket(2)->fd.get() != 3 || next->all()[0].has_queues()) ::_exit(4);
         ::_exit((::fcntl(3, F_GETFD) & FD_CLOEXEC) != 0 ? 0 : 5);
     }
     int status = 0;

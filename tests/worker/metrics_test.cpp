@@ -150,7 +150,7 @@ TEST_CASE("limits of concurrency are shown of upstreams that have one, over all 
     auto board = ipc::Scoreboard::make();
     const auto limited = board->add_upstream("u");
     board->add_upstream("plain");
-    CHECK(worker::handler::metrics_text(*board, 1, 1).find("concurrency") == std::string::npos);
+    CHECK(worker::handler::metrics_text(*board, 1, 1).find("upstream_concurrency") == std::string::npos);
     const ipc::ConcurrencyRules rules{.min = 30};
     auto& cell = board->upstream_cell(limited).concurrency;
     cell.begin(rules);
@@ -168,5 +168,5 @@ TEST_CASE("limits of concurrency are shown of upstreams that have one, over all 
     CHECK(has_line(text, R"(reeve_upstream_concurrency_refused_total{upstream="u"} 8)"));
     CHECK(text.find("concurrency_limit{upstream=\"plain\"") == std::string::npos);
     board->upstream_cell(limited).concurrency.forget();
-    CHECK(worker::handler::metrics_text(*board, 1, 1).find("concurrency") == std::string::npos);
+    CHECK(worker::handler::metrics_text(*board, 1, 1).find("upstream_concurrency") == std::string::npos);
 }

@@ -74,11 +74,12 @@ TEST_CASE("a turn that a file held up is blamed on the request for it", "[worker
     ipc::LoopCell cell;
     worker::execution::Loop loop(cell, 10ms);
     OneFile application;
-    worker::http::Service service{.loop = loop, .application = application, .draining = false, .spare = {}};
+    worker::http::Service service(loop, application);
     worker::http::Http1Factory factory(service);
     std::thread reader([&] { read_late(ends.theirs.get(), 30ms); });
     {
-        worker::connection::Connections connections(loop, factory, 64 * 1024, {});
+        worker::connection::Census census({});
+        worker::connection::Connections connections(loop, factory, 64 * 1024, census);
         Turn(loop, [&] { connections.open(std::move(ends.ours), {}, 0); });
     }
     reader.join();

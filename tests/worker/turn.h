@@ -34,9 +34,10 @@ class Logged {
 /// Runs the loop for one turn that does `work`.
 class Turn {
  public:
-    Turn(worker::execution::Loop& loop, std::function<void()> work)
+    Turn(worker::execution::Loop& loop, std::function<void()> work,
+         std::chrono::milliseconds after = std::chrono::milliseconds(0))
         : loop_(loop), work_(std::move(work)), event_(ipc::Event::timer<&Turn::on_time>(this, loop.base())) {
-        event_.arm(std::chrono::milliseconds(0));
+        event_.arm(after);
         loop.run();
     }
 

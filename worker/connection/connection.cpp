@@ -333,8 +333,18 @@ Connection::State Connection::proceed() {
         // Closing with unread input would reset what we just sent (RFC 9112 9.6).
         case Wants::close: return readable_ && !ended_ ? State::lingering : State::closed;
         case Wants::linger: return ended_ ? State::closed : State::lingering;
+        case Wants::leave:  // what came behind the last request is for us: nobody else could read it again
+            if (!owner_.input().empty() || parked_) return State::receiving;
+            owner_.depart(*this);
+            return State::closed;
     }
     std::abort();
+}
+
+Traveller Connection::leave() {
+    event_del(&event_);  // before anyone else can close the descriptor
+    if (writable_event_) event_del(writable_event_.get());
+    return {transport_.leave(), peer_, address_, id_, session_->memory()};
 }
 
 void Connection::break_off() {

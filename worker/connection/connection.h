@@ -17,6 +17,15 @@ namespace worker::connection {
 
 class Connections;
 
+/// A connection between two requests, on its way from one loop to another.
+struct Traveller {
+    ipc::UniqueFd socket;
+    Peer peer;
+    std::uint32_t address = 0;
+    std::uint64_t id = 0;
+    Memory memory{};
+};
+
 /// Its place among the open ones.
 class Registered : public execution::Link {};
 
@@ -54,12 +63,16 @@ class Connection final : private execution::Deadline, public Registered {
     // For the owner.
 
     void drain();
+    /// Its socket goes; it has none then, and is closed.
+    [[nodiscard]] Traveller leave();
+    [[nodiscard]] bool has_left() const noexcept { return transport_.fd() < 0; }
 
  private:
     // receiving ──answer──▶ sending ──sent, keep-alive──▶ receiving
     //     │ └──handler──▶ handling ──woken──▶ │ └──sent, last──▶ lingering ──peer ended, or late──▶ closed
     // receiving ──handler works piece by piece──▶ streaming ──answered──▶ sending
     // any state ──peer gone, or too slow────────────────────────────────────────────────────────▶ closed
+    // receiving, sending ──answered, and the next request is for somebody else──▶ closed, without its socket
     enum class State : std::uint8_t { receiving, handling, streaming, sending, lingering, closed };
 
     static void on_event(evutil_socket_t, short what, void* self) noexcept;

@@ -1,18 +1,13 @@
 #include "worker/connection/connections.h"
 
-#include <sys/socket.h>
-
 #include <algorithm>
-#include <string_view>
+#include <cstdlib>
 #include <utility>
 
 namespace worker::connection {
 namespace {
 
 constexpr std::size_t spare_outputs_max = 64;
-constexpr std::string_view busy =
-    "HTTP/1.1 503 Service Unavailable\r\nServer: reeve\r\nContent-Length: 0\r\nRetry-After: 1\r\n"
-    "Connection: close\r\n\r\n";
 
 Connection& connection_of(execution::Link* link) {
     return static_cast<Connection&>(static_cast<Registered&>(*link));
@@ -20,41 +15,44 @@ Connection& connection_of(execution::Link* link) {
 
 }  // namespace
 
-Connections::Connections(execution::Loop& loop, SessionFactory& factory, std::size_t input_bytes, Room room)
-    : loop_(loop), factory_(factory), room_(std::move(room)) {
+Connections::Connections(execution::Loop& loop, SessionFactory& factory, std::size_t input_bytes,
+                         Census& census)
+    : loop_(loop), factory_(&factory), census_(census) {
     input_.memory.resize(input_bytes);
 }
 
 Connections::~Connections() {
     bury();
-    while (open_.linked()) delete &connection_of(open_.next());
+    while (open_.linked()) {
+        delete &connection_of(open_.next());
+        census_.leave();
+    }
 }
 
 void Connections::open(ipc::UniqueFd socket, const Peer& peer, std::uint32_t address) {
     ipc::LoopCell& cell = loop_.cell();
     cell.accepted.add();
-    if (room_.max > 0 && size_ >= room_.max && !is_spared(address)) return refuse(socket);
-    auto* connection = new Connection(*this, std::move(socket), peer, address, next_id_++);
+    if (!census_.enter(address)) {
+        cell.refused.add();
+        return turn_away(socket);
+    }
+    add(std::move(socket), peer, address, census_.next_id(), {});
+}
+
+void Connections::take_in(Traveller traveller) {
+    add(std::move(traveller.socket), traveller.peer, traveller.address, traveller.id, traveller.memory);
+}
+
+void Connections::add(ipc::UniqueFd socket, const Peer& peer, std::uint32_t address, std::uint64_t id,
+                      const Memory& memory) {
+    auto* connection = new Connection(*this, std::move(socket), peer, address, id);
     connection->Registered::join(open_);
     ++size_;
-    cell.connections.set(size_);
-    connection->start(factory_.make(*connection));
-}
-
-bool Connections::is_spared(std::uint32_t address) const noexcept {
-    return address < room_.spared.size() && room_.spared[address] && size_ < room_.max + Room::spared_max;
-}
-
-/// Best effort: reads what the client has said, so that closing does not reset the answer away.
-void Connections::refuse(const ipc::UniqueFd& socket) {
-    loop_.cell().refused.add();
-    (void)::send(socket.get(), busy.data(), busy.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    ::shutdown(socket.get(), SHUT_WR);
-    (void)::recv(socket.get(), input_.memory.data(), input_.memory.size(), MSG_DONTWAIT);
+    loop_.cell().connections.set(size_);
+    connection->start(factory_->make(*connection, memory));
 }
 
 void Connections::drain() {
-    draining_ = true;
     execution::Link visited;
     // A connection may retire itself while we walk: it leaves either ring by itself.
     while (open_.linked()) {
@@ -77,11 +75,17 @@ void Connections::give_back(std::unique_ptr<Output> output) {
 }
 
 void Connections::retire(Connection& connection) {
+    if (!connection.has_left()) census_.leave();
     connection.Registered::unlink();
     --size_;
     loop_.cell().connections.set(size_);
     if (retired_.empty()) loop_.after_turn([this] { bury(); });
     retired_.push_back(&connection);
+}
+
+void Connections::depart(Connection& connection) {
+    if (!when_leaving_) std::abort();
+    when_leaving_(connection.leave());
 }
 
 void Connections::bury() {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "worker/connection/connection.h"
+#include "worker/connection/reception.h"
 #include "worker/execution/loop.h"
 
 namespace worker::connection {
@@ -16,7 +17,7 @@ namespace worker::connection {
 class SessionFactory {
  public:
     virtual ~SessionFactory() = default;
-    [[nodiscard]] virtual std::unique_ptr<Session> make(Connection& connection) = 0;
+    [[nodiscard]] virtual std::unique_ptr<Session> make(Connection& connection, const Memory& memory) = 0;
 };
 
 /// The bytes that were read and not yet taken, in the loop's one buffer; empty between turns.
@@ -30,56 +31,56 @@ struct Input {
 };
 
 /// Owns the connections; ends with them. Loop thread only.
-class Connections {
+class Connections final : public Reception {
  public:
-    /// How many connections there may be, and beyond that to whom.
-    struct Room {
-        std::uint64_t max = 0;     ///< 0: any number
-        std::vector<bool> spared;  ///< by address: those that get `spared_max` more
-        static constexpr std::uint64_t spared_max = 64;
-    };
-
     /// `input_bytes`: the most that one connection may have read and not taken.
-    Connections(execution::Loop& loop, SessionFactory& factory, std::size_t input_bytes, Room room);
+    /// `census`: of all in this process; must outlive it.
+    Connections(execution::Loop& loop, SessionFactory& factory, std::size_t input_bytes, Census& census);
     Connections(const Connections&) = delete;
     Connections& operator=(const Connections&) = delete;
-    ~Connections();
+    ~Connections() override;
 
     /// Serves a fresh client. Over the limit it is told 503 and closed, and counted.
-    void open(ipc::UniqueFd socket, const Peer& peer, std::uint32_t address);
+    void open(ipc::UniqueFd socket, const Peer& peer, std::uint32_t address) override;
+    /// From now on connections speak this protocol; must outlive them.
+    void speak(SessionFactory& factory) noexcept { factory_ = &factory; }
+    /// Goes on with one that another loop began, and that the census knows.
+    void take_in(Traveller traveller);
+    /// Where those go whose session wants to leave; without it none may.
+    void when_leaving(std::function<void(Traveller)> work) { when_leaving_ = std::move(work); }
     /// Every connection finishes what it has begun and goes; idle ones stay a moment to answer what is on its
     /// way.
     void drain();
-    [[nodiscard]] bool draining() const noexcept { return draining_; }
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
     /// Calls `work` when a connection has gone: on the loop, after its turn.
     void when_closed(std::function<void()> work) { when_closed_ = std::move(work); }
 
     // For the connections.
 
-    [[nodiscard]] execution::Loop& loop() noexcept { return loop_; }
+    [[nodiscard]] execution::Loop& loop() noexcept override { return loop_; }
     [[nodiscard]] Input& input() noexcept { return input_; }
     [[nodiscard]] std::unique_ptr<Output> borrow_output();
     void give_back(std::unique_ptr<Output> output);
     /// Destroys it after this turn.
     void retire(Connection& connection);
+    /// Gives its socket away.
+    void depart(Connection& connection);
 
  private:
-    [[nodiscard]] bool is_spared(std::uint32_t address) const noexcept;
-    void refuse(const ipc::UniqueFd& socket);
+    void add(ipc::UniqueFd socket, const Peer& peer, std::uint32_t address, std::uint64_t id,
+             const Memory& memory);
     void bury();
 
     execution::Loop& loop_;
-    SessionFactory& factory_;
+    SessionFactory* factory_;
     Input input_;
-    Room room_;
-    std::uint64_t next_id_ = 1;
+    Census& census_;
     std::size_t size_ = 0;
     execution::Link open_;
     std::vector<Connection*> retired_;
     std::vector<std::unique_ptr<Output>> outputs_;  ///< spare ones
     std::function<void()> when_closed_;
-    bool draining_ = false;
+    std::function<void(Traveller)> when_leaving_;
 };
 
 }  // namespace worker::connection

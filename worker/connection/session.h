@@ -14,6 +14,13 @@ enum class Wants : std::uint8_t {
     stream,   ///< both ways at once, piece by piece: output goes as it comes, input while `reads`
     close,    ///< done, and the peer has nothing more to say
     linger,   ///< done, but the peer may still be sending: see that it gets the answer
+    leave,    ///< between two requests; once what has come is used up, somebody else takes the connection
+};
+
+/// What a session remembers between two requests: enough for another one to go on.
+struct Memory {
+    std::uint64_t requests = 0;     ///< that the connection has had
+    std::uint64_t patience_ms = 0;  ///< how long the next may take to begin; 0: as for the first
 };
 
 /// Owned by its connection and called by nobody else. What it produces goes to `Connection::output`.
@@ -45,6 +52,10 @@ class Session {
     virtual void on_broken() = 0;
 
     [[nodiscard]] virtual Wants wants() const = 0;
+    /// Whether a request has begun to come and is not over.
+    [[nodiscard]] virtual bool serves() const = 0;
+    /// While it does not serve.
+    [[nodiscard]] virtual Memory memory() const = 0;
     /// While it streams: whether input is welcome now. When it is not, nothing is read, and the peer feels
     /// it.
     [[nodiscard]] virtual bool reads() const = 0;

@@ -46,6 +46,15 @@ ipc::Result<SpillFolder> SpillFolder::open(const std::string& path, bool named) 
     return ipc::system_error("buffer_path " + path + ": make a file");
 }
 
+std::optional<SpillFolder> SpillFolder::share() const {
+    SpillFolder other;
+    other.path_ = path_;
+    other.named_ = named_;
+    other.folder_ = ipc::UniqueFd(::fcntl(folder_.get(), F_DUPFD_CLOEXEC, 3));
+    if (!other.folder_) return std::nullopt;
+    return other;
+}
+
 ipc::UniqueFd SpillFolder::make() const {
     if (named_) return make_named(folder_.get());
     return ipc::UniqueFd(::openat(folder_.get(), ".", O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, ours_alone));

@@ -2,6 +2,7 @@
 // descriptor.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "ipc/result.h"
@@ -16,6 +17,8 @@ class SpillFolder {
     /// without a name.
     [[nodiscard]] static ipc::Result<SpillFolder> open(const std::string& path, bool named = false);
 
+    /// The same for another loop; none: there is no descriptor for it.
+    [[nodiscard]] std::optional<SpillFolder> share() const;
     /// For reading and writing, of this user alone. Empty with errno set: it cannot be made.
     [[nodiscard]] ipc::UniqueFd make() const;
     /// The file system knows no files without a name (open(2), O_TMPFILE): each has one until it has been

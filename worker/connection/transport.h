@@ -50,6 +50,9 @@ class Transport {
     /// Says that nothing more will be sent.
     void finish() noexcept;
 
+    /// The socket, for another transport.
+    [[nodiscard]] ipc::UniqueFd leave() noexcept { return std::move(socket_); }
+
     [[nodiscard]] int fd() const noexcept { return socket_.get(); }
     [[nodiscard]] bool secure() const noexcept { return false; }
 

@@ -10,16 +10,16 @@ constexpr std::uint64_t busy_again_seconds = 1;  // nobody knows when a request 
 
 }  // namespace
 
-Limiter::Limiter(const conf::Config& config, ipc::Seat& seat, const execution::Clock& clock)
+Limiter::Limiter(const conf::Config& config, const ipc::Desk& desk, const execution::Clock& clock)
     : config_(config),
-      board_(*seat.scoreboard),
-      own_(*seat.cell),
-      row_(seat.scoreboard->index_of(*seat.cell)),
-      seed_(seat.scoreboard->seed()),
-      rates_(seat.scoreboard->rates()),
-      counts_(seat.scoreboard->counts()),
+      board_(*desk.scoreboard),
+      own_(*desk.cell),
+      row_(desk.scoreboard->index_of(*desk.cell)),
+      seed_(desk.scoreboard->seed()),
+      rates_(desk.scoreboard->rates()),
+      counts_(desk.scoreboard->counts()),
       clock_(clock) {
-    for (const conf::Route& route : config.routes) routes_.push_back(seat.scoreboard->route(route.name));
+    for (const conf::Route& route : config.routes) routes_.push_back(desk.scoreboard->route(route.name));
 }
 
 std::optional<std::uint64_t> Limiter::admit(http::Exchange& exchange) {

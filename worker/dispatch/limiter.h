@@ -20,7 +20,7 @@ namespace worker::dispatch {
 class Limiter {
  public:
     /// All must outlive it.
-    Limiter(const conf::Config& config, ipc::Seat& seat, const execution::Clock& clock);
+    Limiter(const conf::Config& config, const ipc::Desk& desk, const execution::Clock& clock);
 
     /// By the limits of the exchange's route: none, and then `exchange.counted` may owe a `leave`; or in how
     /// many seconds to try again.

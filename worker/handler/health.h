@@ -1,6 +1,8 @@
 // worker/handler/health.h: `health = live | ready`: what a balancer asks.
 #pragma once
 
+#include <atomic>
+
 #include "conf/config.h"
 #include "worker/http/exchange.h"
 
@@ -10,7 +12,7 @@ namespace worker::handler {
 class Health final : public http::Handler {
  public:
     /// `ready` must outlive it.
-    Health(conf::Health kind, const bool& ready) : kind_(kind), ready_(ready) {}
+    Health(conf::Health kind, const std::atomic<bool>& ready) : kind_(kind), ready_(ready) {}
 
     void handle(http::Exchange& exchange) override {
         const bool good = kind_ == conf::Health::live || ready_;
@@ -23,7 +25,7 @@ class Health final : public http::Handler {
 
  private:
     conf::Health kind_;
-    const bool& ready_;
+    const std::atomic<bool>& ready_;
 };
 
 }  // namespace worker::handler

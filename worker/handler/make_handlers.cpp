@@ -21,9 +21,9 @@ std::unique_ptr<http::Handler> make(const conf::Route& route, std::uint32_t inde
     const Facts& facts = around.about.facts;
     switch (route.handler) {
         case conf::Route::Handler::files:
-            return std::make_unique<Files>(route, index, around.files, around.config.execution, clock);
-        case conf::Route::Handler::respond: return std::make_unique<Respond>(route.respond, facts, clock);
-        case conf::Route::Handler::redirect: return std::make_unique<Redirect>(route.redirect, facts, clock);
+        case conf::Route::Handler::respond:
+        case conf::Route::Handler::redirect:
+            return make_local_handler(route, index, around.config, around.loop, around.files, facts);
         case conf::Route::Handler::proxy:
             return std::make_unique<Proxy>(route, around.upstreams, around.buffers, facts, around.loop);
         case conf::Route::Handler::fanout:
@@ -53,6 +53,35 @@ std::vector<std::unique_ptr<http::Handler>> make_handlers(const Surroundings& su
     for (const conf::Route& route : surroundings.config.routes)
         handlers.push_back(make(route, static_cast<std::uint32_t>(handlers.size()), surroundings));
     return handlers;
+}
+
+bool answers_in_one_go(const conf::Route& route) {
+    switch (route.handler) {
+        case conf::Route::Handler::files:
+        case conf::Route::Handler::respond:
+        case conf::Route::Handler::redirect: return true;
+        case conf::Route::Handler::proxy:
+        case conf::Route::Handler::fanout:
+        case conf::Route::Handler::fastcgi:
+        case conf::Route::Handler::pool:
+        case conf::Route::Handler::health:
+        case conf::Route::Handler::status:
+        case conf::Route::Handler::metrics: return false;
+    }
+    std::abort();
+}
+
+std::unique_ptr<http::Handler> make_local_handler(const conf::Route& route, std::uint32_t index,
+                                                  const conf::Config& config, execution::Loop& loop,
+                                                  FileCache& files, const Facts& facts) {
+    const execution::Clock& clock = loop.clock();
+    if (route.handler == conf::Route::Handler::files)
+        return std::make_unique<Files>(route, index, files, config.execution, clock);
+    if (route.handler == conf::Route::Handler::respond)
+        return std::make_unique<Respond>(route.respond, facts, clock);
+    if (route.handler == conf::Route::Handler::redirect)
+        return std::make_unique<Redirect>(route.redirect, facts, clock);
+    std::abort();
 }
 
 }  // namespace worker::handler

@@ -146,8 +146,14 @@ void add_totals(Text& text, const ipc::Scoreboard& board) {
                 total.log_lines_lost);
     text.single("reeve_slow_turns_total", "counter", "Turns of a loop longer than slow_loop.",
                 total.slow_turns);
+    text.family("reeve_queue_refused_total", "counter",
+                "Connections or requests that found no room to wait for a place or a thread, or waited too long.");
+    text.sample("reason=\"full\"", total.queue_full);
+    text.sample("reason=\"timeout\"", total.queue_late);
     Sum turns;
-    for_rows(board, [&](const ipc::WorkerCell& row) { turns.add(row.loop.turns); });
+    for_rows(board, [&](const ipc::WorkerCell& row) {
+        if (row.tenant.kind() != ipc::Executor::thread) turns.add(row.loop.turns);
+    });
     text.family("reeve_loop_turn_seconds", "histogram",
                 "How long turns of the event loops took, waiting apart: the most a ready event waits.");
     add_histogram(text, {}, turns);
@@ -180,17 +186,31 @@ void add_buffers(Text& text, const ipc::Scoreboard& board) {
 }
 
 void add_workers(Text& text, const ipc::Scoreboard& board, std::uint64_t now_ms) {
-    std::uint64_t connections = 0;
+    std::uint64_t connections = 0, waiting = 0;
+    std::array<std::uint64_t, 3> executors{}, busy{};
     std::map<std::pair<std::uint64_t, ipc::SlotState>, std::uint64_t> workers;
     std::map<std::uint64_t, std::uint64_t> begun;
     for_rows(board, [&](const ipc::WorkerCell& row) {
         if (row.tenant.pid.get() == 0) return;
         const auto generation = row.tenant.generation.get();
         connections += row.loop.connections.get();
-        ++workers[{generation, row.tenant.slot_state()}];
+        waiting += row.loop.waiting.get();
+        const auto kind = static_cast<std::size_t>(row.tenant.kind());
+        ++executors[kind];
+        busy[kind] += row.loop.busy.get();
+        if (row.tenant.number.get() == 0) ++workers[{generation, row.tenant.slot_state()}];
         begun[generation] = row.tenant.generation_ms.get();
     });
     text.single("reeve_connections", "gauge", "Connections open now.", connections);
+    text.single("reeve_queue_waiting", "gauge", "Connections or requests that wait for a place or a thread.",
+                waiting);
+    text.family("reeve_executors", "gauge", "Loops and threads of all workers, by kind.");
+    for (std::size_t kind = 0; kind < executors.size(); ++kind)
+        text.sample(fmt::format("kind=\"{}\"", ipc::name(static_cast<ipc::Executor>(kind))), executors[kind]);
+    text.family("reeve_executors_busy", "gauge",
+                "Places taken, of loops with a concurrency; threads that run a handler.");
+    for (const auto kind : {ipc::Executor::loop, ipc::Executor::thread})
+        text.sample(fmt::format("kind=\"{}\"", ipc::name(kind)), busy[static_cast<std::size_t>(kind)]);
     text.family("reeve_workers", "gauge", "Processes by generation and state.");
     for (const auto& [key, count] : workers)
         text.sample(fmt::format("generation=\"{}\",state=\"{}\"", key.first, ipc::name(key.second)), count);

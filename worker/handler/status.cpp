@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -81,31 +83,47 @@ setInterval(() => document.hidden || show(), 1000);
 </script></html>
 )";
 
-nlohmann::json worker_json(const ipc::WorkerCell& row, std::uint64_t now_ms) {
-    const ipc::LoopCell& cell = row.loop;
-    const ipc::Totals grown = row.since_taken();
+/// All loops and threads of one process.
+using Rows = std::vector<const ipc::WorkerCell*>;
+
+nlohmann::json worker_json(const Rows& rows, std::uint64_t now_ms) {
+    ipc::Totals grown;
+    std::uint64_t connections = 0, waiting = 0, buffered_memory = 0, buffered_file = 0, silent_ms = 0;
+    for (const auto* row : rows) {
+        grown += row->since_taken();
+        connections += row->loop.connections.get();
+        waiting += row->loop.waiting.get();
+        buffered_memory += row->buffers.memory.get();
+        buffered_file += row->buffers.file.get();
+        const std::uint64_t beat = row->loop.heartbeat_ms.get();
+        if (row->tenant.kind() != ipc::Executor::thread)
+            silent_ms = std::max(silent_ms, now_ms > beat ? now_ms - beat : 0);
+    }
     nlohmann::json statuses;
     constexpr std::array<const char*, 6> classes{"unanswered", "1xx", "2xx", "3xx", "4xx", "5xx"};
     for (std::size_t i = 0; i < classes.size(); ++i) statuses[classes[i]] = grown.statuses[i];
-    const std::uint64_t beat = cell.heartbeat_ms.get();
+    const ipc::Tenant& tenant = rows.front()->tenant;
     return {
-        {"slot", row.tenant.slot.get()},
-        {"pid", row.tenant.pid.get()},
-        {"generation", row.tenant.generation.get()},
-        {"state", ipc::name(row.tenant.slot_state())},
-        {"age_seconds", (now_ms - std::min(now_ms, row.tenant.started_ms.get())) / 1000},
-        {"connections", cell.connections.get()},
+        {"slot", tenant.slot.get()},
+        {"pid", tenant.pid.get()},
+        {"generation", tenant.generation.get()},
+        {"state", ipc::name(tenant.slot_state())},
+        {"age_seconds", (now_ms - std::min(now_ms, tenant.started_ms.get())) / 1000},
+        {"connections", connections},
+        {"waiting", waiting},
         {"accepted", grown.accepted},
         {"requests", grown.requests},
         {"statuses", statuses},
         {"bytes_in", grown.bytes_in},
         {"bytes_out", grown.bytes_out},
         {"refused", grown.refused},
+        {"queue_full", grown.queue_full},
+        {"queue_late", grown.queue_late},
         {"accept_pauses", grown.accept_pauses},
         {"log_lines_lost", grown.log_lines_lost},
-        {"buffered_memory", row.buffers.memory.get()},
-        {"buffered_file", row.buffers.file.get()},
-        {"heartbeat_age_ms", now_ms > beat ? now_ms - beat : 0},
+        {"buffered_memory", buffered_memory},
+        {"buffered_file", buffered_file},
+        {"heartbeat_age_ms", silent_ms},
     };
 }
 
@@ -128,6 +146,20 @@ nlohmann::json pool_json(const ipc::PoolReport& pool) {
             {"crashes", pool.crashes},
             {"kills", pool.kills},
             {"recycled", pool.recycled}};
+}
+
+/// Those that have a process, the newest generation first, by slot.
+std::vector<Rows> workers_of(const ipc::Scoreboard& board) {
+    std::map<std::tuple<std::uint64_t, std::uint64_t, std::uint64_t>, Rows> workers;
+    for (std::uint32_t index = 0; index < board.rows_used(); ++index) {
+        const ipc::WorkerCell& row = board.row(index);
+        const ipc::Tenant& tenant = row.tenant;
+        if (tenant.pid.get() != 0)
+            workers[{~tenant.generation.get(), tenant.slot.get(), tenant.pid.get()}].push_back(&row);
+    }
+    std::vector<Rows> sorted;
+    for (auto& [key, rows] : workers) sorted.push_back(std::move(rows));
+    return sorted;
 }
 
 }  // namespace
@@ -157,17 +189,6 @@ std::string Status::json() const {
         {"uptime_seconds", (clock_.now_ms() - about_.started_ms) / 1000},
         {"workers", nlohmann::json::array()},
     };
-    std::vector<const ipc::WorkerCell*> rows;
-    for (std::uint32_t row = 0; row < scoreboard_.rows_used(); ++row) {
-        const ipc::WorkerCell& cell = scoreboard_.row(row);
-        if (cell.tenant.pid.get() != 0) rows.push_back(&cell);
-    }
-    std::sort(rows.begin(), rows.end(), [](const ipc::WorkerCell* one, const ipc::WorkerCell* other) {
-        const auto key = [](const ipc::WorkerCell& cell) {  // newest generation first
-            return std::pair(~cell.tenant.generation.get(), cell.tenant.slot.get());
-        };
-        return key(*one) < key(*other);
-    });
     const std::uint64_t now_ms = clock_.now_ms();
     status["upstreams"] = nlohmann::json::array();
     for (const auto& upstream : ipc::report_upstreams(scoreboard_, now_ms)) {
@@ -207,7 +228,7 @@ std::string Status::json() const {
     status["pools"] = nlohmann::json::array();
     for (std::uint32_t pool = 0; pools_ != nullptr && pool < pools_->pools(); ++pool)
         status["pools"].push_back(pool_json(pools_->report(pool, now_ms)));
-    for (const auto* row : rows) status["workers"].push_back(worker_json(*row, clock_.now_ms()));
+    for (const Rows& rows : workers_of(scoreboard_)) status["workers"].push_back(worker_json(rows, now_ms));
     return status.dump(2) + "\n";
 }
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "conf/config.h"
 #include "worker/connection/peer.h"
@@ -46,6 +47,14 @@ class Streamer {
     virtual void on_room() = 0;
     /// The client left, was too slow, or sent what is no body. The exchange is no longer the handler's.
     virtual void on_gone() = 0;
+};
+
+/// Who has given an exchange to another thread. Loop thread only.
+class Lender {
+ public:
+    virtual ~Lender() = default;
+    /// The client left. Takes the exchange back unless somebody works on it: `lent` says so.
+    virtual void on_gone(Exchange& exchange) = 0;
 };
 
 /// What the configuration says of the requests of one route on one server.
@@ -105,6 +114,31 @@ class Exchange {
         body_paused = on;
         if (resumed) carrier_->on_body_wanted(*this);
     }
+    /// Until `come_back` the exchange is not ours, but for `lent`; `carrier` hears what its handler says.
+    void lend(Lender& to, Carrier& carrier) {
+        lent = &to;
+        lent_by_ = carrier_;
+        lent_application_ = application_;
+        carrier_ = &carrier;
+    }
+    /// Whoever has it runs it on other handlers.
+    void serve_by(Application& application) { application_ = &application; }
+    /// While it is lent: its connection is gone, and that one hears of its end.
+    void leave_to(Carrier& carrier) {
+        lent_by_ = &carrier;
+        left_ = true;
+    }
+    /// It is ours again; tells the carrier if it has been answered meanwhile. False: nobody waits for an
+    /// answer, and it is gone.
+    bool come_back() {
+        lent = nullptr;
+        queued = false;
+        carrier_ = lent_by_;
+        application_ = lent_application_;
+        const bool left = std::exchange(left_, false);
+        if (finished || left) carrier_->on_finished(*this);
+        return !left;
+    }
     /// Answers with an error instead: its `error_page`, or a plain one. `response` keeps only `more_fields`.
     void refuse(Status status);
 
@@ -134,6 +168,10 @@ class Exchange {
     /// Of the request's body; none: it is chunked.
     std::optional<std::uint64_t> body_length;
 
+    // Both are as here whenever the exchange is given back, so `begin` need not say so.
+    Lender* lent = nullptr;  ///< not null: another thread has it, or will
+    bool queued = false;     ///< of a lent one: nobody has begun with it, so its client may still leave
+
     // Whom it was passed on to, for the log.
     Tries upstream_tries;               ///< all that were asked
     Status upstream_status = 0;         ///< of the last one's response; 0: none
@@ -154,6 +192,9 @@ class Exchange {
  private:
     Carrier* carrier_ = nullptr;
     Application* application_ = nullptr;
+    Carrier* lent_by_ = nullptr;
+    Application* lent_application_ = nullptr;
+    bool left_ = false;  ///< its connection has, while it was lent
 };
 
 /// What answers requests: routing, handlers, logs. One a loop; outlives all exchanges.

@@ -48,8 +48,27 @@ void Service::give_back(std::unique_ptr<Turn> turn) {
     if (spare.size() < spare_turns_max) spare.push_back(std::move(turn));
 }
 
-Http1::Http1(Service& service, connection::Connection& connection)
-    : service_(service), connection_(connection), limits_(service.application.limits(connection.address())) {}
+void Orphans::take(std::unique_ptr<Turn> turn) {
+    turn->exchange.leave_to(*this);
+    turns_.push_back(std::move(turn));
+}
+
+void Orphans::on_finished(Exchange& exchange) {
+    const auto found = std::find_if(turns_.begin(), turns_.end(),
+                                    [&](const auto& turn) { return &turn->exchange == &exchange; });
+    exchange.response.status = 0;
+    service_.application.on_over(exchange);
+    std::unique_ptr<Turn> turn = std::move(*found);
+    turns_.erase(found);
+    service_.give_back(std::move(turn));
+}
+
+Http1::Http1(Service& service, connection::Connection& connection, const connection::Memory& memory)
+    : service_(service),
+      connection_(connection),
+      limits_(service.application.limits(connection.address())),
+      requests_(memory.requests),
+      keepalive_ms_(memory.patience_ms) {}
 
 Http1::~Http1() { on_broken(); }
 
@@ -83,7 +102,8 @@ std::size_t Http1::on_input(std::span<char> input) {
                 taken += read_stream(rest);
                 break;
             }
-            case State::handling: return taken;
+            case State::handling:
+            case State::lent: return taken;
             case State::closing:
             case State::lingering: return input.size();
         }
@@ -213,6 +233,8 @@ std::size_t Http1::read_stream(std::span<char> input) {
 
 /// The exchange is taken from its handler.
 void Http1::tell_gone() {
+    if (turn_->exchange.lent != nullptr) turn_->exchange.lent->on_gone(turn_->exchange);
+    if (turn_->exchange.lent != nullptr) return;  // whoever has it goes on
     if (Streamer* streamer = std::exchange(turn_->exchange.streamer, nullptr)) streamer->on_gone();
 }
 
@@ -322,7 +344,8 @@ void Http1::handle() {
     in_call_ = true;
     service_.application.handle(turn_->exchange);
     in_call_ = false;
-    if (turn_->exchange.finished) respond();
+    if (turn_->exchange.finished) return respond();
+    if (turn_->exchange.lent != nullptr) enter(State::lent);
 }
 
 void Http1::refuse(Status status) {
@@ -338,6 +361,7 @@ void Http1::refuse(Status status) {
 void Http1::on_finished(Exchange&) { wake(); }
 
 void Http1::on_wake() {
+    if (state_ == State::lent && turn_->exchange.lent == nullptr) enter(State::handling);
     if (state_ == State::handling && turn_->exchange.finished) return respond();
     if (state_ == State::streaming) settle_stream();
 }
@@ -461,6 +485,7 @@ void Http1::on_end_of_input() {
         case State::rest: on_broken(); break;
         case State::streaming: return on_broken();  // half a body, or the end of a tunnel
         case State::handling:
+        case State::lent:
         case State::sending:
         case State::closing:
         case State::lingering: break;
@@ -481,6 +506,7 @@ void Http1::on_too_slow() {
         case State::idle:
         case State::rest: return on_broken();
         case State::handling:
+        case State::lent:
         case State::sending:
         case State::closing:
         case State::lingering: return;
@@ -495,6 +521,10 @@ void Http1::on_drain() {
 void Http1::on_broken() {
     const bool counts = state_ != State::rest && state_ != State::head;  // half a head is no request
     if (turn_) tell_gone();
+    if (turn_ && turn_->exchange.lent != nullptr) {
+        service_.loop.cell().in_flight.end();
+        service_.orphans.take(std::move(turn_));
+    }
     if (turn_ && counts) {
         Exchange& exchange = turn_->exchange;
         if (state_ == State::sending || (state_ == State::streaming && exchange.begun)) {
@@ -520,9 +550,27 @@ connection::Wants Http1::wants() const {
         case State::rest: return connection::Wants::input;
         case State::handling:
         case State::sending: return connection::Wants::nothing;
+        case State::lent:  // as long as it waits, somebody must see whether the client leaves
+            return turn_->exchange.queued ? connection::Wants::stream : connection::Wants::nothing;
         case State::streaming: return connection::Wants::stream;
         case State::closing: return connection::Wants::close;
         case State::lingering: return connection::Wants::linger;
+    }
+    std::abort();
+}
+
+bool Http1::serves() const {
+    switch (state_) {
+        case State::head:
+        case State::body:
+        case State::handling:
+        case State::lent:
+        case State::streaming:
+        case State::sending:
+        case State::rest: return true;
+        case State::idle:
+        case State::closing:
+        case State::lingering: return false;
     }
     std::abort();
 }
@@ -550,6 +598,7 @@ std::uint64_t Http1::patience_ms() {
         case State::streaming:  // how long a tunnel may be quiet is for its handler to say
             return turn_->exchange.tunnel ? 0 : turn_->exchange.terms->body_timeout_ms;
         case State::handling:
+        case State::lent:
         case State::sending:
         case State::closing:
         case State::lingering: return 0;

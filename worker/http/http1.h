@@ -18,12 +18,38 @@ struct Turn {
     Parser parser;
 };
 
+struct Service;
+
+/// Exchanges whose client left while another thread was at work on them: they stay until it is done.
+class Orphans final : private Carrier {
+ public:
+    explicit Orphans(Service& service) noexcept : service_(service) {}
+    void take(std::unique_ptr<Turn> turn);
+
+ private:
+    void on_finished(Exchange& exchange) override;
+    void on_informed(Exchange&, Status, std::string_view) override {}
+    void on_begun(Exchange&) override {}
+    void on_piece(Exchange&, const connection::Chunk&) override {}
+    void on_given_up(Exchange&) override {}
+    void on_go_ahead(Exchange&) override {}
+    void on_body_wanted(Exchange&) override {}
+    [[nodiscard]] std::uint64_t unsent() const override { return 0; }
+    [[nodiscard]] connection::Peer local() const override { return {}; }
+
+    Service& service_;
+    std::vector<std::unique_ptr<Turn>> turns_;
+};
+
 /// What all HTTP sessions of a loop share.
 struct Service {
+    Service(execution::Loop& of, Application& by) noexcept : loop(of), application(by) {}
+
     execution::Loop& loop;
     Application& application;
     bool draining = false;                     ///< every response is its connection's last
     std::vector<std::unique_ptr<Turn>> spare;  ///< exchanges that nobody uses
+    Orphans orphans{*this};
 
     [[nodiscard]] std::unique_ptr<Turn> borrow();
     void give_back(std::unique_ptr<Turn> turn);
@@ -33,7 +59,7 @@ struct Service {
 class Http1 final : public connection::Session, private Carrier {
  public:
     /// `service` and `connection` must outlive it.
-    Http1(Service& service, connection::Connection& connection);
+    Http1(Service& service, connection::Connection& connection, const connection::Memory& memory = {});
     ~Http1() override;
 
     [[nodiscard]] std::size_t on_input(std::span<char> input) override;
@@ -46,6 +72,8 @@ class Http1 final : public connection::Session, private Carrier {
     void on_drain() override;
     void on_broken() override;
     [[nodiscard]] connection::Wants wants() const override;
+    [[nodiscard]] bool serves() const override;
+    [[nodiscard]] connection::Memory memory() const override { return {requests_, keepalive_ms_}; }
     [[nodiscard]] bool reads() const override;
     [[nodiscard]] bool ends_after_output() const override;
     [[nodiscard]] std::uint64_t patience_ms() override;
@@ -62,6 +90,7 @@ class Http1 final : public connection::Session, private Carrier {
         head,       ///< part of a head is here
         body,       ///< the body is being read, the handler waits
         handling,   ///< the handler has the exchange
+        lent,       ///< another thread has it
         streaming,  ///< the handler gets the body and makes the response piece by piece
         sending,    ///< the response is in the output
         rest,       ///< answered; what is left of the body is read and dropped
@@ -124,8 +153,9 @@ class Http1 final : public connection::Session, private Carrier {
 class Http1Factory final : public connection::SessionFactory {
  public:
     explicit Http1Factory(Service& service) noexcept : service_(service) {}
-    [[nodiscard]] std::unique_ptr<connection::Session> make(connection::Connection& connection) override {
-        return std::make_unique<Http1>(service_, connection);
+    [[nodiscard]] std::unique_ptr<connection::Session> make(connection::Connection& connection,
+                                                            const connection::Memory& memory) override {
+        return std::make_unique<Http1>(service_, connection, memory);
     }
 
  private:

@@ -7,7 +7,8 @@
 namespace worker::listener {
 namespace {
 
-constexpr int burst_max = 32;  // connections a turn: those that are open want their turn too
+constexpr int burst_max = 32;                   // connections a turn: those that are open want their turn too
+constexpr std::chrono::milliseconds behind(5);  // how long nobody is given more than they can take
 
 }  // namespace
 
@@ -28,13 +29,13 @@ bool concerns_one_connection(int error) noexcept {
     }
 }
 
-LoopAcceptor::LoopAcceptor(connection::Connections& connections, ipc::UniqueFd socket, std::uint32_t address)
-    : connections_(connections),
+LoopAcceptor::LoopAcceptor(connection::Reception& reception, ipc::UniqueFd socket, std::uint32_t address)
+    : reception_(reception),
       socket_(std::move(socket)),
       address_(address),
-      readable_(ipc::Event::calling<&LoopAcceptor::on_readable>(this, connections.loop().base(),
-                                                                socket_.get(), EV_READ | EV_PERSIST)),
-      pause_over_(ipc::Event::timer<&LoopAcceptor::on_pause_over>(this, connections.loop().base())) {
+      readable_(ipc::Event::calling<&LoopAcceptor::on_readable>(this, reception.loop().base(), socket_.get(),
+                                                                EV_READ | EV_PERSIST)),
+      pause_over_(ipc::Event::timer<&LoopAcceptor::on_pause_over>(this, reception.loop().base())) {
     readable_.arm();
 }
 
@@ -49,14 +50,18 @@ void LoopAcceptor::stop() {
 }
 
 void LoopAcceptor::on_readable(short) {
-    connections_.loop().enter();
+    reception_.loop().enter();
     for (int taken = 0; taken < burst_max; ++taken) {
+        if (!reception_.has_room()) {
+            readable_.disarm();
+            return pause_over_.arm(behind);
+        }
         switch (take()) {
             case Took::one: pause_.over(); break;
             case Took::none: break;
             case Took::nothing_left: return;
             case Took::no_room:
-                connections_.loop().cell().accept_pauses.add();
+                reception_.loop().cell().accept_pauses.add();
                 readable_.disarm();
                 return pause_over_.arm(pause_.next());
         }
@@ -71,7 +76,7 @@ LoopAcceptor::Took LoopAcceptor::take() {
     ipc::UniqueFd socket(
         ::accept4(socket_.get(), reinterpret_cast<sockaddr*>(&from), &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (socket) {
-        connections_.open(std::move(socket), connection::Peer::from(from), address_);
+        reception_.open(std::move(socket), connection::Peer::from(from), address_);
         return Took::one;
     }
     if (errno == EAGAIN || errno == EWOULDBLOCK) return Took::nothing_left;

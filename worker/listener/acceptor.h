@@ -6,7 +6,7 @@
 
 #include "ipc/event.h"
 #include "ipc/unique_fd.h"
-#include "worker/connection/connections.h"
+#include "worker/connection/reception.h"
 
 namespace worker::listener {
 
@@ -43,8 +43,8 @@ class Acceptor {
 /// On the loop, from a non-blocking listener that is ours alone or whose herd does no harm.
 class LoopAcceptor final : public Acceptor {
  public:
-    /// `connections` must outlive it. Owns `socket`.
-    LoopAcceptor(connection::Connections& connections, ipc::UniqueFd socket, std::uint32_t address);
+    /// `reception` must outlive it. Owns `socket`.
+    LoopAcceptor(connection::Reception& reception, ipc::UniqueFd socket, std::uint32_t address);
 
     void stop() override;
 
@@ -55,7 +55,7 @@ class LoopAcceptor final : public Acceptor {
     void on_pause_over(short what);
     [[nodiscard]] Took take();
 
-    connection::Connections& connections_;
+    connection::Reception& reception_;
     ipc::UniqueFd socket_;
     std::uint32_t address_;
     ipc::Event readable_;

@@ -14,7 +14,6 @@ namespace worker::listener {
 namespace {
 
 constexpr std::size_t waiting_max = 256;  // more stay in the kernel's queue, for a worker that has time
-constexpr int interrupt = SIGURG;         // its default is to be ignored, so a late one harms nobody
 constexpr std::chrono::milliseconds interrupt_again(5);
 
 ipc::UniqueFd make_eventfd() {
@@ -28,16 +27,15 @@ ipc::UniqueFd make_eventfd() {
 void prepare_interrupts() {
     struct sigaction action {};
     action.sa_handler = [](int) {};  // no SA_RESTART: the call is to end
-    ::sigaction(interrupt, &action, nullptr);
+    ::sigaction(interrupt_signal, &action, nullptr);
 }
 
-ThreadAcceptor::ThreadAcceptor(connection::Connections& connections, ipc::UniqueFd socket,
-                               std::uint32_t address)
-    : connections_(connections),
+ThreadAcceptor::ThreadAcceptor(connection::Reception& reception, ipc::UniqueFd socket, std::uint32_t address)
+    : reception_(reception),
       socket_(std::move(socket)),
       wake_(make_eventfd()),
       address_(address),
-      handed_over_(ipc::Event::calling<&ThreadAcceptor::on_handed_over>(this, connections.loop().base(),
+      handed_over_(ipc::Event::calling<&ThreadAcceptor::on_handed_over>(this, reception.loop().base(),
                                                                         wake_.get(), EV_READ | EV_PERSIST)) {
     handed_over_.arm();
     thread_ = std::thread([this] { run(); });
@@ -95,11 +93,11 @@ void ThreadAcceptor::pause(std::chrono::milliseconds length) {
 }
 
 void ThreadAcceptor::on_handed_over(short) {
-    connections_.loop().enter();
+    reception_.loop().enter();
     eventfd_t told = 0;
     ::eventfd_read(wake_.get(), &told);
     if (const std::uint64_t pauses = pauses_.exchange(0); pauses > 0)
-        connections_.loop().cell().accept_pauses.add(pauses);
+        reception_.loop().cell().accept_pauses.add(pauses);
     serve_all();
 }
 
@@ -109,8 +107,7 @@ void ThreadAcceptor::serve_all() {
         serving_.swap(waiting_);
     }
     changed_.notify_one();
-    for (Accepted& accepted : serving_)
-        connections_.open(std::move(accepted.socket), accepted.peer, address_);
+    for (Accepted& accepted : serving_) reception_.open(std::move(accepted.socket), accepted.peer, address_);
     serving_.clear();
 }
 
@@ -123,7 +120,7 @@ void ThreadAcceptor::stop() {
     changed_.notify_all();
     // The signal may come between the thread's look at the flag and its call: say it again until it heard.
     while (!stopped_.load()) {
-        ::pthread_kill(thread_.native_handle(), interrupt);
+        ::pthread_kill(thread_.native_handle(), interrupt_signal);
         std::this_thread::sleep_for(interrupt_again);
     }
     thread_.join();

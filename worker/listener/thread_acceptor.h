@@ -1,6 +1,8 @@
 // worker/listener/thread_acceptor.h: takes connections off a listener that all workers share.
 #pragma once
 
+#include <signal.h>
+
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -16,8 +18,8 @@ namespace worker::listener {
 /// turn, where an epoll that several share would wake them all. It hands each connection to the loop.
 class ThreadAcceptor final : public Acceptor {
  public:
-    /// `connections` must outlive it. Owns `socket`, which blocks.
-    ThreadAcceptor(connection::Connections& connections, ipc::UniqueFd socket, std::uint32_t address);
+    /// `reception` must outlive it. Owns `socket`, which blocks.
+    ThreadAcceptor(connection::Reception& reception, ipc::UniqueFd socket, std::uint32_t address);
     ~ThreadAcceptor() override;
 
     void stop() override;
@@ -38,7 +40,7 @@ class ThreadAcceptor final : public Acceptor {
     void on_handed_over(short what);
     void serve_all();
 
-    connection::Connections& connections_;
+    connection::Reception& reception_;
     ipc::UniqueFd socket_;
     ipc::UniqueFd wake_;  ///< eventfd
     std::uint32_t address_;
@@ -53,6 +55,8 @@ class ThreadAcceptor final : public Acceptor {
     std::thread thread_;
 };
 
+/// Its default is to be ignored, so a late one harms nobody.
+inline constexpr int interrupt_signal = SIGURG;
 /// Gives the signal that interrupts a blocking accept a handler that does nothing. Once a process.
 void prepare_interrupts();
 

@@ -71,6 +71,13 @@ std::uint64_t LogWriter::lines_lost() const noexcept {
     return lost;
 }
 
+std::uint64_t LogWriter::lines_lost_untold() noexcept {
+    const std::uint64_t lost = lines_lost();
+    std::uint64_t told = lost_told_.load();
+    while (told < lost && !lost_told_.compare_exchange_weak(told, lost)) continue;
+    return lost > told ? lost - told : 0;
+}
+
 void LogWriter::reopen(std::vector<ipc::UniqueFd> descriptors) {
     descriptors.resize(lanes_.size());
     for (std::size_t i = 0; i < lanes_.size(); ++i) lanes_[i].file.reopen(std::move(descriptors[i]));

@@ -46,6 +46,8 @@ class LogWriter {
     [[nodiscard]] LogFile& file(std::size_t index) noexcept { return lanes_[index].file; }
     /// Any thread: the sum over all files.
     [[nodiscard]] std::uint64_t lines_lost() const noexcept;
+    /// Any thread: those of them that nobody has been told of yet.
+    [[nodiscard]] std::uint64_t lines_lost_untold() noexcept;
 
     /// One descriptor a file, in order; where one is missing or invalid, that file goes on as it is.
     /// What appenders flushed before goes to the old descriptors, which are then closed. One loop calls this.
@@ -91,6 +93,7 @@ class LogWriter {
     const ipc::UniqueFd wake_, done_;
     std::deque<Lane> lanes_;  ///< none is added once the thread runs
     std::uint64_t reopens_reported_ = 0;
+    std::atomic<std::uint64_t> lost_told_{0};
     std::atomic<bool> closing_{false};
     std::thread thread_;
 };

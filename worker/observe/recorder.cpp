@@ -15,15 +15,15 @@ constexpr std::chrono::milliseconds flush_every(1000);
 }  // namespace
 
 Recorder::Recorder(const conf::Config& config, LogWriter& writer, execution::Loop& loop,
-                   const ipc::Seat& seat)
+                   const ipc::Desk& desk)
     : loop_(loop),
       config_(config),
       writer_(writer),
-      clock_(static_cast<int>(seat.slot), static_cast<int>(::getpid())),
+      clock_(static_cast<int>(desk.slot), static_cast<int>(::getpid())),
       flush_(ipc::Event::timer<&Recorder::on_flush>(this, loop.base())) {
     for (const conf::Route& route : config.routes)
-        routes_.push_back(&seat.cell->routes[seat.scoreboard->route(route.name)]);
-    routes_.push_back(&seat.cell->routes[0]);
+        routes_.push_back(&desk.cell->routes[desk.scoreboard->route(route.name)]);
+    routes_.push_back(&desk.cell->routes[0]);
     const std::vector<std::string> paths = conf::access_log_paths(config);
     for (std::size_t i = 0; i < paths.size(); ++i) appenders_.emplace_back(writer.file(i));
     for (const conf::Server& server : config.servers) {
@@ -100,9 +100,7 @@ void Recorder::write(Log& log, const http::Exchange& exchange, std::uint64_t too
 void Recorder::flush() {
     bool all = true;
     for (LogFile::Appender& appender : appenders_) all = appender.flush() && all;
-    const std::uint64_t lost = writer_.lines_lost();
-    loop_.cell().log_lines_lost.add(lost - lost_told_);
-    lost_told_ = lost;
+    loop_.cell().log_lines_lost.add(writer_.lines_lost_untold());
     if (!all && !flush_.armed()) flush_.arm(flush_every);
 }
 

@@ -20,8 +20,8 @@ namespace worker::observe {
 class Recorder final : public dispatch::Recorder {
  public:
     /// All must outlive it; `writer` has the files of `conf::access_log_paths(config)`.
-    /// Counts in the seat's cell.
-    Recorder(const conf::Config& config, LogWriter& writer, execution::Loop& loop, const ipc::Seat& seat);
+    /// Counts in the desk's cell.
+    Recorder(const conf::Config& config, LogWriter& writer, execution::Loop& loop, const ipc::Desk& desk);
 
     void record(const http::Exchange& exchange) override;
     /// Hands all lines to the writer.
@@ -46,7 +46,6 @@ class Recorder final : public dispatch::Recorder {
     std::vector<ipc::RouteCell*> routes_;      ///< by route; last: requests of none
     std::deque<LogFile::Appender> appenders_;  ///< one a file
     std::vector<std::optional<Log>> logs_;     ///< by server; none: off
-    std::uint64_t lost_told_ = 0;              ///< lost lines that the cell knows of
     ipc::Event flush_;
 };
 

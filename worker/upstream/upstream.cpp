@@ -265,7 +265,8 @@ Upstreams::Upstreams(const conf::Config& config, execution::Loop& loop, ipc::Sco
     for (const conf::Upstream& upstream : config.upstreams) all_.emplace_back(upstream, loop, board, own);
     std::uint64_t head = 0;
     for (const conf::Route& route : config.routes) head = std::max(head, route.proxy.response_header_max);
-    if (!all_.empty() || !config.pools.empty()) input_.resize(std::max<std::size_t>(input_bytes_min, 2 * head));
+    if (!all_.empty() || !config.pools.empty())
+        input_.resize(std::max<std::size_t>(input_bytes_min, 2 * head));
 }
 
 Upstream& Upstreams::find(std::string_view name) {
