@@ -17,11 +17,12 @@ class Case:
     access_log: bool = False
     proxied: bool = False  # the servers pass requests on to one and the same nginx
     large_buffers: bool = False  # of nginx then: a whole response fits
+    program: bool = False  # the servers ask processes of one and the same libfcgi program, which count too
     idle: bool = False
 
     def fits(self, kind):
         """The raw responder has no log, and asks nobody."""
-        return kind != "raw" or not (self.access_log or self.proxied)
+        return kind != "raw" or not (self.access_log or self.proxied or self.program)
 
 
 CASES = (
@@ -36,5 +37,6 @@ CASES = (
     Case("proxy1m", "proxied 1 MiB response", "/1m.bin", 0.42, connections=8, proxied=True),
     Case("buffers1m", "proxied 1 MiB response, nginx with 1 MiB buffers", "/1m.bin", 1.00, connections=8, proxied=True,
          large_buffers=True),  # fmt: skip
+    Case("fcgi", "libfcgi program, 4 processes, counted too", "/echo?x", 0.90, program=True),
     Case("idle", "10,000 idle connections: memory", "/hello", 1.00, connections=10_000, idle=True),
 )

@@ -36,6 +36,8 @@ nothing and only sends prepared bytes: the limit of what one process can do on t
   `X-Forwarded-For`, `-Proto` and `-Host`, `X-Request-Id`, `Via`, `traceparent`. nginx has the
   buffers it comes with; in one case buffers that hold a whole response, which cost it least. The raw responder asks
   nobody.
+- In the FastCGI case each server asks four processes of one libfcgi program, `tests/integration/programs/fcgi_echo.c`, over
+  Unix sockets, a connection for each request; they run on the server's core, and their CPU time counts.
 - nginx is tuned: `sendfile`, `tcp_nopush`, `open_file_cache`, `return` for the 13-byte body, connection limits no
   larger than needed, keep-alive without end, access log off; with the log on, plain `access_log FILE combined`.
   The configurations are in `tests/bench/servers.py`. With `sendfile off` nginx sends small files with less CPU time and

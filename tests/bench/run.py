@@ -41,6 +41,7 @@ def arguments():
     parser.add_argument("--reeve", type=Path, default=Path("build/reeve"))
     parser.add_argument("--raw", type=Path, default=Path("build/bench/raw_epoll"))
     parser.add_argument("--generator", type=Path, default=Path("build/bench/generator"))
+    parser.add_argument("--fcgi-echo", type=Path, default=Path("build/tools/fcgi_echo"))
     parser.add_argument("--rounds", type=_count(ROUNDS_MAX), default=5)
     parser.add_argument("--seconds", type=_count(SECONDS_MAX), default=3, help="for each server in each round")
     parser.add_argument("--case", action="append", choices=[case.name for case in CASES], help="may be repeated")
@@ -73,13 +74,15 @@ def find_programs(options, cases):
         missing.append(f"{options.raw} is missing: run `make {options.raw}`")
     if not nginx and (any(kind.startswith("nginx") for kind in options.servers) or any(case.proxied for case in cases)):
         missing.append("nginx is missing: run `make deps-bench`")
+    if not options.fcgi_echo.is_file() and any(case.program for case in cases):
+        missing.append(f"{options.fcgi_echo} is missing: run `make {options.fcgi_echo}`")
     if not options.generator.is_file():
         missing.append(f"{options.generator} is missing: run `make {options.generator}`")
     if not shutil.which("gnuplot"):
         missing.append("gnuplot is missing: run `make deps-bench`")
     for line in missing:
         print(f"bench: {line}", file=sys.stderr)
-    return None if missing else servers.Programs(options.reeve.resolve(), options.raw.resolve(), nginx)
+    return None if missing else servers.Programs(options.reeve.resolve(), options.raw.resolve(), nginx, options.fcgi_echo.resolve())
 
 
 def measure_load(case, kinds, programs, generator, root, seconds):
@@ -92,10 +95,10 @@ def measure_load(case, kinds, programs, generator, root, seconds):
             origin = beyond.port
         order = []
         for kind in kinds:
-            server = stack.enter_context(servers.running(kind, programs, root, case.access_log, origin, case.large_buffers))
+            server = stack.enter_context(servers.running(kind, programs, root, case.access_log, origin, case.large_buffers, case.program))
             load.check(server.port, case.path, expected_body(case, root))
             turns = stack.enter_context(load.turns(generator, server.port, case))
-            order.append((kind, processes.tree(server.pid), turns))
+            order.append((kind, server.family(), turns))
         # as many requests for each as the reference answers in one turn
         _, _, pace = next((each for each in order if each[0] == report.REFERENCE), order[0])
         warm = pace.take(max(WARM_UP_REQUESTS, case.connections * case.pipeline * 4))
@@ -124,6 +127,8 @@ def measure_idle(case, kinds, programs, root):
 
 
 def expected_body(case, root):
+    if case.program:
+        return f"GET {case.path.partition('?')[0]} {case.path.partition('?')[2]}\n".encode()
     return servers.HELLO if case.path == "/hello" else (root / case.path[1:]).read_bytes()
 
 

@@ -18,6 +18,7 @@ GENERATOR_CPU = 1
 CONNECTIONS_MAX = 10_500  # what each server allows at once: the idle case, and some room
 DESCRIPTORS_MAX = CONNECTIONS_MAX + 500
 REQUESTS_MAX = 1_000_000_000  # per connection: never reached
+PROGRAMS = 4  # processes of the FastCGI program
 UPSTREAM_IDLE_MAX = 64  # connections kept by whoever passes requests on
 START_SECONDS = 10
 STOP_SECONDS = 5
@@ -85,6 +86,15 @@ NGINX_UPSTREAM = """
     }}
 """
 
+# Its settings for FastCGI are what Debian ships; connections are made anew, as these programs want it.
+NGINX_LOCATION_PROGRAM = """
+        location / {{
+            include /etc/nginx/fastcgi_params;
+            fastcgi_param PATH_INFO $uri;
+            fastcgi_pass unix:{folder}/program.sock;
+        }}
+"""
+
 REEVE = """
 [reeve]
 control = {folder}/reeve.sock
@@ -122,6 +132,15 @@ keepalive_requests = {requests_max}
 """
 
 
+REEVE_PROGRAM = """
+pool = program
+
+[pool program]
+run = fastcgi {program}
+size = {programs}
+"""
+
+
 class StartFailed(Exception):
     """The server did not answer; the text says what it said last."""
 
@@ -131,14 +150,20 @@ class Programs:
     reeve: Path
     raw: Path
     nginx: str
+    fcgi_echo: Path
 
 
 @dataclass(frozen=True)
 class Running:
-    """A started server. `pid` is the root of its process tree."""
+    """A started server. `pid` is the root of its process tree; `beside` is what works for it and is no part of it."""
 
     pid: int
     port: int
+    beside: tuple = ()
+
+    def family(self):
+        """The pids of all that live now."""
+        return processes.tree(self.pid) + [pid for each in self.beside for pid in processes.tree(each)]
 
 
 # nginx2 is nginx once more, to measure the measurement; nginx-copy has sendfile off, which small files like.
@@ -152,11 +177,13 @@ def make_files(folder):
 
 
 @contextlib.contextmanager
-def running(kind, programs, root, access_log=False, origin=None, large_buffers=False, cpu=SERVER_CPU):
+def running(kind, programs, root, access_log=False, origin=None, large_buffers=False,
+            program=False, cpu=SERVER_CPU):
     """Starts one server on a free port, on one core; ends the whole tree on the way out.
 
     `origin`: the port of the server that it passes requests on to; None: it serves the files itself.
     `large_buffers`: where that is nginx.
+    `program`: it asks processes of `programs.fcgi_echo`.
     """
     with tempfile.TemporaryDirectory(prefix="reeve-bench-") as name:
         folder = Path(name)
@@ -164,16 +191,19 @@ def running(kind, programs, root, access_log=False, origin=None, large_buffers=F
         (folder / "logs").mkdir()
         (folder / "logs").chmod(0o777)  # a worker without privileges writes here
         port = _free_port()
-        command = _command(kind, programs, folder, root, port, access_log, origin, large_buffers)
+        command = _command(kind, programs, folder, root, port, access_log, origin, large_buffers, program)
+        beside = _start_programs(programs.fcgi_echo, folder, cpu) if program and kind != "reeve" else []
         with open(folder / "output", "wb") as output:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=folder,
                 preexec_fn=lambda: place(cpu))  # fmt: skip
         try:
             _wait_until_ready(kind, process, port, folder)
-            yield Running(process.pid, port)
+            yield Running(process.pid, port, tuple(each.pid for each in beside))
         finally:
             _end(process)
+            for each in beside:
+                _end(each)
 
 
 def place(cpu):
@@ -187,25 +217,38 @@ def place(cpu):
         Path("/proc/self/autogroup").write_text(str(PRIORITY), encoding="ascii")
 
 
-def _command(kind, programs, folder, root, port, access_log, origin, large_buffers):
+def _start_programs(path, folder, cpu):
+    """As many as reeve is told to start, on one socket in `folder`."""
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(folder / "program.sock"))
+        (folder / "program.sock").chmod(0o777)
+        listening.listen(4096)
+        return [
+            subprocess.Popen([path], stdin=listening, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                             preexec_fn=lambda: place(cpu))
+            for _ in range(PROGRAMS)
+        ]  # fmt: skip
+
+
+def _command(kind, programs, folder, root, port, access_log, origin, large_buffers, program):
     log = folder / "logs" / "access.log"
     common = {
         "folder": folder, "root": root, "port": port, "hello": HELLO.decode(),
         "connections_max": CONNECTIONS_MAX, "requests_max": REQUESTS_MAX,
         "origin": origin, "upstream_idle_max": UPSTREAM_IDLE_MAX,
-        "buffers": NGINX_LARGE_BUFFERS if large_buffers else "",
+        "buffers": NGINX_LARGE_BUFFERS if large_buffers else "", "program": programs.fcgi_echo, "programs": PROGRAMS,
     }  # fmt: skip
     if kind == "raw":
         return [programs.raw, str(port), root]
     if kind == "reeve":
-        rest = REEVE_PROXY if origin else REEVE_FILES
+        rest = REEVE_PROGRAM if program else REEVE_PROXY if origin else REEVE_FILES
         text = (REEVE + rest).format(access_log=log if access_log else "off", **common)
         (folder / "reeve.ini").write_text(text, encoding="utf-8")
         return [programs.reeve, "-c", folder / "reeve.ini"]
     text = NGINX.format(
         access_log=f"{log} combined" if access_log else "off",
         sendfile="off" if kind == "nginx-copy" else "on", file_limit=DESCRIPTORS_MAX,
-        location=NGINX_LOCATION.format(**common) if origin else "",
+        location=(NGINX_LOCATION_PROGRAM if program else NGINX_LOCATION if origin else "").format(**common),
         upstream=NGINX_UPSTREAM.format(**common) if origin else "", **common)  # fmt: skip
     (folder / "nginx.conf").write_text(text, encoding="utf-8")
     return [programs.nginx, "-c", folder / "nginx.conf", "-e", folder / "logs" / "error.log"]
