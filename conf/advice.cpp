@@ -133,7 +133,9 @@ void advise_passing(const Route& route, const Section* origin, Report& report) {
 /// What one body may have, and all of them together, and what clients may send.
 void advise_buffers(const Route& route, const Section* origin, const Config& config, Report& report) {
     const auto& proxy = route.proxy;
-    if (route.handler != Route::Handler::proxy) return;
+    if (route.handler != Route::Handler::proxy && route.handler != Route::Handler::fastcgi &&
+        route.handler != Route::Handler::pool)
+        return;
     const bool spills = proxy.buffer_request == Buffering::file || proxy.buffer_response == Buffering::file;
     if (spills && proxy.buffer_file_max > config.execution.buffer_file_total)
         report.advise(place_of(origin, "buffer_file_max"),

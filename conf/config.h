@@ -64,10 +64,11 @@ struct Execution {
     std::uint32_t queue = 1024;              ///< those that wait for that, at most, where they wait
     Milliseconds queue_timeout{10'000};      ///< and how long
     Handlers handlers = Handlers::inlined;
-    std::uint32_t threads = 16;        ///< a loop's, where handlers run on threads
-    std::uint32_t processes_max = 0;   ///< not 0: a process serves one connection at a time, and so many may be
-    std::uint32_t spares_min = 4;      ///< of these, idle ones that are kept at hand
-    std::uint32_t spares_max = 16;     ///< beyond which idle ones end
+    std::uint32_t threads = 16;  ///< a loop's, where handlers run on threads
+    std::uint32_t processes_max =
+        0;                           ///< not 0: a process serves one connection at a time, and so many may be
+    std::uint32_t spares_min = 4;    ///< of these, idle ones that are kept at hand
+    std::uint32_t spares_max = 16;   ///< beyond which idle ones end
     bool cpu_affinity = false;       ///< each worker, or each loop, stays on a CPU of its own
     std::uint64_t max_requests = 0;  ///< a worker is replaced after about so many; 0: never
     std::uint64_t max_memory = 0;    ///< a worker is replaced when its resident bytes pass this; 0: never
@@ -367,8 +368,9 @@ struct CookieRewrite {
 
 enum class ForwardedFields : std::uint8_t { off, x_forwarded, forwarded, both };
 
-/// Where a body waits for whoever is slower; `off`: it does not, and holds up who sends it.
-enum class Buffering : std::uint8_t { off, memory, file };
+/// Where a body waits for whoever is slower; `off`: it does not, and holds up who sends it; `by_handler`: as
+/// the handler likes it, until the configuration is complete.
+enum class Buffering : std::uint8_t { off, memory, file, by_handler };
 
 /// `proxy = UPSTREAM` and what belongs to it.
 struct Proxy {
@@ -380,11 +382,11 @@ struct Proxy {
     std::uint32_t retries = 2;                  ///< further peers that are asked; 0: none
     std::vector<std::uint16_t> retry_statuses;  ///< answers after which another peer is asked
     std::uint64_t response_header_max = 64ull << 10;
-    std::uint64_t buffer = 64ull << 10;          ///< of each direction: what waits in memory for a slow side
-    Buffering buffer_request = Buffering::off;   ///< its body is whole before a peer is asked
-    Buffering buffer_response = Buffering::off;  ///< is read as fast as the peer gives it
-    std::uint64_t buffer_memory = 1ull << 20;    ///< bytes of such a body in memory
-    std::uint64_t buffer_file_max = 1ull << 30;  ///< bytes of it in a file, with `file`
+    std::uint64_t buffer = 64ull << 10;  ///< of each direction: what waits in memory for a slow side
+    Buffering buffer_request = Buffering::by_handler;   ///< its body is whole before a peer is asked
+    Buffering buffer_response = Buffering::by_handler;  ///< is read as fast as the peer gives it
+    std::uint64_t buffer_memory = 1ull << 20;           ///< bytes of such a body in memory
+    std::uint64_t buffer_file_max = 1ull << 30;         ///< bytes of it in a file, with `file`
     Rewrite rewrite;
     std::vector<Header> set_header;        ///< for the peer; values may hold $variables; empty: taken away
     std::vector<std::string> hide_header;  ///< of the response

@@ -47,8 +47,8 @@ std::vector<std::string> access_log_paths(const Config& config) {
 
 bool spills(const Config& config) {
     return std::any_of(config.routes.begin(), config.routes.end(), [](const Route& route) {
-        return route.handler == Route::Handler::proxy && (route.proxy.buffer_request == Buffering::file ||
-                                                          route.proxy.buffer_response == Buffering::file);
+        return route.proxy.buffer_request == Buffering::file ||
+               route.proxy.buffer_response == Buffering::file;
     });
 }
 

@@ -135,12 +135,12 @@ const Settings<Execution>& execution_settings() {
                           "worker processes, 1 to 256; auto: one a CPU"),
         scalar<Execution>("loops", &Execution::loops, Number<std::uint32_t>{1, 64, "auto"},
                           "event loops a worker, 1 to 64, each on a thread; auto: one a CPU"),
-        scalar<Execution>("accept", &Execution::accept,
-                          Choice<Accept>{{{"reuseport", Accept::reuseport},
-                                          {"shared", Accept::shared},
-                                          {"handoff", Accept::handoff}}},
-                          "reuseport: a socket a loop; shared: one socket for all; handoff: a loop of its own "
-                          "accepts for those of its worker"),
+        scalar<Execution>(
+            "accept", &Execution::accept,
+            Choice<Accept>{
+                {{"reuseport", Accept::reuseport}, {"shared", Accept::shared}, {"handoff", Accept::handoff}}},
+            "reuseport: a socket a loop; shared: one socket for all; handoff: a loop of its own "
+            "accepts for those of its worker"),
         scalar<Execution>("handoff", &Execution::handoff,
                           Choice<Handoff>{{{"round_robin", Handoff::round_robin},
                                            {"least_connections", Handoff::least_connections}}},
@@ -158,9 +158,10 @@ const Settings<Execution>& execution_settings() {
                           "threads beside it"),
         scalar<Execution>("threads", &Execution::threads, Number<std::uint32_t>{1, 256},
                           "such threads, of each loop"),
-        scalar<Execution>("processes_max", &Execution::processes_max, Number<std::uint32_t>{1, 256, "off"},
-                          "a worker serves one connection at a time, and there are as many workers as it takes, "
-                          "up to this; or off"),
+        scalar<Execution>(
+            "processes_max", &Execution::processes_max, Number<std::uint32_t>{1, 256, "off"},
+            "a worker serves one connection at a time, and there are as many workers as it takes, "
+            "up to this; or off"),
         scalar<Execution>("spares_min", &Execution::spares_min, Number<std::uint32_t>{1, 256},
                           "idle workers that are kept at hand, with processes_max"),
         scalar<Execution>("spares_max", &Execution::spares_max, Number<std::uint32_t>{1, 256},
@@ -347,8 +348,10 @@ const Settings<Route>& route_settings() {
     const auto fan = [](auto member) { return in(&Route::fanout, member); };
     const auto of = [](auto member) { return in(&Route::proxy, member); };
     const auto limit = [](auto member) { return in(&Route::limits, member); };
-    const Choice<Buffering> buffering{
-        {{"off", Buffering::off}, {"memory", Buffering::memory}, {"file", Buffering::file}}};
+    const Choice<Buffering> buffering{{{"off", Buffering::off},
+                                       {"memory", Buffering::memory},
+                                       {"file", Buffering::file},
+                                       {"auto", Buffering::by_handler}}};
     static const Settings<Route> rows{
         list<Route>("server", &Route::servers, SectionNames{}, "servers it belongs to; none: every server"),
         scalar<Route>("path", &Route::path, PathMatchType{},
@@ -409,16 +412,18 @@ const Settings<Route>& route_settings() {
                                "bytes of a peer's status line and header; beyond: 502")),
         answered(scalar<Route>("buffer", of(&Proxy::buffer), Size{4 * kib, gib},
                                "bytes that wait in memory for a slow client, and for a slow peer")),
-        proxy(
-            scalar<Route>("buffer_request", of(&Proxy::buffer_request), buffering,
-                          "memory, file: a request's body is here, all of it, before a peer is asked; off")),
-        proxy(scalar<Route>("buffer_response", of(&Proxy::buffer_response), buffering,
-                            "memory, file: what a slow client has not taken yet no longer holds up the peer; "
-                            "off")),
-        proxy(scalar<Route>("buffer_memory", of(&Proxy::buffer_memory), Size{4 * kib, gib},
-                            "bytes of one buffered body in memory")),
-        proxy(scalar<Route>("buffer_file_max", of(&Proxy::buffer_file_max), Size{64 * kib, 1024 * gib},
-                            "with `file`: bytes of it beyond these, in a file")),
+        hiding(scalar<Route>(
+            "buffer_request", of(&Proxy::buffer_request), buffering,
+            "memory, file: a request's body is here, all of it, before a peer is asked; off; auto: file with "
+            "fastcgi and pool, else off")),
+        hiding(
+            scalar<Route>("buffer_response", of(&Proxy::buffer_response), buffering,
+                          "memory, file: what a slow client has not taken yet no longer holds up the peer; "
+                          "off; auto: as above")),
+        hiding(scalar<Route>("buffer_memory", of(&Proxy::buffer_memory), Size{4 * kib, gib},
+                             "bytes of one buffered body in memory")),
+        hiding(scalar<Route>("buffer_file_max", of(&Proxy::buffer_file_max), Size{64 * kib, 1024 * gib},
+                             "with `file`: bytes of it beyond these, in a file")),
         proxy(scalar<Route>("rewrite", of(&Proxy::rewrite), RewriteType{},
                             "`REGEX REPLACEMENT` for the path that the peer sees, \\1 for a group (RE2)")),
         passing(
@@ -497,7 +502,8 @@ const Settings<Route>& route_settings() {
                               "on: connections are kept as the upstream says; each pins a process of PHP")),
         cgi(scalar<Route>(
             "chunked_max", program(&Cgi::chunked_max), Size{0, gib},
-            "bytes of a request's body of unknown length, which is collected first; beyond: 413")),
+            "without buffer_request: bytes of a request's body of unknown length, which is collected first; "
+            "beyond: 413")),
         cgi(scalar<Route>("internal_files", program(&Cgi::internal_files), Path{},
                           "folder of files that the program may name, by X-Accel-Redirect or X-Sendfile")),
 
@@ -563,6 +569,13 @@ void complete(Config& config) {
     if (config.servers.empty()) config.servers.emplace_back().name = "default";
     for (auto& server : config.servers)
         if (server.listen.empty()) server.listen = default_server().listen;
+    for (auto& route : config.routes) {
+        // Programs have one request at a time: slow clients must not hold them.
+        const bool to_program =
+            route.handler == Route::Handler::fastcgi || route.handler == Route::Handler::pool;
+        for (Buffering* how : {&route.proxy.buffer_request, &route.proxy.buffer_response})
+            if (*how == Buffering::by_handler) *how = to_program ? Buffering::file : Buffering::off;
+    }
 }
 
 }  // namespace conf

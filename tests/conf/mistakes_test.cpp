@@ -36,7 +36,8 @@ const std::vector<Mistake> mistakes{
     // values
     {"[execution]\nworkers = 0\n", 2, "workers: \"0\" is not a number, 1 to 256, or `auto`"},
     {"[execution]\nworkers = 257\n", 2, "workers: \"257\" is not a number, 1 to 256, or `auto`"},
-    {"[execution]\nmodel = evnet\n", 2, "model: \"evnet\" is not one of single, acceptor, pool, readers, message, threads, event, process; did "
+    {"[execution]\nmodel = evnet\n", 2,
+     "model: \"evnet\" is not one of single, acceptor, pool, readers, message, threads, event, process; did "
      "you mean `event`?"},
     {"[execution]\naccept = share\n", 2,
      "accept: \"share\" is not one of reuseport, shared, handoff; did you mean `shared`?"},
@@ -97,12 +98,13 @@ const std::vector<Mistake> mistakes{
     {"[route r]\nrespond = 200\nset_header = X-A: b\n", 3, "set_header: belongs to `proxy` and `fanout`"},
     {"[route r]\nredirect = /a\nbuffer = 64k\n", 3, "buffer: belongs to `proxy` and `fanout`"},
     {good_upstream + "[route r]\nfanout = app\nbuffer_response = file\n", 5,
-     "buffer_response: belongs to `proxy`, and this route's handler is `fanout`"},
+     "buffer_response: belongs to `proxy` and `fastcgi` and `pool`, and this route's handler is `fanout`"},
     {good_upstream + "[route r]\nproxy = app\nbuffer_request = on\n", 5,
      "buffer_request: \"on\" is not one of off, memory, file"},
     {"[route r]\nhealth = live\nread_timeout = 1s\n", 3, "read_timeout: belongs to `proxy` and `fanout`"},
     {"[route r]\nrespond = 200\nstrip_prefix = on\n", 3,
-     "strip_prefix: belongs to `files` and `proxy` and `fastcgi` and `pool`, and this route's handler is `respond`"},
+     "strip_prefix: belongs to `files` and `proxy` and `fastcgi` and `pool`, and this route's handler is "
+     "`respond`"},
     {good_upstream + "[route r]\nproxy = app\nindex = a\n", 5,
      "index: belongs to `files`, and this route's handler is `proxy`"},
     {good_upstream + "[route r]\nproxy = app\nfiles = /a\n", 5,
@@ -208,8 +210,10 @@ const std::vector<Mistake> mistakes{
     {good_upstream + "[route r]\nproxy = ap\n", 4, "proxy: there is no [upstream ap]; did you mean `app`?"},
     {"[route r]\nproxy = app\n", 2, "proxy: there is no [upstream app]"},
     {"[route r]\npool = app\n", 2, "pool: there is no [pool app]"},
-    {"[pool app]\nrun = cgi sh\n[route r]\npool = ap\n", 4, "pool: there is no [pool ap]; did you mean `app`?"},
-    {"[pool app]\nrun = cgi sh\n[route r]\npool = app\ntimeout = 1s\n", 5, "timeout: belongs to `proxy` and `fanout`"},
+    {"[pool app]\nrun = cgi sh\n[route r]\npool = ap\n", 4,
+     "pool: there is no [pool ap]; did you mean `app`?"},
+    {"[pool app]\nrun = cgi sh\n[route r]\npool = app\ntimeout = 1s\n", 5,
+     "timeout: belongs to `proxy` and `fanout`"},
     {"[route r]\nfastcgi = app\n", 2, "fastcgi: there is no [upstream app]"},
     {good_upstream + "[route r]\nproxy = app\n[route s]\npath = /s\nfastcgi = app\n", 7,
      "fastcgi: at line 4 [upstream app] is asked by HTTP"},

@@ -57,13 +57,14 @@ TEST_CASE("a program is asked by FastCGI, and its answer is the client's", "[int
     CHECK(asked.params.count("HTTP_PROXY") == 0);
 }
 
-TEST_CASE("bodies go with their length: streamed where it is known, else collected first",
+TEST_CASE("bodies go with their length, and unless they are buffered as they come where it is known",
           "[integration][fastcgi]") {
     const TemporaryFolder folder;
     FastcgiOrigin origin([](const FastcgiAsked& asked, FastcgiOrigin::Talk& talk) {
         talk.answer(plain + "\n" + asked.param("CONTENT_LENGTH") + " " + std::to_string(asked.body.size()));
     });
-    const Server server(folder, programs_at({origin.address()}, "body_max = 0\nchunked_max = 64k\n"));
+    const Server server(
+        folder, programs_at({origin.address()}, "body_max = 0\nchunked_max = 64k\nbuffer_request = off\n"));
     Client client = server.connect();
     const std::string large = numbers(3'000'000);
     SECTION("with a length") {
@@ -96,6 +97,38 @@ TEST_CASE("bodies go with their length: streamed where it is known, else collect
         CHECK(client.head().status == 100);
         client.send("x");
         CHECK(chunked_body(client) == "1 1");
+    }
+}
+
+TEST_CASE("a program is asked when the whole body is here, through a file if it is large",
+          "[integration][fastcgi]") {
+    const TemporaryFolder folder;
+    FastcgiOrigin origin([](const FastcgiAsked& asked, FastcgiOrigin::Talk& talk) {
+        const std::string text = asked.param("CONTENT_LENGTH") + " " + std::to_string(asked.body.size());
+        talk.answer(plain + "Content-Length: " + std::to_string(text.size()) + "\n\n" + text);
+    });
+    const Server server(folder, programs_at({origin.address()}, "body_max = 0\nbuffer_memory = 64k\n"));
+    Client client = server.connect();
+    const std::string large = numbers(3'000'000);
+    SECTION("with a length") {
+        client.send(post("/", large).substr(0, 2'000'000));
+        CHECK(server.get("/").status == 200);
+        CHECK(origin.asked().size() == 1);
+        client.send(post("/", large).substr(2'000'000));
+        CHECK(client.response().body == "3000000 3000000");
+        CHECK(origin.await(2).body == large);
+    }
+    SECTION("in chunks") {
+        client.send(upload(chunked, chunk(large) + "0\r\n\r\n"));
+        CHECK(client.response().body == "3000000 3000000");
+        CHECK(origin.await().body == large);
+        client.send(upload(chunked, "0\r\n\r\n"));
+        CHECK(client.response().body == "0 0");
+    }
+    SECTION("for each that is asked anew") {
+        client.send(post("/", large) + post("/", "x"));
+        CHECK(client.response().body == "3000000 3000000");
+        CHECK(client.response().body == "1 1");
     }
 }
 
@@ -170,7 +203,7 @@ TEST_CASE("a program that is slow to be taken is not read faster than its client
         while (said < all && talk.out(part)) said += part.size();
         talk.end();
     });
-    const Server server(folder, programs_at({origin.address()}));
+    const Server server(folder, programs_at({origin.address()}, "buffer_response = off\n"));
     Client client = server.connect_slow();
     client.send(get("/"));
     CHECK(client.head().status == 200);

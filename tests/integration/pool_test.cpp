@@ -243,6 +243,30 @@ TEST_CASE("bodies reach a program, whatever their size, and how it is told", "[i
               .body == "abcdefg");
 }
 
+TEST_CASE("slow clients hold no process", "[integration][pool]") {
+    const Site site(
+        "case $QUERY_STRING in\n"
+        "down) printf 'Content-Length: 8000000\\n\\n'; head -c 8000000 /dev/zero | tr '\\0' x ;;\n"
+        "*) n=$(wc -c); printf 'Content-Length: %d\\n\\n%d' ${#n} $n ;;\nesac\n");
+    const Server server(site.folder, site.setup("size = 1\n"));
+    SECTION("that send slowly") {
+        const std::string request = post("/", std::string(900'000, 'b'));
+        Client slow = server.connect();
+        slow.send(request.substr(0, 500'000));
+        CHECK(server.get("/").body == "0");
+        CHECK(pool_of(server)["tasks_total"] == 1);
+        slow.send(request.substr(500'000));
+        CHECK(slow.response().body == "900000");
+    }
+    SECTION("that read slowly") {
+        Client slow = server.connect_slow();
+        slow.send(get("/?down"));
+        CHECK(slow.head().status == 200);
+        CHECK(server.get("/").status == 200);
+        CHECK(slow.take(8'000'000) == std::string(8'000'000, 'x'));
+    }
+}
+
 TEST_CASE("a worker that is killed with tasks in flight leaves its members to others",
           "[integration][pool]") {
     const Site site("echo $$ >> $out/log\ntest \"$QUERY_STRING\" = quick || sleep 1000\n" +

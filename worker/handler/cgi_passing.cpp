@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "worker/handler/buffering.h"
 #include "worker/handler/peer_request.h"
 #include "worker/http/host.h"
 
@@ -16,9 +17,11 @@ constexpr std::size_t id_words = 2;
 
 }  // namespace
 
-CgiRoute::CgiRoute(const conf::Route& of, upstream::Upstreams& all, const Facts& facts, execution::Loop& on)
+CgiRoute::CgiRoute(const conf::Route& of, upstream::Upstreams& all, connection::Buffers& room,
+                   const Facts& facts, execution::Loop& on)
     : route(of),
       upstreams(all),
+      buffers(room),
       loop(on),
       scripts(of),
       params(of, facts, on.clock()),
@@ -32,22 +35,44 @@ void CgiPassing::begin(http::Exchange& exchange) {
     peer_ = {};
     script_.clear();
     id_.clear();
-    body_.clear();
     internal_.clear();
     page_ = exchange.error != 0;
-    whole_ = collects_ = collected_ = false;
+    whole_ = collects_ = collected_ = buffers_answer_ = false;
     shared_.scripts.find(exchange.request.target.path, script_);
     if (script_.refusal == 301) return redirect_to_folder();
     if (script_.refusal != 0) return refuse(script_.refusal, {});
     if (shared_.route.proxy.request_id && !exchange.request.has(Known::x_request_id))
         shared_.ids.append_hex(id_, id_words);
     exchange.streamer = this;
-    collects_ = exchange.body_follows && !exchange.body_length && !page_;
-    if (collects_) return exchange.go_ahead();
+    collects_ = exchange.body_follows && !page_ &&
+                (shared_.route.proxy.buffer_request != conf::Buffering::off || !exchange.body_length);
+    if (collects_) return collect();
     if (page_) exchange.pause_body(true);
     peers_.on_ready(*this);
     // Until somebody is asked nothing of the body is read.
     if (exchange_ != nullptr && upstream_ == nullptr && exchange.body_follows) exchange.pause_body(true);
+}
+
+void CgiPassing::collect() {
+    const conf::Proxy& terms = shared_.route.proxy;
+    const auto bounds = terms.buffer_request == conf::Buffering::off
+                            ? connection::BufferBounds{.memory = shared_.route.cgi.chunked_max, .file = 0}
+                            : bounds_of(terms, terms.buffer_request);
+    body_.begin(ipc::BufferedBody::request, bounds);
+    if (exchange_->body_length.value_or(0) > bounds.memory + bounds.file) {
+        shared_.buffers.count(ipc::BufferedBody::request, ipc::BufferRefusal::size);
+        return refuse_body(ipc::BufferRefusal::size);
+    }
+    exchange_->go_ahead();
+}
+
+/// Nobody has been asked. The rest of the body is not worth reading.
+void CgiPassing::refuse_body(ipc::BufferRefusal refusal) {
+    const NoRoom why = no_room(refusal);
+    const bool of_chunks =
+        refusal == ipc::BufferRefusal::size && shared_.route.proxy.buffer_request == conf::Buffering::off;
+    exchange_->response.close = true;
+    refuse(why.status, of_chunks ? "the body of unknown length is larger than chunked_max" : why.reason);
 }
 
 /// As `files` does; an error page is nowhere to go to.
@@ -81,7 +106,8 @@ void CgiPassing::ask(const Way& way) {
     question.head = head_;
     question.wire = upstream::Wire::fastcgi;
     question.keep = way.keep;
-    question.body = exchange.body_follows && !page_;
+    question.body = exchange.body_follows && !page_ && !collected_;
+    if (collected_) question.whole = body_.chunks();
     question.idempotent = page_ || request.is_idempotent();
     question.bodiless = !page_ && request.is_head();
     question.key = way.key;
@@ -91,18 +117,13 @@ void CgiPassing::ask(const Way& way) {
     const bool body = question.body;
     call_.start(way.upstream, question);
     if (!body || exchange_ == nullptr) return;  // it may be over
-    if (!collected_) {
-        if (exchange.body_paused) exchange.pause_body(false);
-        return;
-    }
-    call_.send(body_);
-    if (exchange_ != nullptr) call_.end_body();
+    if (exchange.body_paused) exchange.pause_body(false);
 }
 
 /// BEGIN_REQUEST, PARAMS, and for a request without a body the end of STDIN.
 void CgiPassing::write_head(const Way& way) {
     const http::Exchange& exchange = *exchange_;
-    const bool body = exchange.body_follows && !page_;
+    const bool body = collected_ ? !body_.empty() : exchange.body_follows && !page_;
     std::optional<std::uint64_t> bytes;
     if (!page_) bytes = collected_ ? std::optional<std::uint64_t>(body_.size()) : exchange.body_length;
     params_.clear();
@@ -122,11 +143,7 @@ void CgiPassing::write_head(const Way& way) {
 void CgiPassing::on_body(std::string_view payload) {
     if (page_) return;
     if (collects_) {
-        if (payload.size() > shared_.route.cgi.chunked_max - body_.size()) {
-            exchange_->response.close = true;
-            return refuse(413, "the body of unknown length is larger than chunked_max");
-        }
-        body_.append(payload);
+        if (!body_.append(payload).empty()) refuse_body(body_.refusal());
         return;
     }
     call_.send(payload);
@@ -141,8 +158,16 @@ void CgiPassing::on_body_end() {
     peers_.on_ready(*this);
 }
 
-void CgiPassing::on_drained() {
-    if (!collected_) exchange_->pause_body(false);
+void CgiPassing::on_drained() { exchange_->pause_body(false); }
+
+/// What the client was given before has left.
+void CgiPassing::on_room() {
+    if (buffers_answer_) {
+        answer_.sent();
+        pass_answer_on();
+        if (answer_.full()) return;  // until the client has taken that
+    }
+    call_.resume();
 }
 
 /// The client left, and nobody else wants to know.
@@ -169,6 +194,10 @@ void CgiPassing::on_response(const http::ResponseHead& head, http::Framing frami
         internal_type_.assign(head.value(Known::content_type));
         return;
     }
+    if (collected_) body_.clear();  // nobody else is asked
+    const conf::Proxy& terms = shared_.route.proxy;
+    buffers_answer_ = terms.buffer_response != conf::Buffering::off && !is_event_stream(head);
+    if (buffers_answer_) answer_.begin(ipc::BufferedBody::response, bounds_of(terms, terms.buffer_response));
     response.status = head.status;
     response.body_size = length;
     // An answer to HEAD may keep its length to itself.
@@ -211,8 +240,23 @@ void CgiPassing::add_sticky() {
 
 void CgiPassing::on_payload(std::string_view bytes) {
     if (!internal_.empty()) return;
+    if (buffers_answer_) return buffer_answer(bytes);
     exchange_->send(bytes);
     if (exchange_->unsent() >= shared_.route.proxy.buffer) call_.pause();
+}
+
+/// At once where the client keeps up. What finds no room stops the program, as without a buffer.
+void CgiPassing::buffer_answer(std::string_view bytes) {
+    if (answer_.empty() && exchange_->unsent() < shared_.route.proxy.buffer) return exchange_->send(bytes);
+    const std::string_view rest = answer_.append(bytes);
+    if (rest.empty()) return;
+    answer_.hold(rest);
+    call_.pause();
+}
+
+void CgiPassing::pass_answer_on() {
+    for (const connection::Chunk& chunk : answer_.chunks()) exchange_->send(chunk);
+    answer_.passed_on();
 }
 
 /// Never asked for.
@@ -222,6 +266,7 @@ void CgiPassing::on_end(std::string_view) {
     whole_ = true;
     note_end();
     if (!internal_.empty()) return send_internal();
+    if (buffers_answer_) pass_answer_on();
     std::exchange(exchange_, nullptr)->finish();
     leave();
 }
@@ -278,8 +323,8 @@ void CgiPassing::note_end() {
 
 /// Last of all, for whoever takes this back may use it again.
 void CgiPassing::leave() {
-    constexpr std::size_t kept_max = 64 * 1024;
-    if (body_.capacity() > kept_max) std::string().swap(body_);
+    body_.clear();
+    answer_.clear();
     peers_.on_over(*this);
 }
 

@@ -8,6 +8,8 @@
 #include <string_view>
 
 #include "conf/config.h"
+#include "worker/connection/body_buffer.h"
+#include "worker/connection/buffers.h"
 #include "worker/execution/loop.h"
 #include "worker/handler/cgi_params.h"
 #include "worker/handler/internal_files.h"
@@ -24,11 +26,12 @@ class CgiPassing;
 /// What all requests of one route and loop share on their way to programs.
 struct CgiRoute {
     /// All must outlive it.
-    CgiRoute(const conf::Route& route, upstream::Upstreams& upstreams, const Facts& facts,
-             execution::Loop& loop);
+    CgiRoute(const conf::Route& route, upstream::Upstreams& upstreams, connection::Buffers& buffers,
+             const Facts& facts, execution::Loop& loop);
 
     const conf::Route& route;
     upstream::Upstreams& upstreams;
+    connection::Buffers& buffers;
     execution::Loop& loop;
     Scripts scripts;
     CgiParams params;
@@ -51,13 +54,19 @@ class CgiPeers {
 
 /// Used again and again. Loop thread only.
 //   client ──on_body──▶ Call::send ──▶ program ──on_payload──▶ Exchange::send ──▶ client
-// Whoever is slower stops the other: more than `buffer` waiting pauses its source until all of it has gone. A
-// body of unknown length is collected first: CGI tells a program how much it may read.
+// Whoever is slower stops the other: more than `buffer` waiting pauses its source until all of it has gone.
+// Unless the route buffers, which keeps slow clients from holding programs: then the request's body is here
+// before anybody is asked, and what a client leaves of the response waits in a buffer. A body of unknown
+// length is collected in any case: CGI tells a program how much it may read.
 class CgiPassing final : public http::Streamer, private upstream::Caller {
  public:
     /// Both must outlive it.
     CgiPassing(CgiRoute& shared, CgiPeers& peers)
-        : shared_(shared), peers_(peers), call_(shared.upstreams, *this) {}
+        : shared_(shared),
+          peers_(peers),
+          call_(shared.upstreams, *this),
+          body_(shared.buffers),
+          answer_(shared.buffers) {}
 
     /// Finds the script, which may be all: then the exchange is answered. Else `on_ready` comes, at once or
     /// when the body is here.
@@ -90,7 +99,7 @@ class CgiPassing final : public http::Streamer, private upstream::Caller {
  private:
     void on_body(std::string_view payload) override;
     void on_body_end() override;
-    void on_room() override { call_.resume(); }
+    void on_room() override;
     void on_gone() override;
 
     void on_connected(const upstream::Peer& peer) override;
@@ -104,6 +113,10 @@ class CgiPassing final : public http::Streamer, private upstream::Caller {
     void on_failure(const upstream::Failure& failure) override;
 
     void redirect_to_folder();
+    void collect();
+    void refuse_body(ipc::BufferRefusal refusal);
+    void buffer_answer(std::string_view bytes);
+    void pass_answer_on();
     void write_head(const Way& way);
     void append_fields(std::string& out, const http::ResponseHead& head) const;
     void add_sticky();
@@ -122,7 +135,7 @@ class CgiPassing final : public http::Streamer, private upstream::Caller {
     std::string_view peer_;  ///< the name of the one that says something
     Script script_;
     std::string head_, params_, id_;
-    std::string body_;           ///< collected
+    connection::BodyBuffer body_, answer_;
     std::string internal_;       ///< the file that is wanted instead of the program's answer; empty: none
     std::string internal_type_;  ///< and what the program says it is
     ProgramLog::Lines lines_;
@@ -130,6 +143,7 @@ class CgiPassing final : public http::Streamer, private upstream::Caller {
     bool whole_ = false;
     bool collects_ = false;   ///< the body, in `body_`
     bool collected_ = false;  ///< all of it
+    bool buffers_answer_ = false;
 };
 
 }  // namespace worker::handler

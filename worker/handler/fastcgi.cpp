@@ -14,9 +14,9 @@ constexpr std::uint64_t failure_told_every_us = 100'000;  // lines about failure
 
 }  // namespace
 
-Fastcgi::Fastcgi(const conf::Route& route, upstream::Upstreams& upstreams, const Facts& facts,
-                 execution::Loop& loop)
-    : shared_(route, upstreams, facts, loop),
+Fastcgi::Fastcgi(const conf::Route& route, upstream::Upstreams& upstreams, connection::Buffers& buffers,
+                 const Facts& facts, execution::Loop& loop)
+    : shared_(route, upstreams, buffers, facts, loop),
       upstream_(upstreams.find(route.proxy.upstream)),
       facts_(facts),
       key_(upstream_.config().balance.key, Escape::none) {}

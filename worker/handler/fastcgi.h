@@ -14,8 +14,8 @@ namespace worker::handler {
 class Fastcgi final : public http::Handler, private CgiPeers {
  public:
     /// All must outlive it.
-    Fastcgi(const conf::Route& route, upstream::Upstreams& upstreams, const Facts& facts,
-            execution::Loop& loop);
+    Fastcgi(const conf::Route& route, upstream::Upstreams& upstreams, connection::Buffers& buffers,
+            const Facts& facts, execution::Loop& loop);
     ~Fastcgi() override;
 
     void handle(http::Exchange& exchange) override;

@@ -29,13 +29,13 @@ std::unique_ptr<http::Handler> make(const conf::Route& route, std::uint32_t inde
         case conf::Route::Handler::fanout:
             return std::make_unique<Fanout>(route, around.upstreams, facts, around.loop);
         case conf::Route::Handler::fastcgi:
-            return std::make_unique<Fastcgi>(route, around.upstreams, facts, around.loop);
+            return std::make_unique<Fastcgi>(route, around.upstreams, around.buffers, facts, around.loop);
         case conf::Route::Handler::pool: {
             const auto& pools = around.config.pools;
             const auto pool = std::find_if(pools.begin(), pools.end(),
                                            [&](const conf::Pool& one) { return one.name == route.pool; });
             return std::make_unique<PoolRoute>(
-                route, *pool, around.upstreams,
+                route, *pool, around.upstreams, around.buffers,
                 around.queues.of(static_cast<std::size_t>(pool - pools.begin())), facts, around.loop);
         }
         case conf::Route::Handler::health: return std::make_unique<Health>(route.health, around.ready);

@@ -32,9 +32,9 @@ struct Surroundings {
 /// In the order of `config.routes`.
 [[nodiscard]] std::vector<std::unique_ptr<http::Handler>> make_handlers(const Surroundings& surroundings);
 
-/// Whether the handler of that route fills its response and finishes before it returns, from nothing but files
-/// and texts, and so may run on a thread. What people who look after the server ask for stays on the loop: it is
-/// to be answered also when all threads are at work.
+/// Whether the handler of that route fills its response and finishes before it returns, from nothing but
+/// files and texts, and so may run on a thread. What people who look after the server ask for stays on the
+/// loop: it is to be answered also when all threads are at work.
 [[nodiscard]] bool answers_in_one_go(const conf::Route& route);
 /// Such a handler, for a thread with files of its own.
 [[nodiscard]] std::unique_ptr<http::Handler> make_local_handler(const conf::Route& route, std::uint32_t index,

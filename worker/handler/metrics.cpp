@@ -146,8 +146,9 @@ void add_totals(Text& text, const ipc::Scoreboard& board) {
                 total.log_lines_lost);
     text.single("reeve_slow_turns_total", "counter", "Turns of a loop longer than slow_loop.",
                 total.slow_turns);
-    text.family("reeve_queue_refused_total", "counter",
-                "Connections or requests that found no room to wait for a place or a thread, or waited too long.");
+    text.family(
+        "reeve_queue_refused_total", "counter",
+        "Connections or requests that found no room to wait for a place or a thread, or waited too long.");
     text.sample("reason=\"full\"", total.queue_full);
     text.sample("reason=\"timeout\"", total.queue_late);
     Sum turns;

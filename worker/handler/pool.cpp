@@ -132,12 +132,13 @@ conf::Upstream PoolRoute::members_of(const conf::Pool& pool, execution::PoolQueu
 }
 
 PoolRoute::PoolRoute(const conf::Route& route, const conf::Pool& pool, upstream::Upstreams& upstreams,
-                     execution::PoolQueue& queue, const Facts& facts, execution::Loop& loop)
+                     connection::Buffers& buffers, execution::PoolQueue& queue, const Facts& facts,
+                     execution::Loop& loop)
     : route_(terms_of(route)),
       pool_(pool),
       members_(members_of(pool, queue)),
       queue_(queue),
-      shared_(route_, upstreams, facts, loop),
+      shared_(route_, upstreams, buffers, facts, loop),
       upstream_(members_, loop, nullptr, nullptr) {
     for (std::size_t member = 0; member < upstream_.peers().size(); ++member)
         upstream_.peers()[member].name = pool.name + "/" + std::to_string(member);

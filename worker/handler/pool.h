@@ -14,7 +14,8 @@ class PoolRoute final : public http::Handler {
  public:
     /// All must outlive it; `queue` is that of the route's pool.
     PoolRoute(const conf::Route& route, const conf::Pool& pool, upstream::Upstreams& upstreams,
-              execution::PoolQueue& queue, const Facts& facts, execution::Loop& loop);
+              connection::Buffers& buffers, execution::PoolQueue& queue, const Facts& facts,
+              execution::Loop& loop);
     ~PoolRoute() override;
 
     void handle(http::Exchange& exchange) override;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "worker/connection/body_buffer.h"
+#include "worker/handler/buffering.h"
 #include "worker/http/host.h"
 #include "worker/http/list.h"
 #include "worker/upstream/call.h"
@@ -18,31 +19,6 @@ using http::Known;
 
 constexpr std::size_t spare_max = 256;
 constexpr std::uint64_t told_every_us = 100'000;  // lines about failures, at most
-
-connection::BufferBounds bounds_of(const conf::Proxy& terms, conf::Buffering how) {
-    return {.memory = terms.buffer_memory, .file = how == conf::Buffering::file ? terms.buffer_file_max : 0};
-}
-
-/// A request whose body finds no room: what its client gets to know.
-struct NoRoom {
-    http::Status status;
-    std::string_view reason;  ///< for the log: a literal
-};
-
-NoRoom no_room(ipc::BufferRefusal refusal) {
-    switch (refusal) {
-        case ipc::BufferRefusal::size: return {413, "the body is larger than the route buffers"};
-        case ipc::BufferRefusal::total: return {503, "there is no room for another body"};
-        case ipc::BufferRefusal::disk: return {503, "the body could not be written to a file"};
-    }
-    std::abort();
-}
-
-bool is_event_stream(const http::ResponseHead& head) {
-    constexpr std::string_view type = "text/event-stream";
-    const std::string_view value = head.value(Known::content_type);
-    return http::equals_ignore_case(value.substr(0, type.size()), type);
-}
 
 }  // namespace
 

@@ -26,17 +26,6 @@ std::uint8_t byte_at(std::string_view bytes, std::size_t at) noexcept {
 
 void append_byte(std::string& out, std::size_t value) { out += static_cast<char>(value & 0xff); }
 
-void append_header(std::string& out, Type type, std::uint16_t request, std::size_t content) {
-    append_byte(out, version);
-    append_byte(out, static_cast<std::uint8_t>(type));
-    append_byte(out, request >> 8u);
-    append_byte(out, request);
-    append_byte(out, content >> 8u);
-    append_byte(out, content);
-    append_byte(out, 0);  // no padding: it is advice, and everybody reads byte by byte
-    append_byte(out, 0);
-}
-
 void append_length(std::string& out, std::size_t length) {
     if (length < 0x80) return append_byte(out, length);
     append_byte(out, length >> 24u | 0x80u);
@@ -116,6 +105,17 @@ bool RecordReader::read_header(std::string_view& bytes) {
     piece_.ends_stream = !whole_ && content_ == 0;
     collected_.clear();
     return true;
+}
+
+void append_header(std::string& out, Type type, std::uint16_t request, std::size_t content) {
+    append_byte(out, version);
+    append_byte(out, static_cast<std::uint8_t>(type));
+    append_byte(out, request >> 8u);
+    append_byte(out, request);
+    append_byte(out, content >> 8u);
+    append_byte(out, content);
+    append_byte(out, 0);  // no padding: it is advice, and everybody reads byte by byte
+    append_byte(out, 0);
 }
 
 void append_record(std::string& out, Type type, std::uint16_t request, std::string_view content) {

@@ -80,6 +80,8 @@ class RecordReader {
     Piece piece_;
 };
 
+/// Of a record whose `content` bytes, at most `content_max`, follow by other ways.
+void append_header(std::string& out, Type type, std::uint16_t request, std::size_t content);
 /// A record of at most `content_max` bytes.
 void append_record(std::string& out, Type type, std::uint16_t request, std::string_view content);
 /// As many records as it takes; nothing for no bytes, for an empty record ends its stream.

@@ -138,7 +138,7 @@ void Call::begin_request() {
     }
     connection_->output.append(question_.head);
     connection_->output.append(body_);
-    for (const connection::Chunk& chunk : question_.whole) connection_->output.append(chunk);
+    append_whole();
     caller_.on_connected(*peer_);
     if (talking() && flush()) watch_time();
 }

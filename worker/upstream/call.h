@@ -60,12 +60,12 @@ constexpr std::uint16_t fastcgi_request = 1;
 /// What is asked, and what its asker puts up with. The head must stay until the call is over.
 struct Question {
     std::string_view head;  ///< the whole of it, framing and empty line too; or all records up to
-                            ///< the body, and without a body the empty STDIN too
+                            ///< the body, and where neither `body` nor `whole` follows the empty STDIN too
     Wire wire = Wire::http;
     bool keep = true;      ///< of FastCGI: the head asks the peer to leave the connection open
     bool body = false;     ///< follows by `send`, until `end_body`
     bool chunked = false;  ///< and is to be framed so
-    /// Or all of it is here, and may be sent again and again; until `on_response`, or the end. HTTP only.
+    /// Or all of it is here, and may be sent again and again; until `on_response`, or the end.
     std::span<const connection::Chunk> whole{};
     bool idempotent = false;             ///< asking twice does no harm (RFC 9110 9.2.2)
     bool bodiless = false;               ///< HEAD
@@ -191,6 +191,7 @@ class Call final : private User, private execution::Deadline, private Hedged {
     [[nodiscard]] bool consume_out(std::string_view content, std::string_view behind);
     [[nodiscard]] bool on_end_request(std::string_view content, std::string_view behind);
     [[nodiscard]] bool has_all() const noexcept;
+    void append_whole();
 
     void append_body(std::string_view bytes);
     void watch_time();

@@ -3,6 +3,8 @@
 
 #include "worker/upstream/call.h"
 
+#include <algorithm>
+
 namespace worker::upstream {
 
 using http::Framing;
@@ -124,6 +126,35 @@ bool Call::on_end_request(std::string_view content, std::string_view behind) {
     if (!has_all()) return fails(CallFailure::reset, too_short);
     finish(records_->surplus || !behind.empty());
     return false;
+}
+
+/// The body that is here, as the wire wants it.
+void Call::append_whole() {
+    if (question_.whole.empty()) return;
+    connection::Output& output = connection_->output;
+    if (question_.wire != Wire::fastcgi) {
+        for (const connection::Chunk& chunk : question_.whole) output.append(chunk);
+        return;
+    }
+    std::string header;
+    for (connection::Chunk rest : question_.whole) {
+        while (rest.size > 0) {
+            connection::Chunk part = rest;
+            part.size = std::min<std::uint64_t>(rest.size, http::fastcgi::content_usual);
+            header.clear();
+            http::fastcgi::append_header(header, Type::standard_in, fastcgi_request, part.size);
+            output.append(header);
+            output.append(part);
+            rest.size -= part.size;
+            if (rest.bytes != nullptr)
+                rest.bytes += part.size;
+            else
+                rest.offset += static_cast<off_t>(part.size);
+        }
+    }
+    header.clear();
+    http::fastcgi::append_end_of_stream(header, Type::standard_in, fastcgi_request);
+    output.append(header);
 }
 
 /// The response is whole, whatever becomes of its end.
