@@ -396,3 +396,57 @@ TEST_CASE("an error page stands in for what no peer answered", "[integration][pr
         }
     }
 }
+
+TEST_CASE("an error page of a peer is one answer, whoever refused the request", "[integration][proxy]") {
+    const TemporaryFolder folder;
+    Origin pages(always(answer("the page")));
+    Setup setup = passing_to({pages.address()});
+    setup.server = "error_page = 400 404 405 408 413 417 429 /page\nbody_max = 10\nheader_timeout = 1s\n";
+    setup.routes = "[upstream pages]\npeer = " + pages.address() +
+                   "\n[route page]\npath = = /page\nproxy = pages\n"
+                   "[route files]\npath = /files/\nfiles = @folder@/www\n"
+                   "[route text]\npath = = /text\nmethods = GET\nrespond = 200 \"text\"\n"
+                   "[route rare]\npath = = /rare\nlimit_rate = 1/m\nrespond = 200 \"rare\"\n";
+    const Server server(folder, setup);
+    Client client = server.connect();
+    const auto is_page = [&](const std::string& request, int status) {
+        CAPTURE(request);
+        client.send(request);
+        const Response page = client.response();
+        CHECK(page.status == status);
+        CHECK(page.body == "the page");
+    };
+    SECTION("and the connection goes on") {
+        (void)server.get("/rare");
+        for (int i = 0; i < 2; ++i) {
+            is_page(get("/files/none"), 404);
+            is_page(get("/nobody/has/this"), 404);
+            is_page(post("/text", "a body"), 405);
+            is_page(post("/files/none", "a body"), 405);
+            is_page(get("/rare"), 429);
+            client.send(get("/nobody") + get("/text"));
+            CHECK(client.response().body == "the page");
+            CHECK(client.response().body == "text");
+        }
+    }
+    SECTION("or ends, where what follows cannot be read") {
+        SECTION("a head that is none") {
+            is_page("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n" + get("/text"), 400);
+        }
+        SECTION("a body that is too large") { is_page(post("/rare", "eleven byte"), 413); }
+        SECTION("a body that grows too large") {
+            is_page(
+                "POST /page HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nb\r\neleven byte\r\n",
+                413);
+        }
+        SECTION("a chunk that is none") {
+            is_page("POST /rare HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400);
+        }
+        SECTION("an expectation that nobody knows") {
+            is_page("GET /text HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\n\r\n", 417);
+        }
+        SECTION("a head that does not come") { is_page("GET / HTTP/1.1\r\nHost: a\r\n", 408); }
+        CHECK(client.ends());
+    }
+    CHECK(server.get("/text").body == "text");
+}

@@ -64,6 +64,18 @@ bool is_hop_by_hop(Known known) noexcept {
     }
 }
 
+bool is_conditional(Known known) noexcept {
+    switch (known) {
+        case Known::if_match:
+        case Known::if_modified_since:
+        case Known::if_none_match:
+        case Known::if_range:
+        case Known::if_unmodified_since:
+        case Known::range: return true;
+        default: return false;
+    }
+}
+
 std::string_view named_by_connection(const http::Head& head, std::string& room) {
     const std::string_view named = head.joined(Known::connection, room);
     return http::equals_ignore_case(named, "keep-alive") ? std::string_view() : named;
@@ -97,7 +109,7 @@ void PeerRequest::append(std::string& out, const http::Exchange& exchange, const
             !request.target.authority.empty() ? request.target.authority : request.value(Known::host);
         out.append("Host: ").append(host.empty() ? options.host : host).append("\r\n");
     }
-    append_fields(out, request, options);
+    append_fields(out, request, options, exchange.error != 0);
     out.append(options.more);
     append_forwarded(out, exchange);
     append_ids(out, request);
@@ -174,7 +186,8 @@ void PeerRequest::append_path(std::string& out, const http::Request& request) co
     }
 }
 
-void PeerRequest::append_fields(std::string& out, const http::Request& request, const Options& options) {
+void PeerRequest::append_fields(std::string& out, const http::Request& request, const Options& options,
+                                bool page) {
     const bool forwards_x = route_.proxy.forwarded == conf::ForwardedFields::x_forwarded ||
                             route_.proxy.forwarded == conf::ForwardedFields::both;
     const std::string_view connection(named_by_connection(request, room_));
@@ -184,12 +197,6 @@ void PeerRequest::append_fields(std::string& out, const http::Request& request, 
             case Known::expect:
             case Known::via: continue;
             case Known::accept_encoding:
-            case Known::if_match:
-            case Known::if_modified_since:
-            case Known::if_none_match:
-            case Known::if_range:
-            case Known::if_unmodified_since:
-            case Known::range:
                 if (options.plain) continue;
                 break;
             case Known::forwarded:
@@ -204,6 +211,7 @@ void PeerRequest::append_fields(std::string& out, const http::Request& request, 
                 break;
             default:
                 if (is_hop_by_hop(field.known)) continue;
+                if ((options.plain || page) && is_conditional(field.known)) continue;
                 break;
         }
         const std::string_view name = request.view(field.name);

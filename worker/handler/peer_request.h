@@ -45,7 +45,7 @@ class PeerRequest {
     void append_target(std::string& out, const http::Exchange& exchange);
     [[nodiscard]] bool append_rewritten(std::string& out, const http::Request& request, bool& queried) const;
     void append_path(std::string& out, const http::Request& request) const;
-    void append_fields(std::string& out, const http::Request& request, const Options& options);
+    void append_fields(std::string& out, const http::Request& request, const Options& options, bool page);
     void append_forwarded(std::string& out, const http::Exchange& exchange);
     void append_ids(std::string& out, const http::Request& request);
     void append_framing(std::string& out, const http::Exchange& exchange) const;
@@ -67,5 +67,7 @@ class PeerRequest {
 
 /// What of a message belongs to one connection alone, by name (RFC 9110 7.6.1); framing too.
 [[nodiscard]] bool is_hop_by_hop(http::Known known) noexcept;
+/// Asks for less than the whole, or for nothing if it is known already: no matter of an error page.
+[[nodiscard]] bool is_conditional(http::Known known) noexcept;
 
 }  // namespace worker::handler

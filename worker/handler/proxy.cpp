@@ -208,7 +208,8 @@ void Passing::on_response(const http::ResponseHead& head, http::Framing framing,
     const conf::Proxy& terms = proxy_.route().proxy;
     buffers_answer_ = terms.buffer_response != conf::Buffering::off && !is_event_stream(head);
     if (buffers_answer_) answer_.begin(ipc::BufferedBody::response, bounds_of(terms, terms.buffer_response));
-    response.body_size = length;
+    // An error page has no status of its own, so none that goes without a body either.
+    response.body_size = page_ && framing == http::Framing::none ? 0 : length;
     // An answer to HEAD may keep its length to itself.
     const bool known = framing == http::Framing::length || framing == http::Framing::none;
     exchange_->begin_response(known && (framing != http::Framing::none || head.has(Known::content_length) ||

@@ -155,7 +155,7 @@ void Http1::on_head(bool complete) {
     in_call_ = true;
     const bool routed = service_.application.route(exchange);
     in_call_ = false;
-    if (!routed) return respond();
+    if (!routed) return settle();
     const bool streams = service_.application.streams(exchange);
     if (complete) return streams ? stream(true) : handle();
     const Parser& parser = turn_->parser;
@@ -196,6 +196,7 @@ void Http1::settle_stream() {
 std::size_t Http1::read_stream(std::span<char> input) {
     Exchange& exchange = turn_->exchange;
     fresh_ = true;
+    if (malformed_) return input.size();  // refused: nothing behind it can be read
     if (exchange.tunnel) {
         exchange.bytes_received += input.size();
         in_call_ = true;
@@ -344,25 +345,37 @@ void Http1::handle() {
     in_call_ = true;
     service_.application.handle(turn_->exchange);
     in_call_ = false;
-    if (turn_->exchange.finished) return respond();
-    if (turn_->exchange.lent != nullptr) enter(State::lent);
+    settle();
+}
+
+/// After whoever answers in one go had the exchange: it is answered, or lent, or an error page is passed on
+/// that somebody else writes.
+void Http1::settle() {
+    const Exchange& exchange = turn_->exchange;
+    if (exchange.lent != nullptr) return enter(State::lent);
+    if (exchange.finished && !exchange.begun) return respond();
+    if (exchange.streamer == nullptr && !exchange.begun) return;
+    enter(State::streaming);
+    settle_stream();
 }
 
 void Http1::refuse(Status status) {
     Exchange& exchange = turn_->exchange;
     exchange.response.clear();
+    exchange.response.close = true;
     in_call_ = true;
     service_.application.refuse(exchange, status);
     in_call_ = false;
     exchange.response.close = true;
-    respond();
+    enter(State::handling);
+    settle();
 }
 
 void Http1::on_finished(Exchange&) { wake(); }
 
 void Http1::on_wake() {
     if (state_ == State::lent && turn_->exchange.lent == nullptr) enter(State::handling);
-    if (state_ == State::handling && turn_->exchange.finished) return respond();
+    if (state_ == State::handling) return settle();
     if (state_ == State::streaming) settle_stream();
 }
 

@@ -115,6 +115,7 @@ class Http1 final : public connection::Session, private Carrier {
     [[nodiscard]] connection::Peer local() const override { return connection_.local(); }
     void stream(bool complete);
     [[nodiscard]] std::size_t read_stream(std::span<char> input);
+    void settle();
     void settle_stream();
     void end_stream();
     void tell_gone();
