@@ -311,7 +311,7 @@ $(OUT)/tests/fuzz/%.o: tests/fuzz/%.cpp Makefile
 
 $(OUT)/batch/%.o: $(OUT)/batch/%.cpp $(OUT)/ipc/pch.h.gch Makefile
 	@echo "c++   $*"
-	@$(CXX) $(CXXFLAGS) -Wno-shadow -include $(OUT)/ipc/pch.h -MMD -MP -c -o $@ $<
+	@$(CXX) $(CXXFLAGS) -Wno-shadow $(if $(filter g++,$(CXX)),-Wno-subobject-linkage) -include $(OUT)/ipc/pch.h -MMD -MP -c -o $@ $<
 $(OUT)/%.o: %.cpp $(OUT)/ipc/pch.h.gch Makefile
 	@mkdir -p $(@D)
 	@echo "c++   $<"

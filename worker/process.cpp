@@ -81,6 +81,8 @@ ipc::Result<void> serve(const conf::Config& config, ipc::Seat& seat) {
     const std::vector<conf::Listen> plan = conf::listen_plan(config);
     const dispatch::Router router(config, plan);
     connection::Census census({.max = connections_max(config), .spared = conf::never_shed_addresses(config)});
+    connection::BufferTotals buffer_totals(
+        {.memory = config.execution.buffer_memory_total, .file = config.execution.buffer_file_total});
     const House house{
         .config = config,
         .seat = seat,
@@ -89,6 +91,7 @@ ipc::Result<void> serve(const conf::Config& config, ipc::Seat& seat) {
         .router = router,
         .log_writer = **log_writer,
         .census = census,
+        .buffer_totals = buffer_totals,
         .spill_folder = *buffer_path,
         .ready = ready,
         .about = {.facts = {.slot = seat.slot, .pid = static_cast<int>(::getpid())},

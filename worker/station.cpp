@@ -18,13 +18,6 @@ std::size_t input_bytes(const conf::Config& config) {
     return std::max<std::size_t>(input_bytes_min, 2 * head);
 }
 
-/// What a worker may buffer, shared out among its loops.
-connection::BufferBounds bounds_of(const House& house) {
-    const conf::Execution& execution = house.config.execution;
-    return {.memory = execution.buffer_memory_total / house.crew.loops,
-            .file = execution.buffer_file_total / house.crew.loops};
-}
-
 /// None as well where there are no descriptors: then bodies have no files.
 std::optional<connection::SpillFolder> share(const std::optional<connection::SpillFolder>& folder) {
     return folder ? folder->share() : std::nullopt;
@@ -55,7 +48,7 @@ Station::Station(const House& house, std::uint32_t loop, Tidings tidings)
       tidings_(std::move(tidings)),
       loop_(house.desk(house.crew.number_of_loop(loop)).cell->loop, house.config.reeve.slow_loop),
       files_(house.config.execution, loop_),
-      buffers_(bounds_of(house), share(house.spill_folder),
+      buffers_(house.buffer_totals, share(house.spill_folder),
                house.desk(house.crew.number_of_loop(loop)).cell->buffers),
       upstreams_(house.config, loop_, house.seat.scoreboard,
                  house.desk(house.crew.number_of_loop(loop)).cell),

@@ -36,6 +36,7 @@ struct House {
     const dispatch::Router& router;
     observe::LogWriter& log_writer;
     connection::Census& census;
+    connection::BufferTotals& buffer_totals;
     const std::optional<connection::SpillFolder>& spill_folder;  ///< of buffered bodies
     const std::atomic<bool>& ready;                              ///< what the `ready` route says
     handler::Status::About about;

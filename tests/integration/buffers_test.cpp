@@ -281,7 +281,8 @@ TEST_CASE("a client that leaves in the middle of its body leaves nothing behind"
 
 // ---- responses ----------------------------------------------------------------------------------
 
-TEST_CASE("a slow client no longer holds the peer, and gets what it said", "[integration][proxy][buffer]") {
+TEST_CASE("a slow client no longer holds the peer, and gets what it said",
+          "[integration][proxy][buffer][one-loop]") {
     const TemporaryFolder folder;
     Origin origin(say_large);
     const Server server(folder, buffering(folder, {origin.address()}, whole_answer));

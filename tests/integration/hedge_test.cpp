@@ -100,7 +100,7 @@ TEST_CASE("parts of a fan-out are hedged too", "[integration][hedging]") {
 }
 
 TEST_CASE("while both peers are slow no more copies are sent than the budget has room for",
-          "[integration][hedging]") {
+          "[integration][hedging][one-loop]") {
     const TemporaryFolder folder;
     const Origin::Script slow = [](const Asked&, Origin::Talk& talk) {
         std::this_thread::sleep_for(std::chrono::milliseconds(20));

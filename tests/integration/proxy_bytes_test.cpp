@@ -4,7 +4,7 @@
 
 using namespace integration;
 
-TEST_CASE("a request's body reaches the peer in framing of our own", "[integration][proxy]") {
+TEST_CASE("a request's body reaches the peer in framing of our own", "[integration][proxy][one-loop]") {
     const TemporaryFolder folder;
     Origin origin(always(answer("")));
     const Server server(folder, passing_to({origin.address()}));
@@ -93,7 +93,7 @@ TEST_CASE("a response's body reaches the client in framing that it knows", "[int
     CHECK(old.ends());
 }
 
-TEST_CASE("answers without a body keep both connections", "[integration][proxy]") {
+TEST_CASE("answers without a body keep both connections", "[integration][proxy][one-loop]") {
     const TemporaryFolder folder;
     Origin origin(by_target({
         {"/length", ok + "Content-Length: 5\r\n\r\n"},
@@ -148,7 +148,7 @@ TEST_CASE("trailers reach clients that take them", "[integration][proxy]") {
     }
 }
 
-TEST_CASE("interim answers go to clients that know them", "[integration][proxy]") {
+TEST_CASE("interim answers go to clients that know them", "[integration][proxy][one-loop]") {
     const TemporaryFolder folder;
     Origin origin(
         always("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\nConnection: x\r\n\r\n"

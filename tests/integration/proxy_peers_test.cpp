@@ -190,7 +190,7 @@ TEST_CASE("a peer that fails in a row is left alone for a while", "[integration]
     }
 }
 
-TEST_CASE("a connection to a peer serves one request after another", "[integration][proxy]") {
+TEST_CASE("a connection to a peer serves one request after another", "[integration][proxy][one-loop]") {
     const TemporaryFolder folder;
     const std::string large = numbers(3 << 20);
     Origin origin(by_target(
@@ -245,7 +245,7 @@ TEST_CASE("a connection to a peer serves one request after another", "[integrati
     }
 }
 
-TEST_CASE("no more idle connections are kept than may be", "[integration][proxy]") {
+TEST_CASE("no more idle connections are kept than may be", "[integration][proxy][one-loop]") {
     const TemporaryFolder folder;
     Origin origin([](const Asked&, Origin::Talk& talk) {
         if (talk.wait()) talk.send(answer("x"));

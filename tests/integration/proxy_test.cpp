@@ -393,7 +393,7 @@ TEST_CASE("redirects to the peer itself lead to us", "[integration][proxy]") {
     CHECK(location("/raw", "http://" + peer + "/x") == "http://" + peer + "/x");
 }
 
-TEST_CASE("a peer on a Unix socket is asked like any other", "[integration][proxy]") {
+TEST_CASE("a peer on a Unix socket is asked like any other", "[integration][proxy][one-loop]") {
     const TemporaryFolder folder;
     Origin origin(folder.path("origin"), always(answer("by path")));
     const Server server(folder, passing_to({origin.address()}));

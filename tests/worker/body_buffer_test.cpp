@@ -49,7 +49,7 @@ std::string contents(std::span<const Chunk> chunks) {
 struct World {
     explicit World(const BufferBounds& bounds = {.memory = 1024 * kib, .file = 1024 * kib},
                    bool named = false)
-        : buffers(bounds, std::move(*SpillFolder::open(folder.path(""), named)), use) {}
+        : totals(bounds), buffers(totals, std::move(*SpillFolder::open(folder.path(""), named)), use) {}
 
     [[nodiscard]] BodyBuffer body(const BufferBounds& bounds, BufferedBody of = BufferedBody::request) {
         BodyBuffer made(buffers);
@@ -63,6 +63,7 @@ struct World {
 
     TemporaryFolder folder;
     ipc::BufferUse use;
+    worker::connection::BufferTotals totals;
     Buffers buffers;
 };
 
@@ -172,12 +173,37 @@ TEST_CASE("what finds no room comes back, with the reason, and is counted once",
     }
     SECTION("there is no folder") {
         ipc::BufferUse use;
-        Buffers buffers({.memory = 16 * kib, .file = 16 * kib}, std::nullopt, use);
+        worker::connection::BufferTotals totals({.memory = 16 * kib, .file = 16 * kib});
+        Buffers buffers(totals, std::nullopt, use);
         BodyBuffer body(buffers);
         body.begin(BufferedBody::request, {.memory = 4 * kib, .file = 4 * kib});
         CHECK(body.append(text).size() == 60 * kib);
         CHECK(body.refusal() == BufferRefusal::disk);
     }
+}
+
+TEST_CASE("loops share what there is for bodies together, and give it back", "[buffer]") {
+    const TemporaryFolder folder;
+    worker::connection::BufferTotals totals({.memory = 16 * kib, .file = 16 * kib});
+    ipc::BufferUse use, other_use;
+    Buffers buffers(totals, std::move(*SpillFolder::open(folder.path(""), false)), use);
+    Buffers other(totals, std::move(*SpillFolder::open(folder.path(""), false)), other_use);
+    const std::string text = numbers(64 * kib);
+    const auto kept = [&](Buffers& by) {
+        BodyBuffer body(by);
+        body.begin(BufferedBody::request, {.memory = 1024 * kib, .file = 1024 * kib});
+        return text.size() - body.append(text).size();
+    };
+    {
+        BodyBuffer body(buffers);
+        body.begin(BufferedBody::request, {.memory = 1024 * kib, .file = 1024 * kib});
+        const std::size_t rest = body.append(text).size();
+        CHECK(text.size() - rest == 16 * kib);
+        CHECK(body.refusal() == BufferRefusal::total);
+        CHECK(kept(other) == 0);
+    }
+    CHECK(kept(other) == 16 * kib);
+    CHECK(kept(buffers) == 16 * kib);
 }
 
 TEST_CASE("what is still being sent outlives the buffer, and is counted until then", "[buffer]") {

@@ -23,7 +23,10 @@ Block::Block(Buffers& owner, std::size_t bytes)
     owner_.add_memory(size_);
 }
 
-Block::~Block() { owner_.add_memory(0 - std::uint64_t{size_}); }
+Block::~Block() {
+    owner_.add_memory(0 - std::uint64_t{size_});
+    owner_.totals_.give_back_memory(size_);
+}
 
 std::string_view Block::append(std::string_view bytes) noexcept {
     char* const at = bytes_.get() + used_;
@@ -33,11 +36,13 @@ std::string_view Block::append(std::string_view bytes) noexcept {
     return {at, size};
 }
 
-SpillFile::~SpillFile() { owner_.add_file(0 - size_); }
+SpillFile::~SpillFile() {
+    owner_.add_file(0 - size_);
+    owner_.totals_.give_back_file(size_);
+}
 
 std::size_t SpillFile::append(std::string_view bytes, ipc::BufferRefusal& why) {
-    const std::uint64_t room = owner_.bounds_.file - std::min(owner_.bounds_.file, owner_.file_);
-    const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(bytes.size(), room));
+    const auto wanted = static_cast<std::size_t>(owner_.totals_.take_file(bytes.size()));
     if (wanted < bytes.size()) why = ipc::BufferRefusal::total;
     std::size_t written = 0;
     while (written < wanted) {
@@ -52,19 +57,23 @@ std::size_t SpillFile::append(std::string_view bytes, ipc::BufferRefusal& why) {
         written += static_cast<std::size_t>(got);
     }
     size_ += written;
+    owner_.totals_.give_back_file(wanted - written);
     owner_.add_file(written);
     owner_.use_.spilled.add(written);
     return written;
 }
 
-Buffers::Buffers(const BufferBounds& bounds, std::optional<SpillFolder> folder, ipc::BufferUse& use)
-    : bounds_(bounds), folder_(std::move(folder)), use_(use) {
+Buffers::Buffers(BufferTotals& totals, std::optional<SpillFolder> folder, ipc::BufferUse& use)
+    : totals_(totals), folder_(std::move(folder)), use_(use) {
     use_.memory.set(0);  // what is there is of a worker that died in the seat
     use_.file.set(0);
 }
 
 Ref<Block> Buffers::take(std::size_t bytes, bool beyond) {
-    if (!beyond && memory_ + bytes > bounds_.memory) return {};
+    if (beyond)
+        totals_.add_memory(bytes);
+    else if (!totals_.take_memory(bytes))
+        return {};
     return Ref<Block>(new Block(*this, bytes));
 }
 

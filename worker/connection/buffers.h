@@ -4,6 +4,8 @@
 
 #include <sys/types.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -59,11 +61,42 @@ class SpillFile final : public Shared {
     std::uint64_t size_ = 0;
 };
 
+/// What all loops of a process have for bodies together. Any thread.
+class BufferTotals {
+ public:
+    explicit BufferTotals(const BufferBounds& bounds) noexcept : bounds_(bounds) {}
+
+    /// False: there is no room for so much, and nothing was taken.
+    [[nodiscard]] bool take_memory(std::uint64_t bytes) noexcept {
+        if (memory_.fetch_add(bytes, std::memory_order_relaxed) + bytes <= bounds_.memory) return true;
+        give_back_memory(bytes);
+        return false;
+    }
+    /// Bounds or not.
+    void add_memory(std::uint64_t bytes) noexcept { memory_.fetch_add(bytes, std::memory_order_relaxed); }
+    void give_back_memory(std::uint64_t bytes) noexcept {
+        memory_.fetch_sub(bytes, std::memory_order_relaxed);
+    }
+    /// Returns how much of that there was room for.
+    [[nodiscard]] std::uint64_t take_file(std::uint64_t bytes) noexcept {
+        const auto before = file_.fetch_add(bytes, std::memory_order_relaxed);
+        const std::uint64_t room = bounds_.file - std::min(bounds_.file, before);
+        if (room >= bytes) return bytes;
+        give_back_file(bytes - room);
+        return room;
+    }
+    void give_back_file(std::uint64_t bytes) noexcept { file_.fetch_sub(bytes, std::memory_order_relaxed); }
+
+ private:
+    const BufferBounds bounds_;
+    std::atomic<std::uint64_t> memory_{0}, file_{0};
+};
+
 /// One a loop; outlives all blocks and files. Loop thread only.
 class Buffers {
  public:
-    /// `bounds`: of all bodies together. Without a folder there are no files. `use` must outlive it.
-    Buffers(const BufferBounds& bounds, std::optional<SpillFolder> folder, ipc::BufferUse& use);
+    /// Without a folder there are no files. The others must outlive it.
+    Buffers(BufferTotals& totals, std::optional<SpillFolder> folder, ipc::BufferUse& use);
     Buffers(const Buffers&) = delete;
     Buffers& operator=(const Buffers&) = delete;
 
@@ -84,7 +117,7 @@ class Buffers {
     void add_file(std::uint64_t bytes) noexcept { use_.file.set(file_ += bytes); }
     void tell_failure(int error);
 
-    BufferBounds bounds_;
+    BufferTotals& totals_;
     std::optional<SpillFolder> folder_;
     ipc::BufferUse& use_;
     std::uint64_t memory_ = 0, file_ = 0;
