@@ -41,6 +41,7 @@ constexpr std::uint64_t with_state(std::uint64_t word, MemberState state) noexce
 struct alignas(64) PoolTable::Member {
     std::atomic<std::uint64_t> word;
     std::atomic<bool> leaves;  ///< `ask_to_retire`
+    std::atomic<bool> gone;    ///< there is no process
     Counter since_ms, tasks, tasks_limit, pid;
 };
 
@@ -136,6 +137,12 @@ bool PoolTable::release(const PoolTask& task, std::uint64_t now_ms) noexcept {
     if (one.leaves.load()) {
         auto word = with_state(task.word, MemberState::idle);
         one.word.compare_exchange_strong(word, with_state(task.word, MemberState::retiring));
+        tell_master();
+    }
+    // Its process ended behind the answer: where there is none nobody shall wait for one.
+    if (one.gone.load()) {
+        auto word = with_state(task.word, MemberState::idle);
+        one.word.compare_exchange_strong(word, with_state(task.word, MemberState::off));
         tell_master();
     }
     if (enough) tell_master();
@@ -254,6 +261,7 @@ void PoolTable::set_process(std::uint32_t pool, std::uint32_t index, int pid,
     one.tasks.set(0);
     one.tasks_limit.set(tasks_limit);
     one.leaves.store(false);
+    one.gone.store(pid == 0);
 }
 
 bool PoolTable::ask_to_retire(std::uint32_t pool, std::uint32_t index, std::uint64_t now_ms) noexcept {
@@ -274,7 +282,7 @@ void PoolTable::add_counters_of(const PoolTable& before) noexcept {
                  {&Counters::tasks, &Counters::refused_full, &Counters::refused_late, &Counters::left,
                   &Counters::timeouts, &Counters::aborted, &Counters::died, &Counters::started,
                   &Counters::crashes, &Counters::kills, &Counters::recycled, &Counters::busy_us,
-                  &Counters::waited_us})
+                  &Counters::waited_us, &Counters::over})
                 (ours.*counter).add_shared((theirs.*counter).get());
         }
 }

@@ -86,6 +86,7 @@ class PoolTable {
         Counter kills;                       ///< processes that TERM did not end
         Counter recycled;                    ///< processes that were replaced
         Counter busy_us, waited_us;          ///< of all tasks together
+        Counter over;                        ///< tasks that `busy_us` counts
     };
 
     [[nodiscard]] static Result<std::unique_ptr<PoolTable>> create(const std::vector<Shape>& pools);

@@ -165,11 +165,9 @@ void Pool::end(Member& member, std::uint64_t now, milliseconds grace) {
 
 void Pool::spawn(Member& member, std::uint64_t now) {
     const auto is = state(member);
-    if (is != MemberState::busy) {
-        // Nobody waits for an answer to what is there.
+    // Nobody waits for an answer to what is there, unless it was given a task just now.
+    if (is != MemberState::busy && table_.change(index_, member.index, is, MemberState::starting, now))
         member.socket.drop_pending();
-        (void)table_.change(index_, member.index, is, MemberState::starting, now);
-    }
     member.asked = member.killed = false;
     member.started_ms = now;
     member.ready_ms = member.due_ms = 0;
@@ -233,7 +231,10 @@ void Pool::on_end(Member& member, const Ending& ending) {
     member.asked = false;
     member.due_ms = 0;
     table_.set_process(index_, member.index, 0, 0);
-    if (is != MemberState::busy) (void)table_.change(index_, member.index, is, MemberState::off, now);
+    // Whose task ends after this sees that there is no process.
+    for (auto now_is = state(member); now_is != MemberState::busy && now_is != MemberState::off;
+         now_is = state(member))
+        if (table_.change(index_, member.index, now_is, MemberState::off, now)) break;
     if (!asked) {
         table_.counters(index_).crashes.add_shared();
         if (!started_ && member.ready_ms == 0 && !start_failure_) {

@@ -82,10 +82,12 @@ bool PoolSocket::pending() const noexcept {
 }
 
 void PoolSocket::drop_pending() const noexcept {
-    while (pending()) {
-        const ipc::UniqueFd dropped(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-        if (!dropped) return;
+    // Should a stranger have the socket still and be faster, we do not wait for the next connection.
+    const int flags = ::fcntl(listener_.get(), F_GETFL);
+    ::fcntl(listener_.get(), F_SETFL, flags | O_NONBLOCK);
+    while (ipc::UniqueFd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC))) {
     }
+    ::fcntl(listener_.get(), F_SETFL, flags);
 }
 
 ipc::UniqueFd connect_to_pool(const std::string& path) {

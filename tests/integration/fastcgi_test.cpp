@@ -156,7 +156,7 @@ TEST_CASE("a program's connection goes when its client has left", "[integration]
     eventually("the program hears of it", [&] { return origin.open() == 0; });
 }
 
-TEST_CASE("connections of programs are kept where the route says so", "[integration][fastcgi]") {
+TEST_CASE("connections of programs are kept where the route says so", "[integration][fastcgi][one-loop]") {
     const TemporaryFolder folder;
     FastcgiOrigin origin(saying(plain + "Content-Length: 1\n\nx"));
     const Server server(folder, programs_at({origin.address()}, "fastcgi_keep = on\n"));
@@ -363,6 +363,29 @@ TEST_CASE("what a program's own failure costs: fallback, error page, hidden fiel
     const Response gone = server.get("/gone");
     CHECK(gone.status == 404);
     CHECK(gone.body == "404");
+}
+
+TEST_CASE("an error page that says it is not modified has no body, and the connection stays in step",
+          "[integration][fastcgi]") {
+    const TemporaryFolder folder;
+    FastcgiOrigin origin([](const FastcgiAsked& asked, FastcgiOrigin::Talk& talk) {
+        talk.answer((asked.params.count("HTTP_IF_NONE_MATCH") != 0 ? "X-Conditional: yes\r\n" : "") +
+                    std::string("Status: 304\r\nContent-Length: 100\n\n"));
+    });
+    Setup setup = programs_at({origin.address()});
+    setup.routes +=
+        "[route gone]\npath = = /gone\nrespond = 404\n[route here]\npath = = /here\nrespond = 200 \"here\"\n";
+    setup.routes += "[route blocked]\npath = /blocked/\nfiles = @folder@/none\n";
+    setup.server = "error_page = 404 /page\n";
+    const Server server(folder, setup);
+    Client client = server.connect();
+    client.send(get("/blocked/x", "If-None-Match: \"a\"\r\n") + get("/here"));
+    const Response page = client.response();
+    CHECK(page.status == 404);
+    CHECK(page.field("Content-Length") == "0");
+    CHECK_FALSE(page.has("X-Conditional"));
+    const Response next = client.response();
+    CHECK(next.body == "here");
 }
 
 TEST_CASE("tasks of programs show in metrics as those of other peers", "[integration][fastcgi]") {

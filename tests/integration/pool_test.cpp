@@ -333,7 +333,10 @@ while (accept(my $c, STDIN)) {
     const Server server(site.folder, site.setup("size = 2\n", "fastcgi perl " + program));
     const auto first = server.get("/");
     CHECK(first.status == 200);
+    const auto both_idle = [&] { return contains(server.command({"status"}).output, "2 idle"); };
+    eventually("both are idle again", both_idle);
     CHECK(server.get("/").body == first.body);  // the lowest that is idle
+    eventually("and again", both_idle);
     CHECK(contains(server.log(), "a word"));
     eventually("what it says is in the log",
                [&] { return contains(server.log(), "text=\"straight to the pipe\""); });
@@ -342,7 +345,39 @@ while (accept(my $c, STDIN)) {
     const auto metrics = server.get("/metrics").body;
     CHECK(contains(metrics, "reeve_pool_tasks_total{pool=\"work\"} 2\n"));
     CHECK(contains(metrics, "reeve_pool_members{pool=\"work\",state=\"idle\"} 2\n"));
-    CHECK(contains(server.command({"status"}).output, "2 idle"));
+}
+
+TEST_CASE("a program that ends behind each answer costs no other process its tasks", "[integration][pool]") {
+    const Site site("");
+    const auto program = site.folder.write("once.pl", R"(
+use strict;
+while (accept(my $c, STDIN)) {
+    binmode $c;
+    while (read($c, my $head, 8) == 8) {
+        my ($version, $type, $id, $size, $padding) = unpack('CCnnC', $head);
+        read($c, my $content, $size + $padding) if $size + $padding > 0;
+        next unless $type == 5 && $size == 0;
+        my $out = "Content-Length: 4\r\n\r\ndone";
+        my $end = pack('CCnnCC', 1, 3, $id, 8, 0, 0) . pack('NCCCC', 0, 0, 0, 0, 0);
+        syswrite($c, pack('CCnnCC', 1, 6, $id, length($out), 0, 0) . $out . $end);
+        exit 0;
+    }
+}
+)");
+    const Server server(site.folder,
+                        site.setup("size = 2\nqueue_timeout = 10s\n", "fastcgi perl " + program));
+    for (int i = 0; i < 4; ++i) CHECK(server.get("/").body == "done");
+    const auto members = pool_of(server)["members"];
+    for (const auto& member : members)
+        if (member["pid"] == 0) CHECK(member["state"] != "idle");
+}
+
+TEST_CASE("what a program says is told with the name of its member", "[integration][pool]") {
+    const Site site("echo trouble >&2\n" + std::string(answer));
+    const Server server(site.folder, site.setup("size = 1\n"));
+    CHECK(server.get("/").body == "done");
+    eventually("the log has it", [&] { return contains(server.log(), "text=\"trouble\""); });
+    CHECK(contains(server.log(), "peer=work/0 "));
 }
 
 TEST_CASE("a pool whose program dies at once fails the start and a reload, with the reason",

@@ -128,6 +128,21 @@ TEST_CASE("a busy member that is asked to retire does so when its task is over",
     CHECK(table->state(0, 0) == MemberState::idle);
 }
 
+TEST_CASE("a member whose process ended behind its answer waits for another one, and gets no task",
+          "[ipc][pool]") {
+    const auto table = idle_pool(2);
+    table->set_process(0, 0, 42, 0);
+    const auto task = table->acquire(0, 7, now);
+    REQUIRE(task);
+    REQUIRE(task->member == 0);
+    table->set_process(0, 0, 0, 0);
+    CHECK(table->release(*task, now));
+    CHECK(table->state(0, 0) == MemberState::off);
+    const auto next = table->acquire(0, 7, now);
+    REQUIRE(next);
+    CHECK(next->member == 1);
+}
+
 TEST_CASE("the master hears of a member that has done its number of tasks", "[ipc][pool]") {
     const auto table = idle_pool(1);
     table->set_process(0, 0, 42, 3);

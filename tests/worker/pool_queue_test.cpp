@@ -45,8 +45,12 @@ struct Waiter : PoolWaiter {
 };
 
 struct World {
-    explicit World(std::uint32_t members, std::uint32_t room = 100, std::chrono::milliseconds timeout = 10s)
-        : table(pool_of(members, room)), loop(cell), queue(loop, *table, 0, row, timeout) {}
+    explicit World(std::uint32_t members, std::uint32_t room = 100, std::chrono::milliseconds timeout = 10s,
+                   std::chrono::microseconds usual = 1ms)
+        : table(pool_of(members, room)), loop(cell), queue(loop, *table, 0, row, timeout) {
+        table->counters(0).over.add();
+        table->counters(0).busy_us.add(static_cast<std::uint64_t>(usual.count()));
+    }
     template <class Condition>
     bool turn_until(const Condition& condition) {
         const auto end = ipc::monotonic_ms() + 5000;
@@ -214,4 +218,18 @@ TEST_CASE("a member that is freed by another process is noticed", "[pool]") {
     CHECK(world.table->free_of(row + 1, 1) == 1);  // it died
     REQUIRE(world.table->change(0, theirs->member, MemberState::doubtful, MemberState::idle, 1));
     REQUIRE(world.turn_until([&] { return waiter.has(); }));
+}
+
+TEST_CASE("where a task takes long, a line is no overload before one could be over", "[pool]") {
+    World world(1, 100, 10s, 2s);
+    Waiter busy, first, second;
+    REQUIRE(world.ask(busy) == Asked::given);
+    REQUIRE(world.ask(first) == Asked::queued);
+    world.turn_for(PoolQueue::standing_time + 20ms);
+    REQUIRE(world.ask(second) == Asked::queued);
+    world.release(busy.task);
+    CHECK(world.turn_until([&] { return first.has() || second.has(); }));
+    CHECK(first.has());
+    CHECK_FALSE(second.has());
+    world.queue.leave(second);
 }

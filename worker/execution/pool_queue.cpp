@@ -48,7 +48,7 @@ PoolQueue::Asked PoolQueue::ask(PoolWaiter& waiter, ipc::PoolTask& task) {
     }
     const bool brief = standing();
     waiter.since_us_ = now;
-    waiter.due_us_ = now + (brief ? short_us_ : timeout_us_);
+    waiter.due_us_ = now + (brief ? std::min(timeout_us_, std::max(short_us_, usual_us())) : timeout_us_);
     waiter.join(brief ? brief_ : patient_);
     // One that became idle before we said that we wait rings for nobody.
     if (waiting_ == 1) {
@@ -78,7 +78,15 @@ void PoolQueue::remove(PoolWaiter& waiter) noexcept {
 }
 
 bool PoolQueue::standing() const noexcept {
-    return ipc::monotonic_us() - since_us_ >= microseconds(standing_time);
+    const std::uint64_t usual = usual_us();
+    return usual > 0 && ipc::monotonic_us() - since_us_ >= std::max(microseconds(standing_time), usual);
+}
+
+/// What a task takes here; 0: none is over yet.
+std::uint64_t PoolQueue::usual_us() const noexcept {
+    const auto& counted = table_.counters(pool_);
+    const std::uint64_t over = counted.over.get();
+    return over > 0 ? std::max<std::uint64_t>(1, counted.busy_us.get() / over) : 0;
 }
 
 PoolWaiter* PoolQueue::next() noexcept {

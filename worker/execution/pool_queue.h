@@ -30,9 +30,10 @@ class PoolWaiter : private Link {
     std::uint64_t since_us_ = 0, due_us_ = 0;
 };
 
-/// In order, while there is hope for everybody. A queue that has not been empty for `standing_time` has more
-/// than the pool can do: then the newest is first, whose client is still there, and whoever comes waits only
-/// a tenth of the time (after Maurer, "Fail at Scale", ACM Queue 13/8, 2015). Loop thread only.
+/// In order, while there is hope for everybody. A queue that has not been empty for `standing_time`, or for
+/// as long as a task takes on average if that is longer, has more than the pool can do: then the newest is
+/// first, whose client is still there, and whoever comes waits only a tenth of the time, or one task long
+/// (after Maurer, "Fail at Scale", ACM Queue 13/8, 2015). Loop thread only.
 class PoolQueue {
  public:
     static constexpr std::chrono::milliseconds standing_time{100};
@@ -63,6 +64,7 @@ class PoolQueue {
     void remove(PoolWaiter& waiter) noexcept;
     void plan();
     [[nodiscard]] bool standing() const noexcept;
+    [[nodiscard]] std::uint64_t usual_us() const noexcept;
     [[nodiscard]] PoolWaiter* next() noexcept;
 
     Loop& loop_;

@@ -47,15 +47,33 @@ bool stays_here(Known known) noexcept {
            is_hop_by_hop(known);
 }
 
+/// Whether `host` is `name`, which may begin or end with a `*`, as the router takes it.
+bool is_named(std::string_view host, std::string_view name) {
+    const auto ends = [](std::string_view text, std::string_view with) {
+        return text.size() > with.size() &&
+               http::equals_ignore_case(text.substr(text.size() - with.size()), with);
+    };
+    if (name == "*") return true;
+    if (name.starts_with('*')) return ends(host, name.substr(1));
+    if (name.ends_with('*')) {
+        const std::string_view begin = name.substr(0, name.size() - 1);
+        return host.size() > begin.size() && http::equals_ignore_case(host.substr(0, begin.size()), begin);
+    }
+    return http::equals_ignore_case(host, name);
+}
+
 /// The name that the client asked for, where it is one of the server's.
 std::string_view server_name_of(const http::Exchange& exchange, std::string_view address) {
     const std::string_view asked = exchange.request.host;
     if (exchange.server != nullptr && !exchange.server->hosts.empty()) {
         const auto& hosts = exchange.server->hosts;
-        const bool ours = std::any_of(hosts.begin(), hosts.end(), [asked](const std::string& host) {
-            return host.find('*') != std::string::npos || http::equals_ignore_case(host, asked);
+        const bool ours = std::any_of(hosts.begin(), hosts.end(),
+                                      [asked](const std::string& host) { return is_named(asked, host); });
+        if (ours && !asked.empty()) return asked;
+        const auto plain = std::find_if(hosts.begin(), hosts.end(), [](const std::string& host) {
+            return host.find('*') == std::string::npos;
         });
-        if (!ours || asked.empty()) return hosts.front();
+        return plain != hosts.end() ? std::string_view(*plain) : address;
     }
     return asked.empty() ? address : asked;
 }
@@ -81,7 +99,7 @@ void CgiParams::append(std::string& out, const http::Exchange& exchange, const A
     add(out, "SERVER_SOFTWARE", "reeve/" REEVE_VERSION);
     // Without it php-cgi believes that somebody has called it past its server.
     add(out, "REDIRECT_STATUS", NumberText(page ? exchange.error : 200).view());
-    append_fields(out, request);
+    append_fields(out, request, page);
     if (!about.request_id.empty() && !request.has(Known::x_request_id))
         add(out, "HTTP_X_REQUEST_ID", about.request_id);
     for (const Own& own : own_) {
@@ -135,14 +153,14 @@ void CgiParams::append_ends(std::string& out, const http::Exchange& exchange, co
     if (exchange.secure) add(out, "HTTPS", "on");
 }
 
-void CgiParams::append_fields(std::string& out, const http::Request& request) {
+void CgiParams::append_fields(std::string& out, const http::Request& request, bool page) {
     const std::string_view host =
         !request.target.authority.empty() ? request.target.authority : request.value(Known::host);
     if (!host.empty()) add(out, "HTTP_HOST", host);
     const std::string connection(named_by_connection(request, connection_));
     for (std::size_t at = 0; at < request.fields.size(); ++at) {
         const http::Field& field = request.fields[at];
-        if (stays_here(field.known)) continue;
+        if (stays_here(field.known) || (page && is_conditional(field.known))) continue;
         const std::string_view name = request.view(field.name);
         if (!connection.empty() && http::has_token(connection, name)) continue;
         if (!assign_param_name(name_, name) || name_ == "HTTP_PROXY") continue;

@@ -46,7 +46,7 @@ class CgiParams {
     void add(std::string& out, std::string_view name, std::string_view value) const;
     void append_target(std::string& out, const http::Exchange& exchange, const About& about);
     void append_ends(std::string& out, const http::Exchange& exchange, const About& about) const;
-    void append_fields(std::string& out, const http::Request& request);
+    void append_fields(std::string& out, const http::Request& request, bool page);
     [[nodiscard]] std::string_view joined(const http::Request& request, std::size_t at);
     [[nodiscard]] bool is_own(std::string_view name) const noexcept;
 

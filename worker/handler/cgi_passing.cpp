@@ -125,7 +125,10 @@ void CgiPassing::write_head(const Way& way) {
     const http::Exchange& exchange = *exchange_;
     const bool body = collected_ ? !body_.empty() : exchange.body_follows && !page_;
     std::optional<std::uint64_t> bytes;
-    if (!page_) bytes = collected_ ? std::optional<std::uint64_t>(body_.size()) : exchange.body_length;
+    if (!page_ && !exchange.body_follows && exchange.request.has(Known::content_length))
+        bytes = 0;
+    else if (!page_)
+        bytes = collected_ ? std::optional<std::uint64_t>(body_.size()) : exchange.body_length;
     params_.clear();
     shared_.params.append(params_, exchange,
                           {.script = script_,
@@ -199,7 +202,8 @@ void CgiPassing::on_response(const http::ResponseHead& head, http::Framing frami
     buffers_answer_ = terms.buffer_response != conf::Buffering::off && !is_event_stream(head);
     if (buffers_answer_) answer_.begin(ipc::BufferedBody::response, bounds_of(terms, terms.buffer_response));
     response.status = head.status;
-    response.body_size = length;
+    // An error page has no status of its own, so none that goes without a body either.
+    response.body_size = page_ && framing == http::Framing::none ? 0 : length;
     // An answer to HEAD may keep its length to itself.
     const bool known = framing == http::Framing::length || framing == http::Framing::none;
     exchange_->begin_response(known && (framing != http::Framing::none || head.has(Known::content_length) ||

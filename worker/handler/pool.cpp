@@ -86,6 +86,7 @@ class PoolRoute::Task final : private CgiPeers, private execution::PoolWaiter {
     void give_back() {
         const auto now = ipc::monotonic_ms();
         counters().busy_us.add_shared(ipc::monotonic_us() - begun_us_);
+        counters().over.add_shared();
         if (overdue_) {
             counters().timeouts.add_shared();
             owner_.queue_.table().overdue(task_, now);
@@ -140,8 +141,9 @@ PoolRoute::PoolRoute(const conf::Route& route, const conf::Pool& pool, upstream:
       queue_(queue),
       shared_(route_, upstreams, buffers, facts, loop),
       upstream_(members_, loop, nullptr, nullptr) {
-    for (std::size_t member = 0; member < upstream_.peers().size(); ++member)
-        upstream_.peers()[member].name = pool.name + "/" + std::to_string(member);
+    std::size_t member = 0;
+    for (upstream::Peer& peer : upstream_.peers())
+        peer.name = *peer.names.insert(pool.name + "/" + std::to_string(member++)).first;
 }
 
 PoolRoute::~PoolRoute() = default;
