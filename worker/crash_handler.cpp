@@ -66,7 +66,9 @@ NotedThread::NotedThread(std::uint32_t number) : stack_(std::make_unique<std::by
     stack_t stack{};
     stack.ss_sp = stack_.get();
     stack.ss_size = stack_bytes;
-    ::sigaltstack(&stack, nullptr);
+    ::sigaltstack(&stack, &before_);
 }
+
+NotedThread::~NotedThread() { ::sigaltstack(&before_, nullptr); }
 
 }  // namespace worker

@@ -1,6 +1,8 @@
 // worker/crash_handler.h: a signal that ends the process is noted before it does.
 #pragma once
 
+#include <signal.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -16,15 +18,18 @@ namespace worker {
 void note_crashes(ipc::CrashNote& note);
 
 /// The calling thread is this executor of the worker: a note says so when it is this one that crashes.
-/// It gets a stack for the handler too, and must end before that goes, or soon after.
+/// It gets a stack for the handler too.
 class NotedThread {
  public:
     explicit NotedThread(std::uint32_t number);
     NotedThread(const NotedThread&) = delete;
     NotedThread& operator=(const NotedThread&) = delete;
+    /// In the same thread, which has the signal stack from before again.
+    ~NotedThread();
 
  private:
     std::unique_ptr<std::byte[]> stack_;
+    stack_t before_{};
 };
 
 }  // namespace worker

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -38,7 +39,7 @@ class LeftOver final : public http::Handler {
 class Rooms final : public dispatch::ThreadRooms {
  public:
     Rooms(const House& house, std::uint32_t number)
-        : noted_(number),
+        : noted_(std::in_place, number),
           cell_(*house.desk(number).cell),
           loop_(cell_.loop, never_slow),
           files_(house.config.execution, loop_),
@@ -50,6 +51,7 @@ class Rooms final : public dispatch::ThreadRooms {
     }
 
     [[nodiscard]] execution::Loop& loop() noexcept override { return loop_; }
+    void leave() noexcept override { noted_.reset(); }
     [[nodiscard]] std::optional<std::size_t> handle(http::Exchange& exchange) override {
         loop_.enter();
         left_over_.reset();
@@ -76,7 +78,7 @@ class Rooms final : public dispatch::ThreadRooms {
         return handlers;
     }
 
-    NotedThread noted_;
+    std::optional<NotedThread> noted_;
     ipc::WorkerCell& cell_;
     std::optional<std::size_t> left_over_;
     execution::Loop loop_;

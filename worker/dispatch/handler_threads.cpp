@@ -100,6 +100,7 @@ HandlerThreads::HandlerThreads(execution::Loop& loop, std::uint32_t threads, con
             thread.rooms->loop().run();
             thread.clear = ipc::Event();
             thread.mailbox.detach();
+            thread.rooms->leave();
         });
         idle_.push_back(threads - 1 - number);
     }

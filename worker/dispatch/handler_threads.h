@@ -25,6 +25,8 @@ class ThreadRooms {
     /// Runs the handler of the exchange's route. None: it has been answered. A route: the handler of that one
     /// is to be run on the loop, for it does not answer in one go (an `error_page` may lead there).
     [[nodiscard]] virtual std::optional<std::size_t> handle(http::Exchange& exchange) = 0;
+    /// The last that is called in its thread.
+    virtual void leave() noexcept = 0;
 };
 
 /// The threads beside one loop, and the line of requests that wait for one. The loop hands out the work, to
