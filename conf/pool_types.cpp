@@ -41,6 +41,7 @@ auto find_name(const Pairs& pairs, std::string_view name) {
 template <class Pairs>
 std::string one_of(std::string_view text, const Pairs& pairs) {
     std::vector<std::string_view> names;
+    names.reserve(pairs.size());
     for (const auto& pair : pairs) names.push_back(pair.first);
     return not_one_of(text, names);
 }

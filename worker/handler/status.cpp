@@ -158,6 +158,7 @@ std::vector<Rows> workers_of(const ipc::Scoreboard& board) {
             workers[{~tenant.generation.get(), tenant.slot.get(), tenant.pid.get()}].push_back(&row);
     }
     std::vector<Rows> sorted;
+    sorted.reserve(workers.size());
     for (auto& [key, rows] : workers) sorted.push_back(std::move(rows));
     return sorted;
 }

@@ -44,6 +44,7 @@ void be_patient_no_more(const ipc::UniqueFd& ours) { ::fcntl(ours.get(), F_SETFL
 
 std::vector<char*> pointers(std::vector<std::string>& texts) {
     std::vector<char*> all;
+    all.reserve(texts.size() + 1);
     for (auto& text : texts) all.push_back(text.data());
     all.push_back(nullptr);
     return all;
@@ -248,7 +249,7 @@ std::vector<std::string> Cgi::environment(const FastcgiRequest& request) const {
         if (name.find('=') != std::string::npos || name.find('\0') != std::string::npos ||
             value.find('\0') != std::string::npos)
             continue;
-        all.push_back(name + "=" + value);
+        all.emplace_back(name).append("=").append(value);
     }
     return all;
 }
