@@ -1,0 +1,103 @@
+// worker/execution/thread_pool.h: `[pool NAME] kind = thread`: threads for what would block a loop.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "ipc/result.h"
+#include "worker/execution/thread_desk.h"
+
+namespace worker::execution {
+
+/// What a thread is to do. Owned together by the pool and whoever asked, so who leaves first harms nobody:
+/// it has all that it needs itself, and refers to nothing that may go. The pool lets go of it before it tells
+/// `done` or `threw`; in every other case it may still be there, at work, and end in a thread.
+class ThreadJob {
+ public:
+    virtual ~ThreadJob() = default;
+    /// In a thread of the pool, or never. An exception that leaves it is the outcome `threw`.
+    virtual void run() = 0;
+    /// What the log calls it when it takes too long or crashes, such as a request; its first
+    /// `ThreadPool::about_max` bytes. Asked once, in the thread, before `run`.
+    [[nodiscard]] virtual std::string_view about() const noexcept { return {}; }
+};
+
+enum class ThreadOutcome : std::uint8_t {
+    done,    ///< it has run
+    threw,   ///< it has run, and an exception left it
+    full,    ///< refused: no room in the queue
+    late,    ///< refused: it has waited for `queue_timeout`
+    overdue  ///< it takes longer than `timeout`; it goes on unseen, for threads cannot be ended
+};
+
+/// One a process and pool, for all of its loops. A thread whose job takes too long is stuck: another one
+/// takes its place, within `threads_max`, and it leaves when it comes back and is not needed any more. Who
+/// waits is served as in `PoolQueue`.
+class ThreadPool {
+ public:
+    static constexpr std::size_t about_max = 160;
+
+    struct Limits {
+        std::string name;
+        std::uint32_t threads = 4;
+        std::uint32_t threads_max = 8;  ///< with those that are stuck
+        std::uint32_t queue = 128;      ///< jobs that may wait
+        std::chrono::milliseconds queue_timeout{10'000};
+        std::chrono::milliseconds timeout{30'000};  ///< of one job, once it runs
+    };
+
+    /// At this moment.
+    struct Numbers {
+        std::uint32_t threads = 0, busy = 0, stuck = 0, waiting = 0;  ///< `stuck` are busy too
+    };
+
+    /// The asker's end, on its loop. One job at a time; then it may ask again.
+    class Errand {
+     public:
+        /// `desk`: of the loop; must outlive it.
+        explicit Errand(ThreadDesk& desk) noexcept : desk_(desk) {}
+        Errand(const Errand&) = delete;
+        Errand& operator=(const Errand&) = delete;
+        virtual ~Errand() { cancel(); }
+
+        /// Wants to hear no more. A job that waits is taken back and never begun; one that runs goes on
+        /// unseen.
+        void cancel() noexcept;
+        [[nodiscard]] bool pending() const noexcept { return ticket_ != nullptr; }
+
+     protected:
+        /// Once a job, on the loop, on a later turn than `submit`; never after `cancel`. May ask again, or
+        /// destroy the errand.
+        virtual void on_over(ThreadOutcome outcome) = 0;
+
+     private:
+        friend class ThreadPool;
+        struct Ticket;
+        ThreadDesk& desk_;
+        std::shared_ptr<Ticket> ticket_;  ///< of what is under way
+    };
+
+    /// Starts the threads.
+    [[nodiscard]] static ipc::Result<std::unique_ptr<ThreadPool>> start(Limits limits);
+    ThreadPool(const ThreadPool&) = delete;
+    ThreadPool& operator=(const ThreadPool&) = delete;
+    /// Those that wait are forgotten. Waits for whom is at work, but not long: what is stuck is left behind.
+    ~ThreadPool();
+
+    /// Any loop of the process; `errand` has nothing under way. It is told when it is over.
+    void submit(Errand& errand, std::shared_ptr<ThreadJob> job);
+
+    [[nodiscard]] std::string_view name() const noexcept;
+    [[nodiscard]] Numbers numbers() const;  ///< any thread
+
+ private:
+    class Core;  ///< owned with the threads: one that is stuck may outlive the pool
+    explicit ThreadPool(std::shared_ptr<Core> core);
+
+    std::shared_ptr<Core> core_;
+};
+
+}  // namespace worker::execution
