@@ -10,6 +10,7 @@ using ipc::MemberState;
 using worker::execution::Loop;
 using worker::execution::PoolQueue;
 using worker::execution::PoolWaiter;
+using worker::execution::StandingLine;
 using Asked = PoolQueue::Asked;
 using namespace std::chrono_literals;
 
@@ -162,7 +163,7 @@ TEST_CASE("in a queue that stands, the newest is first and waits a tenth of the 
     REQUIRE(world.ask(waiters[0]) == Asked::given);
     REQUIRE(world.ask(waiters[1]) == Asked::queued);
     REQUIRE(world.ask(waiters[2]) == Asked::queued);
-    world.turn_for(PoolQueue::standing_time + 20ms);
+    world.turn_for(StandingLine::standing_time + 20ms);
     const auto begun = ipc::monotonic_us();
     REQUIRE(world.ask(waiters[3]) == Asked::queued);
     REQUIRE(world.ask(waiters[4]) == Asked::queued);
@@ -184,7 +185,7 @@ TEST_CASE("a queue that was empty again has patience again", "[pool]") {
     std::array<Waiter, 3> waiters;
     REQUIRE(world.ask(waiters[0]) == Asked::given);
     REQUIRE(world.ask(waiters[1]) == Asked::queued);
-    world.turn_for(PoolQueue::standing_time + 20ms);
+    world.turn_for(StandingLine::standing_time + 20ms);
     world.queue.leave(waiters[1]);
     REQUIRE(world.ask(waiters[2]) == Asked::queued);
     world.turn_for(200ms);  // longer than a tenth
@@ -225,7 +226,7 @@ TEST_CASE("where a task takes long, a line is no overload before one could be ov
     Waiter busy, first, second;
     REQUIRE(world.ask(busy) == Asked::given);
     REQUIRE(world.ask(first) == Asked::queued);
-    world.turn_for(PoolQueue::standing_time + 20ms);
+    world.turn_for(StandingLine::standing_time + 20ms);
     REQUIRE(world.ask(second) == Asked::queued);
     world.release(busy.task);
     CHECK(world.turn_until([&] { return first.has() || second.has(); }));

@@ -9,13 +9,13 @@
 #include "conf/config.h"
 #include "ipc/event.h"
 #include "ipc/pool_table.h"
-#include "worker/execution/deadlines.h"
 #include "worker/execution/loop.h"
+#include "worker/execution/standing_line.h"
 
 namespace worker::execution {
 
 /// Who wants a member. Told once, and not from within a call to the queue; nothing after `PoolQueue::leave`.
-class PoolWaiter : private Link {
+class PoolWaiter : private StandingLine::Place {
  public:
     virtual ~PoolWaiter() = default;
 
@@ -27,18 +27,11 @@ class PoolWaiter : private Link {
 
  private:
     friend class PoolQueue;
-    std::uint64_t since_us_ = 0, due_us_ = 0;
 };
 
-/// In order, while there is hope for everybody. A queue that has not been empty for `standing_time`, or for
-/// as long as a task takes on average if that is longer, has more than the pool can do: then the newest is
-/// first, whose client is still there, and whoever comes waits only a tenth of the time, or one task long
-/// (after Maurer, "Fail at Scale", ACM Queue 13/8, 2015). Loop thread only.
+/// They are served as a `StandingLine` has it. Loop thread only.
 class PoolQueue {
  public:
-    static constexpr std::chrono::milliseconds standing_time{100};
-    static constexpr std::chrono::milliseconds short_time_min{5};
-
     enum class Asked : std::uint8_t { given, queued, full };
 
     /// `row`: of this worker in the scoreboard. Loop and table must outlive it, and it all who wait.
@@ -52,7 +45,7 @@ class PoolQueue {
     /// Wants none any more; it may not wait at all.
     void leave(PoolWaiter& waiter) noexcept;
 
-    [[nodiscard]] std::size_t waiting() const noexcept { return waiting_; }
+    [[nodiscard]] std::size_t waiting() const noexcept { return line_.size(); }
     [[nodiscard]] ipc::PoolTable& table() noexcept { return table_; }
     [[nodiscard]] std::uint32_t pool() const noexcept { return pool_; }
 
@@ -63,18 +56,12 @@ class PoolQueue {
     void refuse_late();
     void remove(PoolWaiter& waiter) noexcept;
     void plan();
-    [[nodiscard]] bool standing() const noexcept;
     [[nodiscard]] std::uint64_t usual_us() const noexcept;
-    [[nodiscard]] PoolWaiter* next() noexcept;
 
     Loop& loop_;
     ipc::PoolTable& table_;
     std::uint32_t pool_, row_;
-    std::uint64_t timeout_us_, short_us_;
-    // The queue stands from some time on until it is empty: so all the brief came after all the patient.
-    Link patient_, brief_;  ///< each by age, and so by deadline
-    std::size_t waiting_ = 0;
-    std::uint64_t since_us_ = 0;  ///< it has not been empty
+    StandingLine line_;
     ipc::Event bell_, timer_;
 };
 
