@@ -119,8 +119,10 @@ class Checks {
             check_upstream(route.proxy.upstream, origin, "fastcgi");
             check_cgi(route, origin);
         }
+        if (route.handler == Route::Handler::files && !route.files.open_pool.empty())
+            check_pool(route.files.open_pool, origin, "open_pool", Pool::Kind::thread);
         if (route.handler == Route::Handler::pool) {
-            check_pool(route.pool, origin);
+            check_pool(route.pool, origin, "pool", Pool::Kind::process);
             check_cgi(route, origin);
         }
         check_wires(route, origin);
@@ -244,13 +246,20 @@ class Checks {
         }
     }
 
-    void check_pool(const std::string& name, const Section* origin) {
-        if (!is_sound(origin, "pool")) return;
+    void check_pool(const std::string& name, const Section* origin, std::string_view key, Pool::Kind kind) {
+        if (!is_sound(origin, key)) return;
         std::vector<std::string_view> names;
         for (const auto& pool : config_.pools) names.push_back(pool.name);
-        if (std::find(names.begin(), names.end(), name) == names.end())
-            report_.refuse(place_of(origin, "pool"),
-                           fmt::format("pool: there is no [pool {}]{}", name, hint(name, names)));
+        const auto found = std::find(names.begin(), names.end(), name);
+        if (found == names.end())
+            return report_.refuse(place_of(origin, key),
+                                  fmt::format("{}: there is no [pool {}]{}", key, name, hint(name, names)));
+        const auto place = static_cast<std::size_t>(found - names.begin());
+        if (config_.pools[place].kind == kind || !is_sound(origins_.pools.at(place), "kind")) return;
+        const bool threads = kind == Pool::Kind::thread;
+        report_.refuse(place_of(origin, key),
+                       fmt::format("{}: [pool {}] is of {}, and {} are wanted", key, name,
+                                   threads ? "processes" : "threads", threads ? "threads" : "processes"));
     }
 
     void check_upstream(const std::string& name, const Section* origin, std::string_view key) {

@@ -21,12 +21,16 @@ class PoolChecks {
         : pool_(pool), origin_(origin), report_(report) {}
 
     void check() {
-        check_run();
+        if (pool_.kind == Pool::Kind::thread)
+            check_threads();
+        else
+            check_run();
         check_size();
         check_lists();
     }
 
     void check_here() {
+        if (pool_.kind == Pool::Kind::thread) return;
         if (is_sound(origin_, "run") && !pool_.run.command.empty()) {
             const auto& program = pool_.run.command.front();
             if (find_program(program).empty())
@@ -43,10 +47,14 @@ class PoolChecks {
     }
 
     void advise(const Config& config) {
+        const bool threads = pool_.kind == Pool::Kind::thread;
         if (std::none_of(config.routes.begin(), config.routes.end(), [&](const Route& route) {
+                if (threads)
+                    return route.handler == Route::Handler::files && route.files.open_pool == pool_.name;
                 return route.handler == Route::Handler::pool && route.pool == pool_.name;
             }))
-            report_.advise(origin_->place, fmt::format("no route leads to {}", origin_->text()));
+            report_.advise(origin_->place,
+                           fmt::format("no route {} {}", threads ? "names" : "leads to", origin_->text()));
         for (const auto& limit : pool_.rlimits)
             if (limit.what == ResourceLimit::What::memory && pool_.max_memory >= limit.value)
                 report_.advise(place_of(origin_, "max_memory"),
@@ -66,13 +74,18 @@ class PoolChecks {
     }
 
     void check_run() {
-        if (pool_.kind == Pool::Kind::thread)
-            return refuse("kind", "pools of threads are not there yet; `process` is");
         if (!is_sound(origin_, "run")) return;
         if (pool_.run.command.empty())
             return report_.refuse(origin_->place, fmt::format("{} has no run", origin_->text()));
         if (pool_.run.kind == PoolRun::Kind::module)
             refuse("run", "modules are not there yet; `fastcgi` and `cgi` are");
+    }
+
+    void check_threads() {
+        for (const Entry& entry : origin_->entries)
+            if (!entry.refused && !entry.continued && !threads_know(entry.key))
+                report_.refuse(entry.place, fmt::format("{}: is of processes, and {} is of threads",
+                                                        entry.key, origin_->text()));
     }
 
     void check_size() {

@@ -180,6 +180,7 @@ struct Files {
     bool precompressed = true;            ///< .br, .zst, .gz siblings
     std::optional<Milliseconds> expires;  ///< `expires = 1h`: Cache-Control max-age and Expires
     std::string cache_control;            ///< `cache_control = no-cache`: the value as written
+    std::string open_pool;                ///< pool of threads that open what is not cached; empty: the loop
     bool operator==(const Files&) const = default;
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "conf/load.h"
+#include "conf/pool_types.h"
 #include "conf/settings.h"
 
 namespace conf {
@@ -15,6 +16,11 @@ bool is_used(const Setting<Section>&, const Section&) {
 
 /// What another handler would use is refused in this route, so it is not shown.
 bool is_used(const Setting<Route>& row, const Route& route) { return is_used_by(row, route.handler); }
+
+/// Likewise what only processes know, in a pool of threads.
+bool is_used(const Setting<Pool>& row, const Pool& pool) {
+    return pool.kind == Pool::Kind::process || threads_know(row.key);
+}
 
 /// Every setting below its comment; one without a value stays a comment.
 template <class Section>

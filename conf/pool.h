@@ -1,4 +1,4 @@
-// conf/pool.h: [pool NAME]: processes of ours that do the work of routes.
+// conf/pool.h: [pool NAME]: processes of ours that do the work of routes, or threads.
 #pragma once
 
 #include <chrono>
@@ -58,7 +58,13 @@ struct Pool {
     bool operator==(const Pool&) const = default;
 };
 
-/// How many members a pool has: to begin with, at least and at most.
+/// How many threads each worker has for it: to begin with, and at most, with those that are stuck.
+struct ThreadNumber {
+    std::uint32_t begin = 1, max = 1;
+};
+[[nodiscard]] ThreadNumber thread_number(const Pool& pool) noexcept;
+
+/// How many members a pool of processes has: to begin with, at least and at most.
 struct PoolSize {
     std::uint32_t begin = 1, min = 1, max = 1;
 };
@@ -66,6 +72,7 @@ struct PoolSize {
 [[nodiscard]] PoolSize pool_size(const Pool& pool, std::uint32_t processors) noexcept;
 
 constexpr std::uint32_t pool_members_max = 1000;
+constexpr std::uint32_t pool_threads_default = 4;
 constexpr std::size_t pools_max = 64;
 
 }  // namespace conf

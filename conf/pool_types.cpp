@@ -100,6 +100,19 @@ PoolSize pool_size(const Pool& pool, std::uint32_t processors) noexcept {
     return {begin, least, std::max({begin, 1u, pool.size_max.value_or(begin)})};
 }
 
+ThreadNumber thread_number(const Pool& pool) noexcept {
+    const std::uint32_t begin =
+        pool.size != 0 ? pool.size
+                       : std::min(pool_threads_default, pool.size_max.value_or(pool_threads_default));
+    return {begin, std::max(begin, pool.size_max.value_or(2 * begin))};
+}
+
+bool threads_know(std::string_view key) noexcept {
+    constexpr std::array<std::string_view, 6> known{"kind",  "size",          "size_max",
+                                                    "queue", "queue_timeout", "timeout"};
+    return std::find(known.begin(), known.end(), key) != known.end();
+}
+
 Parsed<PoolRun> PoolRunType::parse(const Value& value) const {
     const auto words = split_words(value.text);
     if (!words) return tl::unexpected(words.error());

@@ -35,4 +35,7 @@ constexpr std::string_view program_path = "/usr/local/sbin:/usr/local/bin:/usr/s
 /// The program's file, which can be executed; empty: there is none. Asks the file system.
 [[nodiscard]] std::string find_program(const std::string& program);
 
+/// Whether a pool of threads has this setting too.
+[[nodiscard]] bool threads_know(std::string_view key) noexcept;
+
 }  // namespace conf

@@ -380,6 +380,9 @@ const Settings<Route>& route_settings() {
                             "how long a client may keep a file: max-age and Expires; 0: not at all")),
         files(scalar<Route>("cache_control", in(&Route::files, &Files::cache_control), FieldValue{},
                             "the value of Cache-Control as it stands")),
+        files(
+            scalar<Route>("open_pool", in(&Route::files, &Files::open_pool), SectionName{},
+                          "pool of threads that looks for files that are not in the cache; unset: the loop")),
 
         strip_prefix_setting(),
 

@@ -5,7 +5,7 @@
 
 namespace ipc {
 
-void CrashNote::write(const Signal& signal, std::span<void* const> frames) noexcept {
+void CrashNote::write(const Signal& signal, std::span<void* const> frames, const Task& task) noexcept {
     if (number_.load(std::memory_order_relaxed) != 0) return;
     code_.store(signal.code, std::memory_order_relaxed);
     address_.store(signal.address, std::memory_order_relaxed);
@@ -15,8 +15,14 @@ void CrashNote::write(const Signal& signal, std::span<void* const> frames) noexc
     for (std::size_t index = 0; index < count; ++index)
         frames_[index].store(reinterpret_cast<std::uintptr_t>(frames[index]), std::memory_order_relaxed);
     frame_count_.store(static_cast<std::uint32_t>(count), std::memory_order_relaxed);
+    pool_.set(task.pool);
+    about_.set(task.about);
     number_.store(signal.number, std::memory_order_release);
 }
+
+std::string CrashNote::pool() const { return signal().number == 0 ? std::string() : pool_.get(); }
+
+std::string CrashNote::about() const { return signal().number == 0 ? std::string() : about_.get(); }
 
 CrashNote::Signal CrashNote::signal() const noexcept {
     Signal signal;

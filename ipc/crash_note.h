@@ -6,6 +6,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
+#include <string_view>
+
+#include "ipc/shared_text.h"
 
 namespace ipc {
 
@@ -24,8 +28,13 @@ class CrashNote {
         int executor = -1;          ///< which loop or thread of the worker it was; -1: none of them
     };
 
+    /// Of a thread of a pool: which pool, and what it was doing.
+    struct Task {
+        std::string_view pool, about;
+    };
+
     /// Async-signal-safe. Only the first note of a life counts.
-    void write(const Signal& signal, std::span<void* const> frames) noexcept;
+    void write(const Signal& signal, std::span<void* const> frames, const Task& task = {"", ""}) noexcept;
     /// Before the next worker takes the place.
     void clear() noexcept { number_.store(0, std::memory_order_relaxed); }
 
@@ -33,12 +42,17 @@ class CrashNote {
     [[nodiscard]] Signal signal() const noexcept;
     /// Into `frames`; how many there are.
     std::size_t frames(std::span<void*, frames_max> frames) const noexcept;
+    /// Empty: it was no thread of a pool.
+    [[nodiscard]] std::string pool() const;
+    [[nodiscard]] std::string about() const;
 
  private:
     std::atomic<std::int32_t> number_{0}, code_{0}, system_call_{-1}, executor_{-1};
     std::atomic<std::uint32_t> frame_count_{0};
     std::atomic<std::uint64_t> address_{0};
     std::array<std::atomic<std::uint64_t>, frames_max> frames_{};
+    SharedText<64> pool_;
+    SharedText<192> about_;
 };
 
 }  // namespace ipc

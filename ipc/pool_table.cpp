@@ -47,7 +47,8 @@ struct alignas(64) PoolTable::Member {
 
 struct alignas(64) PoolTable::Pool {
     std::array<std::atomic<std::uint32_t>, rows_max> waiting;
-    std::atomic<std::uint32_t> rows;  ///< of which any was ever used
+    std::array<std::atomic<std::uint32_t>, rows_max> threads, busy, stuck;  // of pools of threads
+    std::atomic<std::uint32_t> rows;                                        ///< of which any was ever used
     std::atomic<bool> grows;
     std::atomic<std::uint64_t> demanded_ms;
     Counters counters;
@@ -162,10 +163,14 @@ bool PoolTable::overdue(const PoolTask& task, std::uint64_t now_ms) noexcept {
     return true;
 }
 
+void PoolTable::use_row(Pool& pool, std::uint32_t row) noexcept {
+    for (auto rows = pool.rows.load(); rows <= row && !pool.rows.compare_exchange_weak(rows, row + 1);) {
+    }
+}
+
 bool PoolTable::enter(std::uint32_t pool, std::uint32_t row) noexcept {
     Pool& here = cell(pool);
-    for (auto rows = here.rows.load(); rows <= row && !here.rows.compare_exchange_weak(rows, row + 1);) {
-    }
+    use_row(here, row);
     here.waiting[row].fetch_add(1);
     if (waiting(pool) > shapes_[pool].queue) {
         here.waiting[row].fetch_sub(1);
@@ -188,6 +193,15 @@ std::uint64_t PoolTable::waiting(std::uint32_t pool) const noexcept {
     std::uint64_t all = 0;
     for (std::uint32_t row = 0; row < rows; ++row) all += here.waiting[row].load();
     return all;
+}
+
+void PoolTable::set_threads(std::uint32_t pool, std::uint32_t row, const ThreadUse& use) noexcept {
+    Pool& here = cell(pool);
+    use_row(here, row);
+    here.threads[row].store(use.threads, std::memory_order_relaxed);
+    here.busy[row].store(use.busy, std::memory_order_relaxed);
+    here.stuck[row].store(use.stuck, std::memory_order_relaxed);
+    here.waiting[row].store(use.waiting, std::memory_order_relaxed);
 }
 
 /// Whoever waits has said so before it looked for an idle member: either it finds this one, or we see it.
@@ -275,14 +289,15 @@ void PoolTable::set_growing(std::uint32_t pool, bool grows) noexcept { cell(pool
 void PoolTable::add_counters_of(const PoolTable& before) noexcept {
     for (std::uint32_t pool = 0; pool < pools(); ++pool)
         for (std::uint32_t other = 0; other < before.pools(); ++other) {
-            if (before.name(other) != name(pool)) continue;
+            if (before.name(other) != name(pool) || before.shapes_[other].threads != shapes_[pool].threads)
+                continue;
             auto& ours = counters(pool);
             const auto& theirs = before.counters(other);
             for (const auto counter :
                  {&Counters::tasks, &Counters::refused_full, &Counters::refused_late, &Counters::left,
                   &Counters::timeouts, &Counters::aborted, &Counters::died, &Counters::started,
                   &Counters::crashes, &Counters::kills, &Counters::recycled, &Counters::busy_us,
-                  &Counters::waited_us, &Counters::over})
+                  &Counters::waited_us, &Counters::over, &Counters::threw})
                 (ours.*counter).add_shared((theirs.*counter).get());
         }
 }
@@ -290,7 +305,8 @@ void PoolTable::add_counters_of(const PoolTable& before) noexcept {
 std::uint32_t PoolTable::free_of(std::uint32_t row, std::uint64_t now_ms) noexcept {
     std::uint32_t freed = 0;
     for (std::uint32_t pool = 0; pool < pools(); ++pool) {
-        cell(pool).waiting[row].store(0);
+        Pool& here = cell(pool);
+        for (auto* gauges : {&here.waiting, &here.threads, &here.busy, &here.stuck}) (*gauges)[row].store(0);
         for (std::uint32_t index = 0; index < shapes_[pool].members; ++index) {
             Member& one = member(pool, index);
             auto word = one.word.load();
@@ -312,6 +328,14 @@ PoolReport PoolTable::report(std::uint32_t pool, std::uint64_t now_ms) const {
     report.queue = shape.queue;
     report.size_max = shape.size_max;
     report.waiting = waiting(pool);
+    report.of_threads = shape.threads;
+    const Pool& here = cell(pool);
+    for (std::uint32_t row = 0; shape.threads && row < std::min(here.rows.load(), rows_max); ++row) {
+        report.threads.threads += here.threads[row].load(std::memory_order_relaxed);
+        report.threads.busy += here.busy[row].load(std::memory_order_relaxed);
+        report.threads.stuck += here.stuck[row].load(std::memory_order_relaxed);
+        report.threads.waiting += here.waiting[row].load(std::memory_order_relaxed);
+    }
     for (std::uint32_t index = 0; index < shape.members; ++index) {
         const Member& one = member(pool, index);
         const auto word = one.word.load();
@@ -334,6 +358,7 @@ PoolReport PoolTable::report(std::uint32_t pool, std::uint64_t now_ms) const {
     report.crashes = counted.crashes.get();
     report.kills = counted.kills.get();
     report.recycled = counted.recycled.get();
+    report.threw = counted.threw.get();
     report.busy_us = counted.busy_us.get();
     report.waited_us = counted.waited_us.get();
     return report;

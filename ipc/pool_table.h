@@ -42,6 +42,11 @@ struct PoolTask {
     std::uint64_t word = 0;
 };
 
+/// What the threads of a pool are doing: those of one worker, or of all.
+struct ThreadUse {
+    std::uint32_t threads = 0, busy = 0, stuck = 0, waiting = 0;  ///< those that are stuck are busy too
+};
+
 /// What a pool has done and is doing.
 struct PoolReport {
     struct Member {
@@ -52,11 +57,14 @@ struct PoolReport {
         std::uint32_t row = 0;       ///< busy: of the worker
     };
     std::string name;
-    std::vector<Member> members;
+    bool of_threads = false;
+    ThreadUse threads;                                  ///< of a pool of threads: of all workers
+    std::vector<Member> members;                        ///< of a pool of processes
     std::array<std::uint64_t, member_states> states{};  ///< how many are in each
     std::uint64_t waiting = 0, queue = 0, size_max = 0;
     std::uint64_t tasks = 0, refused_full = 0, refused_late = 0, left = 0;
     std::uint64_t timeouts = 0, aborted = 0, died = 0, started = 0, crashes = 0, kills = 0, recycled = 0;
+    std::uint64_t threw = 0;
     std::uint64_t busy_us = 0, waited_us = 0;
 };
 
@@ -70,6 +78,7 @@ class PoolTable {
         std::uint32_t members = 1;   ///< places, spare ones too
         std::uint32_t size_max = 1;  ///< of them used at once
         std::uint32_t queue = 0;     ///< tasks that may wait, over all workers
+        bool threads = false;        ///< of each worker: no members, and the rest is of each worker
     };
     static constexpr std::uint32_t rows_max = 1024;
 
@@ -87,6 +96,7 @@ class PoolTable {
         Counter recycled;                    ///< processes that were replaced
         Counter busy_us, waited_us;          ///< of all tasks together
         Counter over;                        ///< tasks that `busy_us` counts
+        Counter threw;                       ///< tasks of threads that an exception ended
     };
 
     [[nodiscard]] static Result<std::unique_ptr<PoolTable>> create(const std::vector<Shape>& pools);
@@ -120,6 +130,9 @@ class PoolTable {
     [[nodiscard]] int doorbell(std::uint32_t pool) const noexcept { return doorbells_[pool].get(); }
     /// After a look for idle members: whoever else waits, and could have one, is woken.
     void pass_on(std::uint32_t pool) noexcept;
+
+    /// What the threads of that worker are doing now.
+    void set_threads(std::uint32_t pool, std::uint32_t row, const ThreadUse& use) noexcept;
 
     /// Where a member's process takes connections: a path, good in this process.
     [[nodiscard]] std::string address(std::uint32_t pool, std::uint32_t member) const;
@@ -161,6 +174,7 @@ class PoolTable {
     PoolTable() = default;
     [[nodiscard]] Member& member(std::uint32_t pool, std::uint32_t index) const noexcept;
     [[nodiscard]] Pool& cell(std::uint32_t pool) const noexcept;
+    static void use_row(Pool& pool, std::uint32_t row) noexcept;
     bool end(const PoolTask& task, MemberState to, std::uint64_t now_ms) noexcept;
     void ring_if_waiting(std::uint32_t pool) noexcept;
     void tell_master() noexcept;

@@ -25,7 +25,7 @@ namespace ipc {
 
 /// Bumped when the layout changes: memory of another version is not read (an upgrade starts its counters
 /// anew).
-constexpr std::uint32_t scoreboard_layout = 7;
+constexpr std::uint32_t scoreboard_layout = 8;
 
 /// What a loop is doing for whom, so that a crash can be pinned on a request.
 class InFlight {

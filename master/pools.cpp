@@ -24,6 +24,15 @@ ipc::Result<std::unique_ptr<Pools>> Pools::prepare(const PoolSurroundings& aroun
     std::vector<ipc::PoolTable::Shape> shapes;
     std::vector<conf::PoolSize> sizes;
     for (const auto& pool : pools) {
+        if (pool.kind == conf::Pool::Kind::thread) {  // of workers: the master only counts them
+            shapes.push_back({.name = pool.name,
+                              .members = 0,
+                              .size_max = conf::thread_number(pool).max,
+                              .queue = pool.queue,
+                              .threads = true});
+            sizes.emplace_back();
+            continue;
+        }
         sizes.push_back(conf::pool_size(pool, usable_cpus()));
         const auto most = sizes.back().max;
         shapes.push_back({.name = pool.name, .members = most + 1, .size_max = most, .queue = pool.queue});
@@ -32,6 +41,7 @@ ipc::Result<std::unique_ptr<Pools>> Pools::prepare(const PoolSurroundings& aroun
     if (!table) return tl::make_unexpected(std::move(table.error()));
     std::unique_ptr<Pools> all(new Pools(around, std::move(*table), std::move(on_change)));
     for (std::uint32_t index = 0; index < pools.size(); ++index) {
+        if (shapes[index].threads) continue;
         auto sockets = PoolSocket::open(shapes[index].members);
         if (!sockets) return tl::make_unexpected(std::move(sockets.error()));
         all->pools_.push_back(std::make_unique<Pool>(all->around_, pools[index], sizes[index], *all->table_,

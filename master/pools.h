@@ -1,4 +1,4 @@
-// master/pools.h: the process pools of one generation.
+// master/pools.h: the pools of one generation: its processes, and a table of what all of them do.
 #pragma once
 
 #include <chrono>

@@ -162,6 +162,9 @@ std::string upstreams_text(const Status& status) {
 
 /// "4 idle, 2 busy".
 std::string states_text(const ipc::PoolReport& pool) {
+    if (pool.of_threads)
+        return fmt::format("{} threads, {} busy, {} stuck", pool.threads.threads, pool.threads.busy,
+                           pool.threads.stuck);
     std::vector<std::string> parts;
     for (std::size_t state = 1; state < ipc::member_states; ++state)  // `off` is nobody
         if (pool.states[state] > 0)
@@ -172,9 +175,9 @@ std::string states_text(const ipc::PoolReport& pool) {
 
 std::string pools_text(const Status& status) {
     if (status.pools.empty()) return {};
-    std::string out = fmt::format("\n{:<20} {:>3} {:>10} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>9}  {}\n",
-                                  "pool", "gen", "tasks", "waiting", "full", "late", "timeouts", "died",
-                                  "crashes", "replaced", "processes");
+    std::string out =
+        fmt::format("\n{:<20} {:>3} {:>10} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>9}  {}\n", "pool", "gen",
+                    "tasks", "waiting", "full", "late", "timeouts", "died", "crashes", "replaced", "who");
     for (const auto& [generation, pool, usage] : status.pools)
         out += fmt::format("{:<20} {:>3} {:>10} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>9}  {}\n", pool.name,
                            generation, pool.tasks, pool.waiting, pool.refused_full, pool.refused_late,
@@ -182,9 +185,34 @@ std::string pools_text(const Status& status) {
     return out;
 }
 
+OrderedJson threads_json(const ipc::PoolReport& pool, std::uint32_t generation) {
+    return {{"name", pool.name},
+            {"kind", "thread"},
+            {"generation", generation},
+            {"size_max", pool.size_max},
+            {"queue", pool.queue},
+            {"threads", pool.threads.threads},
+            {"busy", pool.threads.busy},
+            {"stuck", pool.threads.stuck},
+            {"waiting", pool.threads.waiting},
+            {"tasks_total", pool.tasks},
+            {"busy_seconds_total", static_cast<double>(pool.busy_us) / 1e6},
+            {"waited_seconds_total", static_cast<double>(pool.waited_us) / 1e6},
+            {"refused_full_total", pool.refused_full},
+            {"refused_late_total", pool.refused_late},
+            {"left_total", pool.left},
+            {"timeouts_total", pool.timeouts},
+            {"threw_total", pool.threw},
+            {"started_total", pool.started}};
+}
+
 OrderedJson pools_json(const Status& status) {
     OrderedJson all = OrderedJson::array();
     for (const auto& [generation, pool, usage] : status.pools) {
+        if (pool.of_threads) {
+            all.push_back(threads_json(pool, generation));
+            continue;
+        }
         OrderedJson members = OrderedJson::array();
         for (std::size_t index = 0; index < pool.members.size(); ++index) {
             const auto& member = pool.members[index];
@@ -197,6 +225,7 @@ OrderedJson pools_json(const Status& status) {
             members.back().update(usage_json(usage[index]));
         }
         all.push_back({{"name", pool.name},
+                       {"kind", "process"},
                        {"generation", generation},
                        {"size_max", pool.size_max},
                        {"queue", pool.queue},

@@ -370,18 +370,21 @@ void Supervisor::on_end(Slot& slot, const Ending& ending) {
 void Supervisor::report_death(Slot& slot, const Ending& ending) {
     const auto now = ipc::monotonic_ms();
     const auto& note = cell_of(slot).crash;
+    const auto pool = note.pool();  // of threads, if it was one of its
     const auto known = note.signal().number != 0 ? note.signal().executor : slot.rows.size() == 1 ? 0 : -1;
     const bool is_known = known >= 0 && static_cast<std::size_t>(known) < slot.rows.size();
     const auto executor = is_known ? static_cast<std::uint32_t>(known) : 0;
-    auto request = is_known ? cell_of(slot, executor).loop.in_flight.text() : std::string();
+    auto request = is_known ? cell_of(slot, executor).loop.in_flight.text() : note.about();
     bool is_sure = !request.empty();
     if (!is_sure) request = in_flight(slot, is_sure);
     const bool asked = mode_ == Mode::leaving || slot.role == Slot::Role::leaving || slot.surplus;
     spdlog::log(asked && ending.signal == 0 ? spdlog::level::info : spdlog::level::err,
                 "worker {} slot={} generation={} pid={}{} ending={:?} age_ms={} request={:?}{}",
                 asked ? "left" : "died", slot.index(), around_.generation, slot.pid(),
-                is_known ? name_of(executor) : std::string(), ending.text(), now - slot.started_ms, request,
-                autopsy(note));
+                is_known       ? name_of(executor)
+                : pool.empty() ? pool
+                               : " pool=" + pool,
+                ending.text(), now - slot.started_ms, request, autopsy(note));
     const bool crashed = ending.signal != 0 && ending.signal != SIGKILL && ending.signal != SIGTERM;
     if (is_sure && (crashed || slot.cause == RestartCause::stuck)) suspect(request, now);
     if (asked) return;

@@ -24,7 +24,8 @@ constexpr std::array fatal_signals{SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIG
 // A handler can be told nothing, so what it needs is here. Set once, before any signal can come.
 ipc::CrashNote* note_of_process = nullptr;
 std::array<std::byte, stack_bytes> handler_stack;
-thread_local int number_of_thread = 0;  // of the main thread: it is 0
+thread_local int number_of_thread = 0;                                     // of the main thread: it is 0
+thread_local const execution::ThreadPool::Note* note_of_thread = nullptr;  // of a pool's
 
 void on_crash(int number, siginfo_t* info, void*) {
     std::array<void*, ipc::CrashNote::frames_max + frames_of_handler> stack{};
@@ -40,7 +41,10 @@ void on_crash(int number, siginfo_t* info, void*) {
         signal.system_call = info->si_syscall;
     else if (info->si_code > 0)  // the kernel's own: a fault, with an address
         signal.address = reinterpret_cast<std::uintptr_t>(info->si_addr);
-    note_of_process->write(signal, frames.subspan(skipped));
+    ipc::CrashNote::Task task{"", ""};
+    if (const auto* note = note_of_thread)
+        task = {note->pool, {note->about.data(), note->about_bytes.load(std::memory_order_relaxed)}};
+    note_of_process->write(signal, frames.subspan(skipped), task);
     ::raise(number);  // the default action is back, and comes when we return
 }
 
@@ -61,8 +65,9 @@ void note_crashes(ipc::CrashNote& note) {
     for (const int number : fatal_signals) ::sigaction(number, &action, nullptr);
 }
 
-NotedThread::NotedThread(std::uint32_t number) : stack_(std::make_unique<std::byte[]>(stack_bytes)) {
-    number_of_thread = static_cast<int>(number);
+NotedThread::NotedThread(std::optional<std::uint32_t> number)
+    : stack_(std::make_unique<std::byte[]>(stack_bytes)) {
+    number_of_thread = number ? static_cast<int>(*number) : -1;
     stack_t stack{};
     stack.ss_sp = stack_.get();
     stack.ss_size = stack_bytes;
@@ -70,5 +75,11 @@ NotedThread::NotedThread(std::uint32_t number) : stack_(std::make_unique<std::by
 }
 
 NotedThread::~NotedThread() { ::sigaltstack(&before_, nullptr); }
+
+NotedPoolThread::NotedPoolThread(const execution::ThreadPool::Note& note) : noted_(std::nullopt) {
+    note_of_thread = &note;
+}
+
+NotedPoolThread::~NotedPoolThread() { note_of_thread = nullptr; }
 
 }  // namespace worker

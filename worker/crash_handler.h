@@ -6,8 +6,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "ipc/crash_note.h"
+#include "worker/execution/thread_pool.h"
 
 namespace worker {
 
@@ -21,7 +23,8 @@ void note_crashes(ipc::CrashNote& note);
 /// It gets a stack for the handler too.
 class NotedThread {
  public:
-    explicit NotedThread(std::uint32_t number);
+    /// None: it is none of those that have numbers.
+    explicit NotedThread(std::optional<std::uint32_t> number);
     NotedThread(const NotedThread&) = delete;
     NotedThread& operator=(const NotedThread&) = delete;
     /// In the same thread, which has the signal stack from before again.
@@ -30,6 +33,18 @@ class NotedThread {
  private:
     std::unique_ptr<std::byte[]> stack_;
     stack_t before_{};
+};
+
+/// The calling thread is of a pool: a note says of which, and what it was doing. For `ThreadPool::Lodging`.
+class NotedPoolThread {
+ public:
+    explicit NotedPoolThread(const execution::ThreadPool::Note& note);
+    NotedPoolThread(const NotedPoolThread&) = delete;
+    NotedPoolThread& operator=(const NotedPoolThread&) = delete;
+    ~NotedPoolThread();
+
+ private:
+    NotedThread noted_;
 };
 
 }  // namespace worker

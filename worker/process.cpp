@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -83,6 +84,13 @@ ipc::Result<void> serve(const conf::Config& config, ipc::Seat& seat) {
     connection::Census census({.max = connections_max(config), .spared = conf::never_shed_addresses(config)});
     connection::BufferTotals buffer_totals(
         {.memory = config.execution.buffer_memory_total, .file = config.execution.buffer_file_total});
+    auto thread_pools = execution::ThreadPools::start(
+        config, seat.pools, seat.scoreboard->index_of(*seat.cell),
+        [](const execution::ThreadPool::Note& note, const std::function<void()>& live) {
+            const NotedPoolThread noted(note);
+            live();
+        });
+    if (!thread_pools) return tl::make_unexpected(std::move(thread_pools.error()));
     const House house{
         .config = config,
         .seat = seat,
@@ -90,6 +98,7 @@ ipc::Result<void> serve(const conf::Config& config, ipc::Seat& seat) {
         .plan = plan,
         .router = router,
         .log_writer = **log_writer,
+        .thread_pools = *thread_pools,
         .census = census,
         .buffer_totals = buffer_totals,
         .spill_folder = *buffer_path,

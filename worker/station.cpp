@@ -54,6 +54,7 @@ Station::Station(const House& house, std::uint32_t loop, Tidings tidings)
                  house.desk(house.crew.number_of_loop(loop)).cell),
       queues_(house.config, loop_, house.seat.pools,
               house.seat.scoreboard->index_of(*house.desk(house.crew.number_of_loop(loop)).cell)),
+      thread_desk_(loop_),
       recorder_(house.config, house.log_writer, loop_, house.desk(house.crew.number_of_loop(loop))),
       limiter_(house.config, house.desk(house.crew.number_of_loop(loop)), loop_.clock()),
       threads_(make_threads(loop)),
@@ -95,9 +96,9 @@ std::unique_ptr<dispatch::HandlerThreads> Station::make_threads(std::uint32_t lo
 }
 
 std::vector<std::unique_ptr<http::Handler>> Station::make_handlers() {
-    auto handlers =
-        handler::make_handlers({house_.config, loop_, files_, buffers_, upstreams_, *house_.seat.scoreboard,
-                                house_.seat.pools, queues_, house_.about, house_.ready});
+    auto handlers = handler::make_handlers({house_.config, loop_, files_, buffers_, upstreams_,
+                                            *house_.seat.scoreboard, house_.seat.pools, queues_,
+                                            house_.thread_pools, thread_desk_, house_.about, house_.ready});
     if (!threads_) return handlers;
     std::vector<http::Handler*> own;
     for (std::size_t route = 0; route < handlers.size(); ++route) {

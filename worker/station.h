@@ -18,6 +18,7 @@
 #include "worker/dispatch/handler_threads.h"
 #include "worker/dispatch/visit.h"
 #include "worker/execution/pool_queue.h"
+#include "worker/execution/thread_pools.h"
 #include "worker/handler/make_handlers.h"
 #include "worker/http/http1.h"
 #include "worker/listener/acceptors.h"
@@ -35,6 +36,7 @@ struct House {
     const std::vector<conf::Listen>& plan;
     const dispatch::Router& router;
     observe::LogWriter& log_writer;
+    const execution::ThreadPools& thread_pools;
     connection::Census& census;
     connection::BufferTotals& buffer_totals;
     const std::optional<connection::SpillFolder>& spill_folder;  ///< of buffered bodies
@@ -94,6 +96,7 @@ class Station {
     connection::Buffers buffers_;
     upstream::Upstreams upstreams_;
     execution::PoolQueues queues_;
+    execution::ThreadDesk thread_desk_;
     observe::Recorder recorder_;
     dispatch::Limiter limiter_;
     std::unique_ptr<dispatch::HandlerThreads> threads_;

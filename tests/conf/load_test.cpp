@@ -162,7 +162,8 @@ status = on
                                .dotfiles = true,
                                .precompressed = false,
                                .expires = 1h,
-                               .cache_control = "public, max-age=60"});
+                               .cache_control = "public, max-age=60",
+                               .open_pool = ""});
     CHECK(files.strip_prefix);
     CHECK(files.limits == RouteLimits{1024, 1s, 2s, 3s, 4});
     CHECK(config.routes[1].path == PathMatch{PathMatch::Kind::exact, "/hello"});

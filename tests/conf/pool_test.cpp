@@ -99,9 +99,49 @@ TEST_CASE("what is no program is refused", "[conf][pool]") {
     CHECK(pool_complaints("size = 1\n") == Lines{"t:1: [pool p] has no run"});
     CHECK(pool_complaints("run = module ./x.so f\n") ==
           Lines{"t:2: run: modules are not there yet; `fastcgi` and `cgi` are"});
-    CHECK(pool_complaints("kind = thread\n") ==
-          Lines{"t:2: kind: pools of threads are not there yet; `process` is"});
     CHECK(complaints("[pool]\n" + std::string(run)) == Lines{"t:1: [pool] needs a name: [pool NAME]"});
+}
+
+TEST_CASE("a pool of threads needs no program, and knows nothing of processes", "[conf][pool]") {
+    const auto config = loaded(R"([pool slow]
+kind = thread
+size = 3
+size_max = 5
+queue = 7
+queue_timeout = 2s
+timeout = 4s
+[pool plain]
+kind = thread
+[route r]
+files = /srv
+open_pool = slow
+)");
+    REQUIRE(config.pools.size() == 2);
+    const auto& slow = config.pools[0];
+    CHECK(slow.kind == Pool::Kind::thread);
+    CHECK((slow.queue == 7 && slow.queue_timeout == 2s && slow.timeout == 4s));
+    CHECK((thread_number(slow).begin == 3 && thread_number(slow).max == 5));
+    CHECK((thread_number(config.pools[1]).begin == 4 && thread_number(config.pools[1]).max == 8));
+    CHECK(config.routes.at(0).files.open_pool == "slow");
+    CHECK(loaded(dump(config)) == config);
+
+    CHECK(pool_complaints("kind = thread\nrun = cgi sh\nuser = nobody\n") ==
+          Lines{"t:3: run: is of processes, and [pool p] is of threads",
+                "t:4: user: is of processes, and [pool p] is of threads"});
+    CHECK(pool_complaints("kind = thread\nsize_min = 1\n") ==
+          Lines{"t:3: size_min: is of processes, and [pool p] is of threads"});
+    CHECK(pool_complaints("kind = thread\nsize = 3\nsize_max = 2\n") ==
+          Lines{"t:4: size_max: 2 is less than size, 3"});
+}
+
+TEST_CASE("a route's pool is of the kind that the route wants", "[conf][pool]") {
+    const std::string pools = "[pool t]\nkind = thread\n[pool p]\nrun = cgi sh\n[route r]\n";
+    CHECK(complaints(pools + "pool = t\n") ==
+          Lines{"t:6: pool: [pool t] is of threads, and processes are wanted"});
+    CHECK(complaints(pools + "files = /srv\nopen_pool = p\n") ==
+          Lines{"t:7: open_pool: [pool p] is of processes, and threads are wanted"});
+    CHECK(complaints(pools + "files = /srv\nopen_pool = x\n") ==
+          Lines{"t:7: open_pool: there is no [pool x]; valid: t, p"});
 }
 
 TEST_CASE("sizes that contradict each other are refused", "[conf][pool]") {

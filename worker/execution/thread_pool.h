@@ -1,12 +1,16 @@
 // worker/execution/thread_pool.h: `[pool NAME] kind = thread`: threads for what would block a loop.
 #pragma once
 
+#include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 
+#include "ipc/pool_table.h"
 #include "ipc/result.h"
 #include "worker/execution/thread_desk.h"
 
@@ -33,6 +37,9 @@ enum class ThreadOutcome : std::uint8_t {
     overdue  ///< it takes longer than `timeout`; it goes on unseen, for threads cannot be ended
 };
 
+class ThreadCore;
+struct ThreadTicket;
+
 /// One a process and pool, for all of its loops. A thread whose job takes too long is stuck: another one
 /// takes its place, within `threads_max`, and it leaves when it comes back and is not needed any more. Who
 /// waits is served as in `PoolQueue`.
@@ -49,10 +56,19 @@ class ThreadPool {
         std::chrono::milliseconds timeout{30'000};  ///< of one job, once it runs
     };
 
-    /// At this moment.
-    struct Numbers {
-        std::uint32_t threads = 0, busy = 0, stuck = 0, waiting = 0;  ///< `stuck` are busy too
+    /// Where it counts; the table must outlive the pool.
+    struct Account {
+        ipc::PoolTable& table;
+        std::uint32_t pool = 0, row = 0;  ///< ours in it, and of this worker in the scoreboard
     };
+    /// What a thread is at, written by it, for a crash handler that runs in it.
+    struct Note {
+        std::string pool;
+        std::array<char, about_max> about{};
+        std::atomic<std::uint32_t> about_bytes{0};  ///< 0: nothing
+    };
+    /// Called in each thread, and has to call what it is given, which is that thread's life.
+    using Lodging = std::function<void(const Note&, const std::function<void()>&)>;
 
     /// The asker's end, on its loop. One job at a time; then it may ask again.
     class Errand {
@@ -74,30 +90,30 @@ class ThreadPool {
         virtual void on_over(ThreadOutcome outcome) = 0;
 
      private:
-        friend class ThreadPool;
-        struct Ticket;
+        friend class ThreadCore;
         ThreadDesk& desk_;
-        std::shared_ptr<Ticket> ticket_;  ///< of what is under way
+        std::shared_ptr<ThreadTicket> ticket_;  ///< of what is under way
     };
 
-    /// Starts the threads.
-    [[nodiscard]] static ipc::Result<std::unique_ptr<ThreadPool>> start(Limits limits);
+    /// Starts the threads. They block all signals.
+    [[nodiscard]] static ipc::Result<std::unique_ptr<ThreadPool>> start(Limits limits, Account account,
+                                                                        Lodging lodging = {});
     ThreadPool(const ThreadPool&) = delete;
     ThreadPool& operator=(const ThreadPool&) = delete;
     /// Those that wait are forgotten. Waits for whom is at work, but not long: what is stuck is left behind.
     ~ThreadPool();
 
-    /// Any loop of the process; `errand` has nothing under way. It is told when it is over.
+    /// Any loop of the process; `errand` has nothing under way. It is told when it is over. The pool outlives
+    /// the desk of whoever asks.
     void submit(Errand& errand, std::shared_ptr<ThreadJob> job);
 
     [[nodiscard]] std::string_view name() const noexcept;
-    [[nodiscard]] Numbers numbers() const;  ///< any thread
+    [[nodiscard]] ipc::ThreadUse use() const;  ///< at this moment; any thread
 
  private:
-    class Core;  ///< owned with the threads: one that is stuck may outlive the pool
-    explicit ThreadPool(std::shared_ptr<Core> core);
+    explicit ThreadPool(std::shared_ptr<ThreadCore> core);
 
-    std::shared_ptr<Core> core_;
+    std::shared_ptr<ThreadCore> core_;  ///< owned with the threads: one that is stuck may outlive the pool
 };
 
 }  // namespace worker::execution

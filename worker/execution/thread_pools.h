@@ -13,8 +13,11 @@ namespace worker::execution {
 /// Built once a process, by the thread that starts it; then any thread may ask.
 class ThreadPools {
  public:
-    /// Starts the pools of `config` that are of threads.
-    [[nodiscard]] static ipc::Result<ThreadPools> start(const conf::Config& config);
+    /// Starts the pools of `config` that are of threads. `table`: of its pools, outlives this; null: it has
+    /// none. `row`: of this worker in the scoreboard.
+    [[nodiscard]] static ipc::Result<ThreadPools> start(const conf::Config& config, ipc::PoolTable* table,
+                                                        std::uint32_t row,
+                                                        const ThreadPool::Lodging& lodging);
 
     /// By its name; null when there is no such pool of threads.
     [[nodiscard]] ThreadPool* find(std::string_view name) const noexcept;

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -27,7 +28,13 @@ class FileCache {
     [[nodiscard]] connection::Ref<Resource> find(Resolver& resolver, std::uint32_t route,
                                                  std::string_view path);
 
-    [[nodiscard]] MemoryBudget& budget() noexcept { return budget_; }
+    /// What is there and need not be looked at again; empty: there is none.
+    [[nodiscard]] connection::Ref<Resource> fresh(std::uint32_t route, std::string_view path);
+    /// Somebody has looked: `resource`, which nobody else has, is what the path comes to now. What is here
+    /// and unchanged is taken over by it.
+    void keep(std::uint32_t route, std::string_view path, const connection::Ref<Resource>& resource);
+
+    [[nodiscard]] const std::shared_ptr<MemoryBudget>& budget() noexcept { return budget_; }
     [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
 
  private:
@@ -48,12 +55,15 @@ class FileCache {
         std::uint64_t checked_ms = 0, used_ms = 0;
     };
 
+    [[nodiscard]] Entry* use(std::uint32_t route, std::string_view path);
+    [[nodiscard]] bool valid(const Entry& entry) const;
+    void add(std::uint32_t route, std::string_view path, const connection::Ref<Resource>& resource);
     void evict(Entry& entry);
     void on_sweep(short what);
 
     const conf::Execution& settings_;
     execution::Loop& loop_;
-    MemoryBudget budget_;
+    std::shared_ptr<MemoryBudget> budget_;
     std::unordered_map<Key, std::unique_ptr<Entry>, Hash> entries_;
     execution::Link recent_;  ///< least recently used first
     ipc::Event sweep_;

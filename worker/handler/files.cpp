@@ -12,6 +12,7 @@ Files::Files(const conf::Route& route, std::uint32_t index, FileCache& cache, co
     : route_(route),
       index_(index),
       cache_(cache),
+      small_(settings.open_file_cache_small),
       resolver_(route.files, settings.open_file_cache_small, cache.budget()),
       response_(route.files, clock) {}
 
@@ -21,7 +22,23 @@ void Files::handle(http::Exchange& exchange) {
         exchange.response.add_field("Allow", "GET, HEAD, OPTIONS");
         return exchange.refuse(405);
     }
-    const connection::Ref<Resource> resource = cache_.find(resolver_, index_, path_under_root(exchange));
+    const std::string_view path = path_under_root(exchange);
+    if (!opener_) return answer(exchange, cache_.find(resolver_, index_, path));
+    if (const auto resource = cache_.fresh(index_, path)) return answer(exchange, resource);
+    opener_->open(exchange, path);
+}
+
+void Files::open_in(execution::ThreadPool& pool, execution::ThreadDesk& desk, execution::Loop& loop) {
+    opener_.emplace(FileOpener::Rooms{route_.files, small_, cache_.budget(), pool, desk, loop});
+    opener_->when_found([this](std::string_view path, const connection::Ref<Resource>& resource) {
+        cache_.keep(index_, path, resource);
+    });
+    opener_->when_answered([this](http::Exchange& exchange, const connection::Ref<Resource>& resource) {
+        answer(exchange, resource);
+    });
+}
+
+void Files::answer(http::Exchange& exchange, const connection::Ref<Resource>& resource) {
     exchange.response.keeper = resource;  // nobody else may hold it: the cache may be off
     switch (resource->kind) {
         case Resource::Kind::file: return response_.answer(exchange, *resource);

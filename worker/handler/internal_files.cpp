@@ -26,7 +26,9 @@ bool is_for_server(std::string_view name) noexcept {
 }
 
 InternalFiles::InternalFiles(const std::string& root, const execution::Clock& clock)
-    : files_(internal_files_of(root)), resolver_(files_, 0, budget_), response_(files_, clock) {}
+    : files_(internal_files_of(root)),
+      resolver_(files_, 0, std::make_shared<MemoryBudget>(0)),
+      response_(files_, clock) {}
 
 std::string InternalFiles::wanted(const http::ResponseHead& head) {
     if (files_.root.empty()) return {};

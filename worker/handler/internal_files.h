@@ -33,7 +33,6 @@ class InternalFiles {
 
  private:
     conf::Files files_;
-    MemoryBudget budget_{0};
     Resolver resolver_;
     FileResponse response_;
     std::string room_;

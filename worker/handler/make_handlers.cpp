@@ -20,7 +20,12 @@ std::unique_ptr<http::Handler> make(const conf::Route& route, std::uint32_t inde
     const execution::Clock& clock = around.loop.clock();
     const Facts& facts = around.about.facts;
     switch (route.handler) {
-        case conf::Route::Handler::files:
+        case conf::Route::Handler::files: {
+            auto files = std::make_unique<Files>(route, index, around.files, around.config.execution, clock);
+            if (auto* const pool = around.thread_pools.find(route.files.open_pool))
+                files->open_in(*pool, around.thread_desk, around.loop);
+            return files;
+        }
         case conf::Route::Handler::respond:
         case conf::Route::Handler::redirect:
             return make_local_handler(route, index, around.config, around.loop, around.files, facts);
@@ -57,7 +62,7 @@ std::vector<std::unique_ptr<http::Handler>> make_handlers(const Surroundings& su
 
 bool answers_in_one_go(const conf::Route& route) {
     switch (route.handler) {
-        case conf::Route::Handler::files:
+        case conf::Route::Handler::files: return route.files.open_pool.empty();
         case conf::Route::Handler::respond:
         case conf::Route::Handler::redirect: return true;
         case conf::Route::Handler::proxy:

@@ -8,6 +8,7 @@
 #include "conf/config.h"
 #include "worker/connection/buffers.h"
 #include "worker/execution/pool_queue.h"
+#include "worker/execution/thread_pools.h"
 #include "worker/handler/file_cache.h"
 #include "worker/handler/status.h"
 #include "worker/http/exchange.h"
@@ -25,6 +26,8 @@ struct Surroundings {
     const ipc::Scoreboard& scoreboard;
     const ipc::PoolTable* pools;  ///< null: there are none
     execution::PoolQueues& queues;
+    const execution::ThreadPools& thread_pools;
+    execution::ThreadDesk& thread_desk;
     Status::About about;
     const std::atomic<bool>& ready;
 };

@@ -380,12 +380,47 @@ void add_upstreams(Text& text, const std::vector<ipc::UpstreamReport>& upstreams
     add_limits(text, upstreams);
 }
 
-void add_pools(Text& text, const ipc::PoolTable& table, std::uint64_t now_ms) {
-    std::vector<ipc::PoolReport> pools;
-    for (std::uint32_t pool = 0; pool < table.pools(); ++pool) pools.push_back(table.report(pool, now_ms));
-    const auto label = [](const ipc::PoolReport& pool) {
-        return fmt::format("pool=\"{}\"", escaped(pool.name));
+std::string pool_label(const ipc::PoolReport& pool) { return fmt::format("pool=\"{}\"", escaped(pool.name)); }
+
+void add_thread_pools(Text& text, const std::vector<ipc::PoolReport>& pools) {
+    const auto each = [&](std::string_view name, std::string_view type, std::string_view help, auto value) {
+        text.family(name, type, help);
+        for (const auto& pool : pools) text.sample(pool_label(pool), value(pool));
     };
+    each("reeve_thread_pool_threads", "gauge", "Threads of the pool, of all workers.",
+         [](const auto& pool) { return pool.threads.threads; });
+    each("reeve_thread_pool_busy", "gauge", "Threads that are at a task, or stuck in one.",
+         [](const auto& pool) { return pool.threads.busy; });
+    each("reeve_thread_pool_stuck", "gauge", "Threads whose task has taken too long, and goes on.",
+         [](const auto& pool) { return pool.threads.stuck; });
+    each("reeve_thread_pool_waiting", "gauge", "Tasks that wait for a thread.",
+         [](const auto& pool) { return pool.threads.waiting; });
+    each("reeve_thread_pool_tasks_total", "counter", "Tasks given to a thread.",
+         [](const auto& pool) { return pool.tasks; });
+    text.family("reeve_thread_pool_refused_total", "counter",
+                "Tasks that got no thread: the queue was full, they waited too long, or nobody wanted them.");
+    for (const auto& pool : pools) {
+        text.sample(pool_label(pool) + ",reason=\"full\"", pool.refused_full);
+        text.sample(pool_label(pool) + ",reason=\"late\"", pool.refused_late);
+        text.sample(pool_label(pool) + ",reason=\"left\"", pool.left);
+    }
+    text.family("reeve_thread_pool_failed_total", "counter",
+                "Tasks that took too long, or that an exception ended.");
+    for (const auto& pool : pools) {
+        text.sample(pool_label(pool) + ",reason=\"timeout\"", pool.timeouts);
+        text.sample(pool_label(pool) + ",reason=\"threw\"", pool.threw);
+    }
+    each("reeve_thread_pool_busy_seconds_total", "counter",
+         "How long threads had a task, all together; of those that took too long, their limit.",
+         [](const auto& pool) { return seconds(pool.busy_us); });
+    each("reeve_thread_pool_waited_seconds_total", "counter", "How long tasks waited, all together.",
+         [](const auto& pool) { return seconds(pool.waited_us); });
+    each("reeve_thread_pool_started_total", "counter", "Threads that were started.",
+         [](const auto& pool) { return pool.started; });
+}
+
+void add_process_pools(Text& text, const std::vector<ipc::PoolReport>& pools) {
+    const auto label = pool_label;
     const auto each = [&](std::string_view name, std::string_view type, std::string_view help, auto value) {
         text.family(name, type, help);
         for (const auto& pool : pools) text.sample(label(pool), value(pool));
@@ -426,6 +461,18 @@ void add_pools(Text& text, const ipc::PoolTable& table, std::uint64_t now_ms) {
          [](const auto& pool) { return pool.kills; });
     each("reeve_pool_recycled_total", "counter", "Processes replaced for their age or their memory.",
          [](const auto& pool) { return pool.recycled; });
+}
+
+void add_pools(Text& text, const ipc::PoolTable& table, std::uint64_t now_ms) {
+    std::vector<ipc::PoolReport> processes, threads;
+    processes.reserve(table.pools());
+    threads.reserve(table.pools());
+    for (std::uint32_t pool = 0; pool < table.pools(); ++pool) {
+        auto report = table.report(pool, now_ms);
+        (report.of_threads ? threads : processes).push_back(std::move(report));
+    }
+    if (!processes.empty()) add_process_pools(text, processes);
+    if (!threads.empty()) add_thread_pools(text, threads);
 }
 
 void add_masters(Text& text, const ipc::Scoreboard& board, std::uint64_t now_us, std::int64_t now_unix_us) {

@@ -12,17 +12,18 @@ bool equal(const timespec& a, const timespec& b) noexcept {
 
 }  // namespace
 
-OpenFile::OpenFile(ipc::UniqueFd file, const struct stat& status, std::uint64_t small, MemoryBudget& budget)
+OpenFile::OpenFile(ipc::UniqueFd file, const struct stat& status, std::uint64_t small,
+                   std::shared_ptr<MemoryBudget> budget)
     : file_(std::move(file)),
       status_(status),
-      budget_(budget),
+      budget_(std::move(budget)),
       etag_(
           fmt::format("\"{:x}{:08x}-{:x}\"", status.st_mtim.tv_sec, status.st_mtim.tv_nsec, status.st_size)) {
-    if (size() > small || !budget_.take(size())) return;
+    if (size() > small || !budget_->take(size())) return;
     if (read_contents()) {
         file_.reset();
     } else {
-        budget_.give_back(size());
+        budget_->give_back(size());
         contents_.clear();
     }
 }

@@ -56,8 +56,8 @@ http::Status status_of(int error) noexcept {
     }
 }
 
-Resolver::Resolver(const conf::Files& files, std::uint64_t small, MemoryBudget& budget)
-    : files_(files), small_(small), budget_(budget), root_(files.root, files.symlinks) {}
+Resolver::Resolver(const conf::Files& files, std::uint64_t small, std::shared_ptr<MemoryBudget> budget)
+    : files_(files), small_(small), budget_(std::move(budget)), root_(files.root, files.symlinks) {}
 
 connection::Ref<Resource> Resolver::resolve(std::string_view path, const connection::Ref<Resource>& before) {
     connection::Ref<Resource> resource(new Resource);

@@ -1,6 +1,7 @@
 // worker/handler/resolver.h: finds what a path means under a route's root.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -10,11 +11,11 @@
 
 namespace worker::handler {
 
-/// Blocking, but only on the file system's metadata and small files. One route's; loop thread only.
+/// Blocking, but only on the file system's metadata and small files. One route's; one thread's.
 class Resolver {
  public:
-    /// `files` and `budget` must outlive it. Files of at most `small` bytes are read into memory.
-    Resolver(const conf::Files& files, std::uint64_t small, MemoryBudget& budget);
+    /// `files` must outlive it. Files of at most `small` bytes are read into memory.
+    Resolver(const conf::Files& files, std::uint64_t small, std::shared_ptr<MemoryBudget> budget);
 
     /// `path` is normalised. What `before` (empty: nothing) has open and unchanged is taken over.
     [[nodiscard]] connection::Ref<Resource> resolve(std::string_view path,
@@ -36,7 +37,7 @@ class Resolver {
 
     const conf::Files& files_;
     std::uint64_t small_;
-    MemoryBudget& budget_;
+    std::shared_ptr<MemoryBudget> budget_;
     FileRoot root_;
 };
 

@@ -34,7 +34,7 @@ small{opacity:.65}
 <tbody id="workers"></tbody></table>
 <table hidden><thead><tr><th>peer<th>upstream<th>state<th>breaker<th>active<th>calls<th>failures</tr></thead>
 <tbody id="peers"></tbody></table>
-<table hidden><thead><tr><th>pool<th>processes<th>tasks<th>waiting<th>full<th>late<th>timeouts<th>died<th>crashes</tr></thead>
+<table hidden><thead><tr><th>pool<th>processes or threads<th>tasks<th>waiting<th>full<th>late<th>timeouts<th>died<th>crashes</tr></thead>
 <tbody id="pools"></tbody></table>
 <table hidden><thead><tr><th>name<th>upstream<th>addresses<th>answers<th>failures<th>why not</tr></thead>
 <tbody id="names"></tbody></table>
@@ -132,7 +132,12 @@ nlohmann::json pool_json(const ipc::PoolReport& pool) {
     for (std::size_t state = 1; state < ipc::member_states; ++state)
         if (pool.states[state] > 0)
             members[std::string(ipc::name(static_cast<ipc::MemberState>(state)))] = pool.states[state];
+    const auto& threads = pool.threads;
+    if (const auto idle = threads.threads - threads.busy; idle > 0) members["idle"] = idle;
+    if (const auto busy = threads.busy - threads.stuck; busy > 0) members["busy"] = busy;
+    if (threads.stuck > 0) members["stuck"] = threads.stuck;
     return {{"name", pool.name},
+            {"kind", pool.of_threads ? "thread" : "process"},
             {"members", std::move(members)},
             {"tasks", pool.tasks},
             {"waiting", pool.waiting},
