@@ -345,6 +345,53 @@ while (accept(my $c, STDIN)) {
     CHECK(contains(metrics, "reeve_pool_members{pool=\"work\",state=\"idle\"} 1\n"));
 }
 
+TEST_CASE("a client that leaves with its whole answer leaves the program alone", "[integration][pool]") {
+    const Site site("");
+    // Says that it is done only when it may.
+    const auto program = site.folder.write("late.pl", R"(
+use strict;
+my $may = shift;
+$SIG{PIPE} = 'DEFAULT';
+while (accept(my $c, STDIN)) {
+    binmode $c;
+    READ: while (1) {
+        read($c, my $head, 8) == 8 or last READ;
+        my ($version, $type, $id, $size, $padding) = unpack('CCnnC', $head);
+        read($c, my $content, $size + $padding) if $size + $padding > 0;
+        if ($type == 5 && $size == 0) {
+            my $out = "Content-Type: text/plain\r\nContent-Length: " . length($$) . "\r\n\r\n$$";
+            syswrite($c, pack('CCnnCC', 1, 6, $id, length($out), 0, 0) . $out);
+            select(undef, undef, undef, 0.002) until -e $may;
+            syswrite($c, pack('CCnnCC', 1, 6, $id, 0, 0, 0));
+            syswrite($c, pack('CCnnCC', 1, 3, $id, 8, 0, 0) . pack('NCCCC', 0, 0, 0, 0, 0));
+            last READ;
+        }
+    }
+    close($c);
+}
+)");
+    const auto may = site.folder.path("may");
+    const Server server(site.folder, site.setup("size = 1\n", "fastcgi perl " + program + " " + may));
+    Client client = server.connect();
+    client.send(get("/"));
+    const auto first = client.response();
+    CHECK(first.status == 200);
+    client.close();
+    eventually("its connection is gone", [&] {
+        const auto status = json::parse(server.command({"status", "--json"}).output);
+        std::uint64_t open = 0;
+        for (const auto& worker : status["workers"]) open += worker["connections"].get<std::uint64_t>();
+        return open == 0;
+    });
+    CHECK(pool_of(server)["members"][0]["state"] == "busy");
+    site.folder.write("may", "");
+    CHECK(server.get("/").body == first.body);
+    eventually("it is idle again", [&] { return pool_of(server)["members"][0]["state"] == "idle"; });
+    CHECK(pool_of(server)["aborted_total"] == 0);
+    CHECK(pool_of(server)["died_total"] == 0);
+    CHECK(pool_of(server)["tasks_total"] == 2);
+}
+
 TEST_CASE("a program that ends behind each answer costs no other process its tasks", "[integration][pool]") {
     const Site site("");
     const auto program = site.folder.write("once.pl", R"(

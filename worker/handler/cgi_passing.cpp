@@ -161,7 +161,9 @@ void CgiPassing::on_body_end() {
     peers_.on_ready(*this);
 }
 
-void CgiPassing::on_drained() { exchange_->pause_body(false); }
+void CgiPassing::on_drained() {
+    if (exchange_ != nullptr) exchange_->pause_body(false);
+}
 
 /// What the client was given before has left.
 void CgiPassing::on_room() {
@@ -173,11 +175,13 @@ void CgiPassing::on_room() {
     call_.resume();
 }
 
-/// The client left, and nobody else wants to know.
+/// The client left, and nobody else wants to know. But a program whose whole answer is here is about to say
+/// that it is done, and need not end for that.
 void CgiPassing::on_gone() {
     note_end();
     exchange_->upstream_failure = "the client left";
     exchange_ = nullptr;
+    if (call_.has_all()) return call_.resume();  // which may be the end
     call_.cancel();
     leave();
 }
@@ -243,7 +247,7 @@ void CgiPassing::add_sticky() {
 }
 
 void CgiPassing::on_payload(std::string_view bytes) {
-    if (!internal_.empty()) return;
+    if (exchange_ == nullptr || !internal_.empty()) return;
     if (buffers_answer_) return buffer_answer(bytes);
     exchange_->send(bytes);
     if (exchange_->unsent() >= shared_.route.proxy.buffer) call_.pause();
@@ -269,6 +273,7 @@ void CgiPassing::on_pipe(const connection::Ref<connection::Pipe>&, std::uint64_t
 void CgiPassing::on_end(std::string_view) {
     whole_ = true;
     note_end();
+    if (exchange_ == nullptr) return leave();
     if (!internal_.empty()) return send_internal();
     if (buffers_answer_) pass_answer_on();
     std::exchange(exchange_, nullptr)->finish();
@@ -296,6 +301,7 @@ void CgiPassing::give_up(const upstream::Failure& failure) {
 
 void CgiPassing::on_failure(const upstream::Failure& failure) {
     note_end();
+    if (exchange_ == nullptr) return leave();
     http::Exchange& exchange = *exchange_;
     exchange.upstream_failure = failure.reason;
     peers_.on_failure(*this, failure);
@@ -315,12 +321,13 @@ std::string_view CgiPassing::request_id() const noexcept {
 }
 
 ProgramLog::About CgiPassing::about() const noexcept {
+    if (exchange_ == nullptr) return {.peer = peer_, .request = {}, .id = id_};
     return {.peer = peer_, .request = exchange_->request.begin_of_line(), .id = request_id()};
 }
 
 void CgiPassing::note_end() {
     shared_.log.end(lines_, about());
-    if (upstream_ == nullptr) return;
+    if (upstream_ == nullptr || exchange_ == nullptr) return;
     http::append_tries(exchange_->upstream_tries, call_.tries());
     exchange_->upstream_us = shared_.loop.clock().now_us() - call_.begun_us();
 }

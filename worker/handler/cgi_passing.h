@@ -89,7 +89,7 @@ class CgiPassing final : public http::Streamer, private upstream::Caller {
 
     /// The program has answered, to the end, and is done; from then on, also in `on_over`.
     [[nodiscard]] bool whole() const noexcept { return whole_; }
-    /// Between `begin` and `on_over`.
+    /// Between `begin` and `on_over`, as long as the client is there: `on_failure` is told of no other.
     [[nodiscard]] http::Exchange& exchange() noexcept { return *exchange_; }
     /// Likewise, from `ask` on; see there.
     [[nodiscard]] const upstream::Call& call() const noexcept { return call_; }
@@ -128,7 +128,7 @@ class CgiPassing final : public http::Streamer, private upstream::Caller {
     CgiRoute& shared_;
     CgiPeers& peers_;
     upstream::Call call_;
-    http::Exchange* exchange_ = nullptr;
+    http::Exchange* exchange_ = nullptr;      ///< null: its client left
     upstream::Upstream* upstream_ = nullptr;  ///< that is asked; null: not yet
     const upstream::Peer* bound_ = nullptr;
     std::uint32_t bound_epoch_ = 0;

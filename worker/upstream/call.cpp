@@ -473,7 +473,7 @@ void Call::finish(bool surplus) {
 }
 
 void Call::fail_attempt(CallFailure kind, const Failure& failure, bool stale) {
-    if (question_.wire == Wire::fastcgi && has_all()) return finish(true);
+    if (has_all()) return finish(true);
     const bool answered = phase_ == Phase::body || phase_ == Phase::tunnel;
     const bool lost = phase_ != Phase::connecting && body_lost_;
     if (kind == CallFailure::read_timeout && phase_ == Phase::head) note_wait();

@@ -101,6 +101,8 @@ class Call final : private User, private execution::Deadline, private Hedged {
     void cancel() noexcept;
 
     [[nodiscard]] bool over() const noexcept { return phase_ == Phase::idle; }
+    /// Of FastCGI: all of the response has been passed on, and the peer has only to say that it is done.
+    [[nodiscard]] bool has_all() const noexcept;
     /// All that were asked, "127.0.0.1:9000, 127.0.0.1:9001".
     [[nodiscard]] const std::string& asked() const noexcept { return asked_; }
     /// Likewise, and how each of them did; until the next `start`.
@@ -190,7 +192,6 @@ class Call final : private User, private execution::Deadline, private Hedged {
     [[nodiscard]] bool consume_piece(std::string_view behind);
     [[nodiscard]] bool consume_out(std::string_view content, std::string_view behind);
     [[nodiscard]] bool on_end_request(std::string_view content, std::string_view behind);
-    [[nodiscard]] bool has_all() const noexcept;
     void append_whole();
 
     void append_body(std::string_view bytes);

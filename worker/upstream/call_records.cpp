@@ -159,7 +159,7 @@ void Call::append_whole() {
 
 /// The response is whole, whatever becomes of its end.
 bool Call::has_all() const noexcept {
-    if (phase_ != Phase::body) return false;
+    if (phase_ != Phase::body || question_.wire != Wire::fastcgi) return false;
     switch (framing_) {
         case Framing::none: return true;
         case Framing::length: return remaining_ == 0;
