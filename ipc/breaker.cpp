@@ -84,8 +84,8 @@ struct BreakerCell::Word {
     std::uint64_t time = 0;  ///< open by itself: until when; otherwise since when
 
     [[nodiscard]] std::uint64_t packed() const {
-        return time << 24 | generation << 4 | std::uint64_t{static_cast<std::uint8_t>(force)} << 2 |
-               static_cast<std::uint8_t>(state);
+        return time << 24 | generation << generation_at |
+               std::uint64_t{static_cast<std::uint8_t>(force)} << 2 | static_cast<std::uint8_t>(state);
     }
     [[nodiscard]] Word next(BreakerState to, std::uint64_t at) const {
         return {to, force, (generation + 1) & mask(generation_bits), at & low};
@@ -94,8 +94,8 @@ struct BreakerCell::Word {
 
 BreakerCell::Word BreakerCell::load() const noexcept {
     const std::uint64_t bits = word_.load(std::memory_order_acquire);
-    return {static_cast<BreakerState>(bits & 3), static_cast<BreakerForce>(bits >> 2 & 3),
-            bits >> 4 & mask(generation_bits), bits >> 24};
+    return {static_cast<BreakerState>(bits & state_mask), static_cast<BreakerForce>(bits >> 2 & 3),
+            bits >> generation_at & generation_mask, bits >> 24};
 }
 
 /// Fails only if another was first: then the generation is another, too.

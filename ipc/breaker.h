@@ -89,6 +89,17 @@ class alignas(64) BreakerCell {
  public:
     static constexpr std::size_t permits_max = 16;
 
+    /// For the calls of good times, without more: the generation of a closed breaker, which admits them all.
+    [[nodiscard]] std::optional<std::uint64_t> closed_generation() const noexcept {
+        const std::uint64_t word = word_.load(std::memory_order_acquire);
+        if ((word & state_mask) != static_cast<std::uint64_t>(BreakerState::closed)) return std::nullopt;
+        return word >> generation_at & generation_mask;
+    }
+    /// Likewise: to `record` that such a call went well would change nothing.
+    [[nodiscard]] bool is_untroubled(const BreakerRules& rules, const Ticket& ticket) const noexcept {
+        return ticket.permit < 0 && rules.failure_percent == 0 && rules.slow_percent == 0 &&
+               closed_generation() && (tally_.load(std::memory_order_acquire) & tally_mask) == 0;
+    }
     /// May the call go ahead? One load when closed. `pid` holds the permit, if it takes one. Rules with no
     /// trigger admit everything, save what the operator refuses.
     [[nodiscard]] Admission admit(const BreakerRules& rules, std::uint64_t now_ms,
@@ -111,6 +122,9 @@ class alignas(64) BreakerCell {
  private:
     struct Word;
     static constexpr std::size_t buckets = 10;
+    static constexpr std::uint64_t state_mask = 3, generation_mask = (1u << 20) - 1;
+    static constexpr unsigned generation_at = 4, tally_bits = 40;
+    static constexpr std::uint64_t tally_mask = (std::uint64_t{1} << tally_bits) - 1;
 
     [[nodiscard]] Word load() const noexcept;
     std::optional<Transition> change(const Word& from, Word to, BreakerCause cause) noexcept;

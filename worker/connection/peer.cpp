@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 
-#include <charconv>
 #include <cstring>
 
 namespace worker::connection {
@@ -33,7 +32,10 @@ std::string_view Peer::text(Text& room) const noexcept {
         char* at = room.data();
         for (int i = 0; i < 4; ++i) {
             if (i > 0) *at++ = '.';
-            at = std::to_chars(at, at + 3, bytes_[static_cast<std::size_t>(i)]).ptr;
+            const unsigned number = bytes_[static_cast<std::size_t>(i)];
+            if (number >= 100) *at++ = static_cast<char>('0' + number / 100);
+            if (number >= 10) *at++ = static_cast<char>('0' + number / 10 % 10);
+            *at++ = static_cast<char>('0' + number % 10);
         }
         return {room.data(), static_cast<std::size_t>(at - room.data())};
     }

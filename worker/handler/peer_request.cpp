@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 
+#include "worker/handler/head_block.h"
 #include "worker/http/host.h"
 #include "worker/http/list.h"
 
@@ -11,8 +12,6 @@ namespace worker::handler {
 namespace {
 
 using http::Known;
-
-constexpr std::string_view our_via = " reeve";  // behind the version that the client spoke
 
 int hex_value(char c) noexcept {
     if (c >= '0' && c <= '9') return c - '0';
@@ -92,27 +91,11 @@ PeerRequest::PeerRequest(const conf::Route& route, const Facts& facts, const exe
 
 void PeerRequest::append(std::string& out, const http::Exchange& exchange, const Options& options) {
     const http::Request& request = exchange.request;
-    if (!options.method.empty()) {
-        out.append(options.method);
-    } else {
-        out.append(exchange.error != 0 ? "GET" : request.method());
-    }
-    out.append(" ");
-    if (!options.target.empty()) {
-        out.append(options.target);
-    } else {
-        append_target(out, exchange);
-    }
-    out.append(" HTTP/1.1\r\n");
-    if (!is_set("host")) {
-        const std::string_view host =
-            !request.target.authority.empty() ? request.target.authority : request.value(Known::host);
-        out.append("Host: ").append(host.empty() ? options.host : host).append("\r\n");
-    }
+    const std::string_view authority =
+        !request.target.authority.empty() ? request.target.authority : request.value(Known::host);
+    append_line(out, exchange, options, authority);
     append_fields(out, request, options, exchange.error != 0);
-    out.append(options.more);
-    append_forwarded(out, exchange);
-    append_ids(out, request);
+    append_about(out, exchange, authority);
     for (const Line& line : lines_) {
         if (line.removes) continue;
         out.append(line.name).append(": ");
@@ -126,6 +109,25 @@ void PeerRequest::append(std::string& out, const http::Exchange& exchange, const
     }
     if (!options.framed) append_framing(out, exchange);
     out.append("\r\n");
+}
+
+/// The request line, and Host.
+void PeerRequest::append_line(std::string& out, const http::Exchange& exchange, const Options& options,
+                              std::string_view authority) {
+    std::string_view method = options.method;
+    if (method.empty()) method = exchange.error != 0 ? "GET" : exchange.request.method();
+    out.append(method).append(1, ' ');
+    if (!options.target.empty()) {
+        out.append(options.target);
+    } else {
+        append_target(out, exchange);
+    }
+    if (is_set("host")) {
+        out.append(" HTTP/1.1\r\n");
+        return;
+    }
+    const std::string_view host = authority.empty() ? options.host : authority;
+    HeadBlock(out, 32 + host.size()) << " HTTP/1.1\r\nHost: " << host << "\r\n";
 }
 
 void PeerRequest::append_target(std::string& out, const http::Exchange& exchange) {
@@ -178,8 +180,8 @@ void PeerRequest::append_path(std::string& out, const http::Request& request) co
         return append_escaped(out, path, Escape::uri);
     }
     std::string_view raw = request.origin_target();
-    raw = raw.substr(0, raw.find('?'));
-    if (only_escaped(raw, path)) {
+    if (request.target.has_query) raw = raw.substr(0, raw.find('?'));
+    if (raw == path || only_escaped(raw, path)) {
         out.append(raw);
     } else {
         append_escaped(out, path, Escape::uri);
@@ -218,73 +220,77 @@ void PeerRequest::append_fields(std::string& out, const http::Request& request, 
         if (is_named(request, connection, field) || is_set(name)) continue;
         request.append_line(out, field);
     }
+    out.append(options.more);
     if (options.upgrade)
         out.append("Connection: upgrade\r\nUpgrade: ").append(request.value(Known::upgrade)).append("\r\n");
-    if (is_set("via")) return;
-    out.append("Via: ");
-    if (const auto before = request.joined(Known::via, room_); !before.empty())
-        out.append(before).append(", ");
-    out.append(request.minor == 0 ? "1.0" : "1.1").append(our_via).append("\r\n");
 }
 
-void PeerRequest::append_forwarded(std::string& out, const http::Exchange& exchange) {
+/// Who asks, by whom it has come here, and under which number.
+void PeerRequest::append_about(std::string& out, const http::Exchange& exchange, std::string_view host) {
+    constexpr std::size_t names_max = 320;  // of all names, versions, schemes and numbers
+    const http::Request& request = exchange.request;
+    connection::Peer::Text text{};
+    const std::string_view client = exchange.peer.text(text);
+    std::size_t before = 0;
+    for (const Known known : {Known::via, Known::x_forwarded_for, Known::forwarded})
+        if (request.has(known)) before += request.joined(known, room_).size();
+    HeadBlock block(out, names_max + before + 2 * (client.size() + host.size()));
+    if (!is_set("via")) {
+        block << "Via: ";
+        if (request.has(Known::via)) block << request.joined(Known::via, room_) << ", ";
+        if (request.minor == 0) {
+            block << "1.0 reeve\r\n";
+        } else {
+            block << "1.1 reeve\r\n";
+        }
+    }
+    write_forwarded(block, exchange, client, host);
+    write_ids(block, request);
+}
+
+void PeerRequest::write_forwarded(HeadBlock& block, const http::Exchange& exchange, std::string_view client,
+                                  std::string_view host) {
     const http::Request& request = exchange.request;
     const auto how = route_.proxy.forwarded;
     if (how == conf::ForwardedFields::off) return;
-    connection::Peer::Text text{};
-    const std::string_view client = exchange.peer.text(text);
     const std::string_view scheme = exchange.secure ? "https" : "http";
-    const std::string_view host =
-        !request.target.authority.empty() ? request.target.authority : request.value(Known::host);
     if (how != conf::ForwardedFields::forwarded) {
         if (!is_set("x-forwarded-for")) {
-            out.append("X-Forwarded-For: ");
-            if (const auto before = request.joined(Known::x_forwarded_for, room_); !before.empty())
-                out.append(before).append(", ");
-            out.append(client).append("\r\n");
+            block << "X-Forwarded-For: ";
+            if (request.has(Known::x_forwarded_for))
+                block << request.joined(Known::x_forwarded_for, room_) << ", ";
+            block << client << "\r\n";
         }
-        if (!is_set("x-forwarded-proto")) out.append("X-Forwarded-Proto: ").append(scheme).append("\r\n");
-        if (!host.empty() && !is_set("x-forwarded-host"))
-            out.append("X-Forwarded-Host: ").append(host).append("\r\n");
+        if (!is_set("x-forwarded-proto")) block << "X-Forwarded-Proto: " << scheme << "\r\n";
+        if (!host.empty() && !is_set("x-forwarded-host")) block << "X-Forwarded-Host: " << host << "\r\n";
     }
     if (how == conf::ForwardedFields::x_forwarded || is_set("forwarded")) return;
-    out.append("Forwarded: ");
-    if (const auto before = request.joined(Known::forwarded, room_); !before.empty())
-        out.append(before).append(", ");
+    block << "Forwarded: ";
+    if (request.has(Known::forwarded)) block << request.joined(Known::forwarded, room_) << ", ";
     // RFC 7239 6: IPv6 in brackets and quotes; who has no address is unknown.
     if (client == "unix:") {
-        out.append("for=unknown");
+        block << "for=unknown";
     } else if (client.find(':') != std::string_view::npos) {
-        out.append("for=\"[").append(client).append("]\"");
+        block << "for=\"[" << client << "]\"";
     } else {
-        out.append("for=").append(client);
+        block << "for=" << client;
     }
-    if (!host.empty()) out.append(";host=\"").append(host).append("\"");
-    out.append(";proto=").append(scheme).append("\r\n");
+    if (!host.empty()) block << ";host=\"" << host << "\"";
+    block << ";proto=" << scheme << "\r\n";
 }
 
 /// A request that comes without either gets one number under both names.
-void PeerRequest::append_ids(std::string& out, const http::Request& request) {
+void PeerRequest::write_ids(HeadBlock& block, const http::Request& request) {
     const bool wants_id =
         route_.proxy.request_id && !request.has(Known::x_request_id) && !is_set("x-request-id");
     const bool wants_trace = route_.proxy.trace && !request.has(Known::traceparent) && !is_set("traceparent");
     if (!wants_id && !wants_trace) return;
-    const RandomIds::Word high = ids_.next(), low = ids_.next();
-    const auto append = [&out](const RandomIds::Word& word) { out.append(word.data(), word.size()); };
-    if (wants_id) {
-        out.append("X-Request-Id: ");
-        append(high);
-        append(low);
-        out.append("\r\n");
-    }
-    if (wants_trace) {
-        out.append("traceparent: 00-");
-        append(high);
-        append(low);
-        out.append("-");
-        append(ids_.next());
-        out.append("-01\r\n");
-    }
+    const RandomIds::Number number = ids_.number();
+    const std::string_view digits(number.data(), number.size());
+    if (wants_id) block << "X-Request-Id: " << digits << "\r\n";
+    if (!wants_trace) return;
+    const RandomIds::Word span = ids_.next();
+    block << "traceparent: 00-" << digits << "-" << std::string_view(span.data(), span.size()) << "-01\r\n";
 }
 
 void PeerRequest::append_framing(std::string& out, const http::Exchange& exchange) const {

@@ -15,6 +15,8 @@
 
 namespace worker::handler {
 
+class HeadBlock;
+
 /// One a route. Fields that belong to one connection alone are left out (RFC 9110 7.6.1), the framing is our
 /// own (RFC 9112 6), and the configuration's fields take the place of the client's.
 class PeerRequest {
@@ -42,12 +44,16 @@ class PeerRequest {
         bool removes;
     };
 
+    void append_line(std::string& out, const http::Exchange& exchange, const Options& options,
+                     std::string_view authority);
     void append_target(std::string& out, const http::Exchange& exchange);
     [[nodiscard]] bool append_rewritten(std::string& out, const http::Request& request, bool& queried) const;
     void append_path(std::string& out, const http::Request& request) const;
     void append_fields(std::string& out, const http::Request& request, const Options& options, bool page);
-    void append_forwarded(std::string& out, const http::Exchange& exchange);
-    void append_ids(std::string& out, const http::Request& request);
+    void append_about(std::string& out, const http::Exchange& exchange, std::string_view host);
+    void write_forwarded(HeadBlock& block, const http::Exchange& exchange, std::string_view client,
+                         std::string_view host);
+    void write_ids(HeadBlock& block, const http::Request& request);
     void append_framing(std::string& out, const http::Exchange& exchange) const;
     [[nodiscard]] bool is_set(std::string_view name) const { return !lines_.empty() && is_among_lines(name); }
     [[nodiscard]] bool is_among_lines(std::string_view name) const;

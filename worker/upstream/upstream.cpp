@@ -124,6 +124,8 @@ Admission Upstream::admit() {
         return {.ticket = {},
                 .refusal = "the upstream is busy",
                 .retry_after_seconds = ConcurrencyLimit::retry_after_seconds};
+    if (const auto generation = cell_->breaker.closed_generation())
+        return {.ticket = {.generation = *generation}, .refusal = {}};
     const auto admission = cell_->breaker.admit(rules_, loop_.clock().now_ms(), pid_);
     if (admission.transition) tell(*admission.transition);
     if (admission.admitted) return {.ticket = admission.ticket, .refusal = {}};
@@ -133,6 +135,7 @@ Admission Upstream::admit() {
 }
 
 void Upstream::record(const ipc::Ticket& ticket, ipc::Outcome outcome) {
+    if (outcome == ipc::Outcome::success && cell_->breaker.is_untroubled(rules_, ticket)) return;
     if (const auto transition = cell_->breaker.record(rules_, ticket, outcome, loop_.clock().now_ms()))
         tell(*transition);
 }
