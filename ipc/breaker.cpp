@@ -16,7 +16,7 @@ static_assert(std::is_standard_layout_v<BreakerCell> && std::atomic<std::uint64_
 namespace {
 
 constexpr std::uint64_t mask(unsigned bits) { return (std::uint64_t{1} << bits) - 1; }
-constexpr unsigned low_bits = 40, generation_bits = 20, pid_bits = 22, count_bits = 14;
+constexpr unsigned low_bits = 40, pid_bits = 22, count_bits = 14;
 // The low part of a word is a time or a count. Times are kept modulo 2^40 ms, which is 34 years, and
 // compared by their distance.
 constexpr std::uint64_t low = mask(low_bits), span_ms_max = mask(low_bits - 2);
@@ -88,7 +88,7 @@ struct BreakerCell::Word {
                std::uint64_t{static_cast<std::uint8_t>(force)} << 2 | static_cast<std::uint8_t>(state);
     }
     [[nodiscard]] Word next(BreakerState to, std::uint64_t at) const {
-        return {to, force, (generation + 1) & mask(generation_bits), at & low};
+        return {to, force, (generation + 1) & generation_mask, at & low};
     }
 };
 

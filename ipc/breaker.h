@@ -122,8 +122,9 @@ class alignas(64) BreakerCell {
  private:
     struct Word;
     static constexpr std::size_t buckets = 10;
-    static constexpr std::uint64_t state_mask = 3, generation_mask = (1u << 20) - 1;
-    static constexpr unsigned generation_at = 4, tally_bits = 40;
+    // `word_` from its lowest bit on: state, force, generation, time; `tally_`: count, generation.
+    static constexpr unsigned generation_at = 4, generation_bits = 20, tally_bits = 40;
+    static constexpr std::uint64_t state_mask = 3, generation_mask = (1u << generation_bits) - 1;
     static constexpr std::uint64_t tally_mask = (std::uint64_t{1} << tally_bits) - 1;
 
     [[nodiscard]] Word load() const noexcept;
