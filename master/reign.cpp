@@ -600,6 +600,7 @@ Status Reign::status() const {
     status.upstreams = ipc::report_upstreams(board_, now);
     status.names = ipc::report_names(board_, now);
     status.peers = ipc::report_peers(board_, now);
+    look_at_memory(status);
     return status;
 }
 

@@ -53,6 +53,20 @@ OrderedJson usage_json(const ProcessUsage& usage) {
     return {{"cpu_seconds", usage.cpu_seconds}, {"rss_bytes", usage.rss_bytes}};
 }
 
+/// Null where it is not known.
+OrderedJson memory_json(const std::optional<ProcessMemory>& memory) {
+    const auto known = [&](std::uint64_t ProcessMemory::*field) {
+        return memory ? OrderedJson(*memory.*field) : OrderedJson();
+    };
+    return {{"private_bytes", known(&ProcessMemory::private_bytes)},
+            {"shared_bytes", known(&ProcessMemory::shared_bytes)},
+            {"pss_bytes", known(&ProcessMemory::pss_bytes)}};
+}
+
+std::string memory_text(const std::optional<ProcessMemory>& memory, std::uint64_t ProcessMemory::*field) {
+    return memory ? mebibytes(*memory.*field) : "-";
+}
+
 OrderedJson worker_json(const WorkerStatus& worker) {
     OrderedJson json{{"slot", worker.slot},
                      {"pid", worker.pid},
@@ -70,6 +84,7 @@ OrderedJson worker_json(const WorkerStatus& worker) {
                                         ? OrderedJson(static_cast<double>(*worker.heartbeat_age_ms) / 1000)
                                         : OrderedJson();
     json.update(usage_json(worker.usage));
+    json.update(memory_json(worker.memory));
     if (worker.executors.empty()) return json;
     auto& executors = json["executors"] = OrderedJson::array();
     for (const auto& each : worker.executors)
@@ -178,7 +193,7 @@ std::string pools_text(const Status& status) {
     std::string out =
         fmt::format("\n{:<20} {:>3} {:>10} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>9}  {}\n", "pool", "gen",
                     "tasks", "waiting", "full", "late", "timeouts", "died", "crashes", "replaced", "who");
-    for (const auto& [generation, pool, usage] : status.pools)
+    for (const auto& [generation, pool, usage, memory] : status.pools)
         out += fmt::format("{:<20} {:>3} {:>10} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>9}  {}\n", pool.name,
                            generation, pool.tasks, pool.waiting, pool.refused_full, pool.refused_late,
                            pool.timeouts, pool.died, pool.crashes, pool.recycled, states_text(pool));
@@ -208,7 +223,7 @@ OrderedJson threads_json(const ipc::PoolReport& pool, std::uint32_t generation) 
 
 OrderedJson pools_json(const Status& status) {
     OrderedJson all = OrderedJson::array();
-    for (const auto& [generation, pool, usage] : status.pools) {
+    for (const auto& [generation, pool, usage, memory] : status.pools) {
         if (pool.of_threads) {
             all.push_back(threads_json(pool, generation));
             continue;
@@ -223,6 +238,7 @@ OrderedJson pools_json(const Status& status) {
                                {"state_seconds", static_cast<double>(member.state_ms) / 1000},
                                {"tasks", member.tasks}});
             members.back().update(usage_json(usage[index]));
+            members.back().update(memory_json(index < memory.size() ? memory[index] : std::nullopt));
         }
         all.push_back({{"name", pool.name},
                        {"kind", "process"},
@@ -396,7 +412,8 @@ std::vector<PoolStatus> pool_statuses(const ipc::PoolTable& table, std::uint32_t
                                       std::uint64_t now) {
     std::vector<PoolStatus> all;
     for (std::uint32_t pool = 0; pool < table.pools(); ++pool) {
-        PoolStatus status{.generation = generation, .report = table.report(pool, now), .usage = {}};
+        PoolStatus status{
+            .generation = generation, .report = table.report(pool, now), .usage = {}, .memory = {}};
         for (const auto& member : status.report.members)
             status.usage.push_back(member.pid != 0 ? process_usage(member.pid).value_or(ProcessUsage{})
                                                    : ProcessUsage{});
@@ -412,21 +429,27 @@ std::string status_text(const Status& status) {
                                   mebibytes(master.usage.rss_bytes));
     out += fmt::format("configuration {}\n\n", master.config.empty() ? "-" : master.config);
     out += fmt::format(
-        "{:>6} {:>8} {:<11} {:>3} {:>9} {:>8} {:>8} {:>10} {:>12} {:>8} {:>8} {:>8} {:>9} {:>8}  {}\n",
+        "{:>6} {:>8} {:<11} {:>3} {:>9} {:>8} {:>8} {:>10} {:>12} {:>8} {:>8} {:>8} {:>9} {:>9} {:>9} "
+        "{:>8}  {}\n",
         "worker", "pid", "state", "gen", "age", "restarts", "conns", "accepted", "requests", "4xx", "5xx",
-        "cpu s", "rss", "beat ms", "in flight");
+        "cpu s", "rss", "private", "shared", "beat ms", "in flight");
     for (const auto& worker : status.workers)
         out += fmt::format(
-            "{:>6} {:>8} {:<11} {:>3} {:>9} {:>8} {:>8} {:>10} {:>12} {:>8} {:>8} {:>8.2f} {:>9} {:>8}  {}\n",
+            "{:>6} {:>8} {:<11} {:>3} {:>9} {:>8} {:>8} {:>10} {:>12} {:>8} {:>8} {:>8.2f} {:>9} {:>9} {:>9} "
+            "{:>8}  {}\n",
             worker.slot, worker.pid == 0 ? "-" : std::to_string(worker.pid), worker.state, worker.generation,
             duration(worker.age_ms), worker.restarts, worker.connections, worker.totals.accepted,
             worker.totals.requests, worker.totals.statuses[4], worker.totals.statuses[5],
             worker.usage.cpu_seconds, mebibytes(worker.usage.rss_bytes),
+            memory_text(worker.memory, &ProcessMemory::private_bytes),
+            memory_text(worker.memory, &ProcessMemory::shared_bytes),
             worker.heartbeat_age_ms ? std::to_string(*worker.heartbeat_age_ms) : "-",
             worker.in_flight.empty() ? "-" : worker.in_flight);
     for (const auto& sentinel : status.sentinels)
-        out += fmt::format("sentinel of generation {}  pid {}  restarts {}\n", sentinel.generation,
-                           sentinel.pid == 0 ? "-" : std::to_string(sentinel.pid), sentinel.restarts);
+        out += fmt::format("sentinel of generation {}  pid {}  restarts {}  private {}  shared {}\n",
+                           sentinel.generation, sentinel.pid == 0 ? "-" : std::to_string(sentinel.pid),
+                           sentinel.restarts, memory_text(sentinel.memory, &ProcessMemory::private_bytes),
+                           memory_text(sentinel.memory, &ProcessMemory::shared_bytes));
     out +=
         fmt::format("\n{:<40} {:<10} {:>8} {:>8}  {}\n", "listener", "accept", "backlog", "waiting", "slots");
     for (const auto& listener : status.listeners)
@@ -450,6 +473,7 @@ std::string status_json(const Status& status) {
     // Bucket i counts requests of less than 2^(i+7) us, the last one all that took longer.
     master["latency_buckets"] = status.master.latency;
     master.update(usage_json(status.master.usage));
+    master.update(memory_json(status.master.memory));
     OrderedJson workers = OrderedJson::array();
     for (const auto& worker : status.workers) workers.push_back(worker_json(worker));
     OrderedJson listeners = OrderedJson::array();
@@ -460,9 +484,11 @@ std::string status_json(const Status& status) {
                              {"pending", listener.pending ? OrderedJson(*listener.pending) : OrderedJson()},
                              {"slots", listener.slots}});
     OrderedJson sentinels = OrderedJson::array();
-    for (const auto& sentinel : status.sentinels)
+    for (const auto& sentinel : status.sentinels) {
         sentinels.push_back(
             {{"pid", sentinel.pid}, {"generation", sentinel.generation}, {"restarts", sentinel.restarts}});
+        sentinels.back().update(memory_json(sentinel.memory));
+    }
     const OrderedJson all{
         {"master", master},       {"workers", workers},          {"sentinels", sentinels},
         {"listeners", listeners}, {"pools", pools_json(status)}, {"upstreams", upstreams_json(status)}};

@@ -9,6 +9,7 @@
 #include "ipc/pool_table.h"
 #include "ipc/upstream_report.h"
 #include "master/listeners.h"
+#include "master/process_memory.h"
 #include "master/process_usage.h"
 #include "master/supervisor.h"
 
@@ -24,6 +25,7 @@ struct MasterStatus {
     ipc::Totals totals;                                            ///< of all workers that ever were
     std::array<std::uint64_t, ipc::Histogram::buckets> latency{};  ///< of all requests that ever were
     ProcessUsage usage;
+    std::optional<ProcessMemory> memory;  ///< as all `memory` here: none unless `look_at_memory` was called
 };
 
 /// One loop or thread of a worker.
@@ -49,6 +51,7 @@ struct WorkerStatus {
     std::string in_flight;                                 ///< empty: none
     std::uint64_t buffered_memory = 0, buffered_file = 0;  ///< bytes of bodies
     ProcessUsage usage;
+    std::optional<ProcessMemory> memory;
     std::vector<ExecutorStatus> executors;  ///< where there are several
 };
 
@@ -63,12 +66,14 @@ struct SentinelStatus {
     std::uint32_t generation = 1;
     int pid = 0;  ///< 0: no process
     std::uint32_t restarts = 0;
+    std::optional<ProcessMemory> memory{};
 };
 
 struct PoolStatus {
     std::uint32_t generation = 1;
     ipc::PoolReport report;
-    std::vector<ProcessUsage> usage;  ///< by member
+    std::vector<ProcessUsage> usage;                     ///< by member
+    std::vector<std::optional<ProcessMemory>> memory{};  ///< likewise, or empty
 };
 
 struct Status {

@@ -24,6 +24,9 @@ TEST_CASE("a master starts its workers, serves, and leaves nothing behind on sto
     for (const auto& worker : status["workers"]) {
         CHECK(worker["state"] == "ready");
         CHECK(worker["rss_bytes"] > 0);
+        CHECK(worker["private_bytes"] > 0);
+        CHECK(worker["shared_bytes"] > 0);  // with the master that it was forked from
+        CHECK(worker["pss_bytes"] > worker["private_bytes"]);
         CHECK(answers.contains(worker["slot"].dump() + " " + worker["pid"].dump()));
     }
     CHECK(read_file("/proc/" + std::to_string(instance.process.pid()) + "/comm") == "reeve: master\n");

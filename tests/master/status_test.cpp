@@ -80,7 +80,8 @@ TEST_CASE("the status shows sentinels, and what checks say of peers", "[master][
     status.peers[1].ejected_ms = 3200;
     const auto text = master::status_text(status);
     CAPTURE(text);
-    CHECK(text.find("sentinel of generation 3  pid 77  restarts 2\n") != std::string::npos);
+    CHECK(text.find("sentinel of generation 3  pid 77  restarts 2  private -  shared -\n") !=
+          std::string::npos);
     CHECK(text.find("  down status 503\n") != std::string::npos);
     CHECK(text.find("  ejected 3.2s\n") != std::string::npos);
     CHECK(text.ends_with("  up\n"));
@@ -129,6 +130,57 @@ TEST_CASE("the status shows hedges, and limits of those that have one", "[master
     CHECK(concurrency["baseline_seconds"] == 0.01025);
     CHECK(concurrency["refused_total"] == 3);
     CHECK(json["upstreams"][1]["concurrency"].is_null());
+}
+
+TEST_CASE("the status tells private memory from shared, of every process it is known of",
+          "[master][memory]") {
+    const master::ProcessMemory memory{
+        .private_bytes = 5 << 20, .shared_bytes = 70 << 20, .pss_bytes = 12 << 20};
+    auto status = sample();
+    status.master.memory = status.workers[0].memory = memory;
+    status.sentinels = {{.generation = 3, .pid = 77, .restarts = 2, .memory = memory}};
+    auto& pool = status.pools.emplace_back();
+    pool.report.members = {{.state = ipc::MemberState::idle, .pid = 9}, {.state = ipc::MemberState::idle}};
+    pool.usage.resize(2);
+    pool.memory = {memory};
+    const auto json = nlohmann::json::parse(master::status_json(status));
+    for (const auto& known :
+         {json["master"], json["workers"][0], json["sentinels"][0], json["pools"][0]["members"][0]}) {
+        CHECK(known["private_bytes"] == 5 << 20);
+        CHECK(known["shared_bytes"] == 70 << 20);
+        CHECK(known["pss_bytes"] == 12 << 20);
+    }
+    for (const auto& unknown : {json["workers"][1], json["pools"][0]["members"][1]})
+        for (const char* name : {"private_bytes", "shared_bytes", "pss_bytes"})
+            CHECK(unknown[name].is_null());
+    const auto text = master::status_text(status);
+    CAPTURE(text);
+    CHECK(text.find("     5.0M     70.0M     2600") != std::string::npos);
+    CHECK(text.find("restarts 2  private 5.0M  shared 70.0M\n") != std::string::npos);
+}
+
+TEST_CASE("what the kernel says of a process's memory is summed up, or it is not known", "[master][memory]") {
+    const std::string rollup =
+        "55d4eea10000-7fffcde13000 ---p 00000000 00:00 0                          [rollup]\n"
+        "Rss:                1720 kB\nPss:                 191 kB\nPss_Dirty:           108 kB\n"
+        "Shared_Clean:       1572 kB\nShared_Dirty:          8 kB\nPrivate_Clean:        40 kB\n"
+        "Private_Dirty:       108 kB\nShared_Hugetlb:     2048 kB\nPrivate_Hugetlb:    4096 kB\n";
+    const auto memory = master::parse_smaps_rollup(rollup);
+    REQUIRE(memory);
+    CHECK(memory->private_bytes == (40 + 108 + 4096) * 1024);
+    CHECK(memory->shared_bytes == (1572 + 8 + 2048) * 1024);
+    CHECK(memory->pss_bytes == 191 * 1024);
+    const auto needed = rollup.find("Shared_Huge");
+    for (std::size_t size = 0; size < needed; ++size)
+        CHECK_FALSE(master::parse_smaps_rollup(rollup.substr(0, size)));
+    CHECK_FALSE(master::parse_smaps_rollup("Pss: x kB\n" + rollup));
+    CHECK_FALSE(master::parse_smaps_rollup("Pss: 18446744073709551616 kB\n" + rollup));
+
+    const auto own = master::process_memory(::getpid());
+    REQUIRE(own);
+    CHECK(own->private_bytes > 0);
+    CHECK(own->pss_bytes >= own->private_bytes);
+    CHECK_FALSE(master::process_memory(-1));
 }
 
 TEST_CASE("a process's usage is read whatever its name", "[master]") {
