@@ -166,7 +166,7 @@ run: deps
 
 test: deps
 	@$(MAKE) program tests
-	@$(MAKE) units integration -j1
+	@$(MAKE) -j2 -Otarget units integration
 
 units: $(OUT)/units
 	@$(OUT)/units $(TEST_ARGS)
@@ -207,7 +207,7 @@ asan-build tsan-build: deps deps-clang
 
 asan tsan: deps deps-clang
 	@$(MAKE) VARIANT=$@ program tests
-	@$(MAKE) VARIANT=$@ units integration -j1
+	@$(MAKE) -j2 -Otarget VARIANT=$@ units integration
 
 fuzz: deps deps-clang
 	@$(MAKE) VARIANT=fuzz fuzz-build

@@ -130,7 +130,8 @@ bool PoolTable::end(const PoolTask& task, MemberState to, std::uint64_t now_ms) 
     return true;
 }
 
-bool PoolTable::release(const PoolTask& task, std::uint64_t now_ms) noexcept {
+bool PoolTable::release(const PoolTask& task, std::uint64_t now_ms,
+                        std::optional<std::uint32_t> cared_for) noexcept {
     Member& one = member(task.pool, task.member);
     const bool enough = one.tasks_limit.get() != 0 && one.tasks.get() == one.tasks_limit.get();
     if (!end(task, one.leaves.load() ? MemberState::retiring : MemberState::idle, now_ms)) return false;
@@ -147,7 +148,8 @@ bool PoolTable::release(const PoolTask& task, std::uint64_t now_ms) noexcept {
         tell_master();
     }
     if (enough) tell_master();
-    ring_if_waiting(task.pool);
+    const std::uint64_t here = cared_for ? cell(task.pool).waiting[*cared_for].load() : 0;
+    if (waiting(task.pool) > here) ring(task.pool);
     return true;
 }
 
@@ -206,7 +208,10 @@ void PoolTable::set_threads(std::uint32_t pool, std::uint32_t row, const ThreadU
 
 /// Whoever waits has said so before it looked for an idle member: either it finds this one, or we see it.
 void PoolTable::ring_if_waiting(std::uint32_t pool) noexcept {
-    if (waiting(pool) == 0) return;
+    if (waiting(pool) > 0) ring(pool);
+}
+
+void PoolTable::ring(std::uint32_t pool) noexcept {
     const std::uint64_t one = 1;
     (void)!::write(doorbells_[pool].get(), &one, sizeof one);
 }

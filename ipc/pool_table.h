@@ -115,8 +115,10 @@ class PoolTable {
     /// The idle member with the lowest number: so it stays warm, and those beyond need age.
     [[nodiscard]] std::optional<PoolTask> acquire(std::uint32_t pool, std::uint32_t row,
                                                   std::uint64_t now_ms) noexcept;
-    /// The task is done, and the member is ready for the next. False: it was not ours any more.
-    bool release(const PoolTask& task, std::uint64_t now_ms) noexcept;
+    /// The task is done, and the member is ready for the next. Those who wait in the row `cared_for` are the
+    /// caller's to look after, all others are told. False: it was not ours any more.
+    bool release(const PoolTask& task, std::uint64_t now_ms,
+                 std::optional<std::uint32_t> cared_for = std::nullopt) noexcept;
     /// The task is given up; its process may still be at it, or be gone. The master finds out.
     bool give_up(const PoolTask& task, std::uint64_t now_ms) noexcept;
     /// The task took too long: the master ends the process.
@@ -177,6 +179,7 @@ class PoolTable {
     static void use_row(Pool& pool, std::uint32_t row) noexcept;
     bool end(const PoolTask& task, MemberState to, std::uint64_t now_ms) noexcept;
     void ring_if_waiting(std::uint32_t pool) noexcept;
+    void ring(std::uint32_t pool) noexcept;
     void tell_master() noexcept;
 
     std::vector<Shape> shapes_;

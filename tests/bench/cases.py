@@ -37,5 +37,6 @@ CASES = (
     Case("proxy1m", "proxied 1 MiB response", "/1m.bin", 0.42, connections=8, proxied=True),
     Case("buffers1m", "proxied 1 MiB response, nginx with 1 MiB buffers", "/1m.bin", 1.00, connections=8, proxied=True,
          large_buffers=True),  # fmt: skip
+    Case("fcgi", "libfcgi program, 4 processes, counted too", "/echo?x", 0.90, program=True),
     Case("idle", "10,000 idle connections: memory", "/hello", 1.00, connections=10_000, idle=True),
 )

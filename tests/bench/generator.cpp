@@ -34,6 +34,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::string_view good = "HTTP/1.1 200 ";
+constexpr std::string_view last_chunk = "\r\n0\r\n\r\n";
 constexpr int patience_ms = 10'000;
 
 [[noreturn]] void give_up(const char* what) {
@@ -52,6 +53,7 @@ struct Connection {
     int fd = -1;
     std::size_t due = 0;       ///< answers that are still to come
     std::size_t received = 0;  ///< bytes of the answer that is coming
+    std::string tail;          ///< its last bytes, of an answer in chunks
     Clock::time_point sent;
 };
 
@@ -114,11 +116,12 @@ class Generator {
         }
         head.resize(head.find("\r\n\r\n") + 4);
         const auto length = head.find("Content-Length: ");
-        if (!head.starts_with(good) || length == head.npos) {
+        chunked_ = head.find("Transfer-Encoding: chunked") != head.npos && options_.pipeline == 1;
+        if (!head.starts_with(good) || (length == head.npos && !chunked_)) {
             std::fprintf(stderr, "not what was asked for: %s", head.c_str());
             std::exit(1);
         }
-        size_ = head.size() + std::strtoull(head.c_str() + length + 16, nullptr, 10);
+        if (!chunked_) size_ = head.size() + std::strtoull(head.c_str() + length + 16, nullptr, 10);
         ::close(fd);
     }
 
@@ -153,6 +156,7 @@ class Generator {
         // An answer's first bytes: at the front of what came, when nothing of it had come before.
         if (connection.received == 0 && !std::string_view(buffer_.data(), fresh).starts_with(good)) ++failed_;
         connection.received += fresh;
+        if (chunked_) return hear_chunks(connection, {buffer_.data(), fresh});
         while (connection.due > 0 && connection.received >= size_) {
             connection.received -= size_;
             --connection.due;
@@ -162,6 +166,18 @@ class Generator {
         if (connection.received > 0) ++failed_;  // more than there can be
         connection.received = 0;
         return !options_.close;  // else its end is still to come
+    }
+
+    /// Of the answers that we ask for none has this anywhere but at its end.
+    bool hear_chunks(Connection& connection, std::string_view fresh) {
+        connection.tail.append(fresh.substr(fresh.size() - std::min(fresh.size(), last_chunk.size())));
+        if (connection.tail.size() > last_chunk.size())
+            connection.tail.erase(0, connection.tail.size() - last_chunk.size());
+        if (connection.tail != last_chunk) return false;
+        connection.tail.clear();
+        connection.received = connection.due = 0;
+        note(connection);
+        return !options_.close;
     }
 
     bool ended(Connection& connection) {
@@ -192,6 +208,7 @@ class Generator {
     std::vector<long long> took_us_;
     std::array<char, 256 * 1024> buffer_{};
     std::size_t size_ = 0, left_ = 0, failed_ = 0;
+    bool chunked_ = false;  ///< answers say themselves where they end
 };
 
 }  // namespace

@@ -107,6 +107,31 @@ TEST_CASE("those who wait get members in order as they become idle", "[pool]") {
     CHECK(world.table->counters(0).waited_us.get() > 0);
 }
 
+TEST_CASE("a member that is given back goes to whoever waits in the same queue, without a bell", "[pool]") {
+    World world(1);
+    Waiter first, second;
+    REQUIRE(world.ask(first) == Asked::given);
+    REQUIRE(world.ask(second) == Asked::queued);
+    world.queue.release(first.task);
+    CHECK_FALSE(second.has());  // not before the turn is over
+    std::uint64_t rung = 0;
+    CHECK(::read(world.table->doorbell(0), &rung, sizeof rung) < 0);
+    world.loop.after_turn([&] { world.loop.stop(); });
+    world.loop.run();
+    CHECK(second.has());
+    CHECK(world.table->waiting(0) == 0);
+}
+
+TEST_CASE("a member that is given back rings for those who wait elsewhere", "[pool]") {
+    World world(1);
+    Waiter first;
+    REQUIRE(world.ask(first) == Asked::given);
+    REQUIRE(world.table->enter(0, row + 1));
+    world.queue.release(first.task);
+    std::uint64_t rung = 0;
+    CHECK(::read(world.table->doorbell(0), &rung, sizeof rung) == sizeof rung);
+}
+
 TEST_CASE("a full queue takes nobody", "[pool]") {
     World world(1, 2);
     std::array<Waiter, 4> waiters;

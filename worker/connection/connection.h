@@ -48,7 +48,10 @@ class Connection final : private execution::Deadline, public Registered {
     void wake() noexcept;
     [[nodiscard]] const Peer& peer() const noexcept { return peer_; }
     /// Our own end, asked of the kernel.
-    [[nodiscard]] Peer local() const noexcept { return transport_.local(); }
+    [[nodiscard]] const Peer& local() noexcept {
+        if (!local_) local_ = transport_.local();
+        return *local_;
+    }
     [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
     /// Which listener it came in by: index into `conf::listen_plan`.
     [[nodiscard]] std::uint32_t address() const noexcept { return address_; }
@@ -113,6 +116,7 @@ class Connection final : private execution::Deadline, public Registered {
     std::uint64_t sent_ = 0, received_ = 0;
     std::uint64_t id_;
     Peer peer_;
+    std::optional<Peer> local_;  ///< once somebody has asked for it
     std::uint32_t parked_size_ = 0;
     std::uint32_t address_;
     State state_ = State::receiving;

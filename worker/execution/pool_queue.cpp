@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "ipc/clock.h"
 
@@ -54,6 +55,16 @@ void PoolQueue::leave(PoolWaiter& waiter) noexcept {
     if (!waiter.waits()) return;
     remove(waiter);
     table_.counters(pool_).left.add_shared();
+}
+
+/// Not before the turn is over: whoever gives it back is still at it.
+void PoolQueue::release(const ipc::PoolTask& task) {
+    table_.release(task, loop_.clock().now_ms(), row_);
+    if (line_.size() == 0 || std::exchange(looks_, true)) return;
+    loop_.after_turn([this] {
+        looks_ = false;
+        give();
+    });
 }
 
 void PoolQueue::remove(PoolWaiter& waiter) noexcept {

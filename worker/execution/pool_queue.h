@@ -42,6 +42,8 @@ class PoolQueue {
 
     /// A member at once, or a place in the queue, if there is one. `task` is set when it was given.
     [[nodiscard]] Asked ask(PoolWaiter& waiter, ipc::PoolTask& task);
+    /// The task is done: its member is for the next, who may wait here.
+    void release(const ipc::PoolTask& task);
     /// Wants none any more; it may not wait at all.
     void leave(PoolWaiter& waiter) noexcept;
 
@@ -62,6 +64,7 @@ class PoolQueue {
     ipc::PoolTable& table_;
     std::uint32_t pool_, row_;
     StandingLine line_;
+    bool looks_ = false;  ///< when this turn is over
     ipc::Event bell_, timer_;
 };
 

@@ -91,7 +91,7 @@ class PoolRoute::Task final : private CgiPeers, private execution::PoolWaiter {
             counters().timeouts.add_shared();
             owner_.queue_.table().overdue(task_, now);
         } else if (passing_.whole()) {
-            owner_.queue_.table().release(task_, now);
+            owner_.queue_.release(task_);
         } else {
             if (!failed_) counters().aborted.add_shared();
             owner_.queue_.table().give_up(task_, now);
