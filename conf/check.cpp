@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -125,6 +126,8 @@ class Checks {
             check_pool(route.pool, origin, "pool", Pool::Kind::process);
             check_cgi(route, origin);
         }
+        if (route.handler == Route::Handler::work && !route.work.pool.empty())
+            check_work_pool(route.work.pool, origin);
         check_wires(route, origin);
         check_never_shed(route, origin);
         if (const auto twice = repeated(route.methods); twice != route.methods.end())
@@ -246,7 +249,9 @@ class Checks {
         }
     }
 
-    void check_pool(const std::string& name, const Section* origin, std::string_view key, Pool::Kind kind) {
+    /// `kind`: none is any.
+    void check_pool(const std::string& name, const Section* origin, std::string_view key,
+                    std::optional<Pool::Kind> kind) {
         if (!is_sound(origin, key)) return;
         std::vector<std::string_view> names;
         for (const auto& pool : config_.pools) names.push_back(pool.name);
@@ -255,11 +260,24 @@ class Checks {
             return report_.refuse(place_of(origin, key),
                                   fmt::format("{}: there is no [pool {}]{}", key, name, hint(name, names)));
         const auto place = static_cast<std::size_t>(found - names.begin());
-        if (config_.pools[place].kind == kind || !is_sound(origins_.pools.at(place), "kind")) return;
+        if (!kind || config_.pools[place].kind == *kind || !is_sound(origins_.pools.at(place), "kind"))
+            return;
         const bool threads = kind == Pool::Kind::thread;
         report_.refuse(place_of(origin, key),
                        fmt::format("{}: [pool {}] is of {}, and {} are wanted", key, name,
                                    threads ? "processes" : "threads", threads ? "threads" : "processes"));
+    }
+
+    void check_work_pool(const std::string& name, const Section* origin) {
+        check_pool(name, origin, "work_pool", std::nullopt);
+        for (const auto& pool : config_.pools)
+            if (pool.name == name && pool.kind == Pool::Kind::process && pool.run.is_set() &&
+                pool.run.kind != PoolRun::Kind::work)
+                report_.refuse(
+                    place_of(origin, "work_pool"),
+                    fmt::format("work_pool: [pool {}] runs something else; write `run = work` there, "
+                                "or `kind = thread`",
+                                name));
     }
 
     void check_upstream(const std::string& name, const Section* origin, std::string_view key) {

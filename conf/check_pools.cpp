@@ -49,6 +49,7 @@ class PoolChecks {
     void advise(const Config& config) {
         const bool threads = pool_.kind == Pool::Kind::thread;
         if (std::none_of(config.routes.begin(), config.routes.end(), [&](const Route& route) {
+                if (route.handler == Route::Handler::work && route.work.pool == pool_.name) return true;
                 if (threads)
                     return route.handler == Route::Handler::files && route.files.open_pool == pool_.name;
                 return route.handler == Route::Handler::pool && route.pool == pool_.name;
@@ -75,7 +76,7 @@ class PoolChecks {
 
     void check_run() {
         if (!is_sound(origin_, "run")) return;
-        if (pool_.run.command.empty())
+        if (!pool_.run.is_set())
             return report_.refuse(origin_->place, fmt::format("{} has no run", origin_->text()));
         if (pool_.run.kind == PoolRun::Kind::module)
             refuse("run", "modules are not there yet; `fastcgi` and `cgi` are");

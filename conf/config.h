@@ -414,6 +414,20 @@ struct Cgi {
     bool operator==(const Cgi&) const = default;
 };
 
+/// `work = cpu=5ms wait=20ms`: what stands in for real work, in trials.
+struct WorkAmount {
+    std::chrono::microseconds cpu{0};   ///< of a processor, by the clock of the thread that does it
+    std::chrono::microseconds wait{0};  ///< asleep, as in a library that blocks
+    bool operator==(const WorkAmount&) const = default;
+};
+
+struct Work {
+    WorkAmount amount;
+    std::string pool;    ///< `work_pool`: its name; empty: whoever has the request does it
+    bool query = false;  ///< `work_query`: the request's query may say other times
+    bool operator==(const Work&) const = default;
+};
+
 /// Whom a limit counts together: those with the same value of a variable.
 struct LimitKey {
     enum class Kind : std::uint8_t { remote_addr, server_name, host, uri, header };
@@ -448,6 +462,7 @@ struct Route {
         fanout,
         fastcgi,
         pool,
+        work,
         health,
         status,
         metrics
@@ -465,6 +480,7 @@ struct Route {
     Fanout fanout;
     Cgi cgi;           ///< of `fastcgi` and `pool`
     std::string pool;  ///< its name
+    Work work;
     bool strip_prefix =
         false;  ///< `files`, `proxy`, `fastcgi`: what follows the route's `path` counts, not all of it
     Health health = Health::live;

@@ -9,16 +9,20 @@
 
 namespace conf {
 
-/// `run = fastcgi CMD...`, `run = cgi CMD...`: what a member of a pool does.
+/// `run = fastcgi CMD...`, `run = cgi CMD...`, `run = work`: what a member of a pool does.
 struct PoolRun {
     enum class Kind : std::uint8_t {
         fastcgi,  ///< a program that takes FastCGI on descriptor 0
         cgi,      ///< a program that is run anew for each request (RFC 3875)
-        module    ///< functions of a C++ module
+        module,   ///< functions of a C++ module
+        work      ///< what a route's `work` says
     };
     Kind kind = Kind::fastcgi;
-    /// The program and its arguments. A program without a slash is looked for in PATH, else it is absolute.
+    /// The program and its arguments; none with `work`. A program without a slash is looked for in PATH, else
+    /// it is absolute.
     std::vector<std::string> command;
+    /// Whether anything was said.
+    [[nodiscard]] bool is_set() const noexcept { return !command.empty() || kind == Kind::work; }
     bool operator==(const PoolRun&) const = default;
 };
 

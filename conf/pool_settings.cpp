@@ -15,7 +15,8 @@ const Settings<Pool>& pool_settings() {
                      "process: processes of their own; thread: threads in each worker, for what would block "
                      "its loops"),
         scalar<Pool>("run", &Pool::run, PoolRunType{},
-                     "`fastcgi CMD...`, a FastCGI application on descriptor 0; `cgi CMD...`, a CGI program"),
+                     "`fastcgi CMD...`, a FastCGI application on descriptor 0; `cgi CMD...`, a CGI program; "
+                     "`work`, what routes with work_pool say"),
         scalar<Pool>(
             "size", &Pool::size, Number<std::uint32_t>{1, pool_members_max, "auto"},
             "processes to begin with; auto: size_min, or one a CPU; threads of each worker; auto: 4"),

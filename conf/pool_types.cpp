@@ -30,8 +30,10 @@ constexpr std::array<std::pair<std::string_view, What>, 6> resources{{{"cpu", Wh
                                                                       {"core", What::core},
                                                                       {"processes", What::processes},
                                                                       {"file_size", What::file_size}}};
-constexpr std::array<std::pair<std::string_view, RunKind>, 3> runs{
-    {{"fastcgi", RunKind::fastcgi}, {"cgi", RunKind::cgi}, {"module", RunKind::module}}};
+constexpr std::array<std::pair<std::string_view, RunKind>, 4> runs{{{"fastcgi", RunKind::fastcgi},
+                                                                    {"cgi", RunKind::cgi},
+                                                                    {"module", RunKind::module},
+                                                                    {"work", RunKind::work}}};
 
 template <class Pairs>
 auto find_name(const Pairs& pairs, std::string_view name) {
@@ -119,6 +121,10 @@ Parsed<PoolRun> PoolRunType::parse(const Value& value) const {
     const auto& kind = words->front().text;
     const auto known = find_name(runs, kind);
     if (known == runs.end()) return tl::unexpected(one_of(kind, runs));
+    if (known->second == RunKind::work) {
+        if (words->size() > 1) return tl::unexpected<std::string>("work takes nothing: routes say how much");
+        return PoolRun{RunKind::work, {}};
+    }
     if (words->size() == 1) return tl::unexpected(fmt::format("{} of what? a program is missing", kind));
     PoolRun run{known->second, {}};
     for (std::size_t i = 1; i < words->size(); ++i) {
@@ -136,7 +142,7 @@ Parsed<PoolRun> PoolRunType::parse(const Value& value) const {
 }
 
 std::string PoolRunType::print(const PoolRun& run) const {
-    if (run.command.empty()) return {};
+    if (!run.is_set()) return {};
     std::string text;
     for (const auto& [name, kind] : runs)
         if (kind == run.kind) text = name;

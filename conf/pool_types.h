@@ -8,8 +8,8 @@
 
 namespace conf {
 
-/// `fastcgi CMD...`, `cgi CMD...` or `module PATH...`; a relative path counts from the configuration's
-/// folder.
+/// `fastcgi CMD...`, `cgi CMD...`, `module PATH...` or `work`; a relative path counts from the
+/// configuration's folder.
 struct PoolRunType {
     [[nodiscard]] Parsed<PoolRun> parse(const Value& value) const;
     [[nodiscard]] std::string print(const PoolRun& run) const;

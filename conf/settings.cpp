@@ -9,6 +9,7 @@
 #include "conf/models.h"
 #include "conf/types.h"
 #include "conf/upstream_types.h"
+#include "conf/work_types.h"
 
 namespace conf {
 namespace {
@@ -510,6 +511,15 @@ const Settings<Route>& route_settings() {
         cgi(scalar<Route>("internal_files", program(&Cgi::internal_files), Path{},
                           "folder of files that the program may name, by X-Accel-Redirect or X-Sendfile")),
 
+        choosing(Handler::work,
+                 scalar<Route>("work", in(&Route::work, &Work::amount), WorkType{},
+                               "handler: for trials: `cpu=5ms wait=20ms` of a processor and asleep, in each "
+                               "request")),
+        used_by(Handler::work, scalar<Route>("work_pool", in(&Route::work, &Work::pool), SectionName{},
+                                             "the pool that does it; whoever has the request unless set")),
+        used_by(Handler::work, scalar<Route>("work_query", in(&Route::work, &Work::query), Switch{},
+                                             "on: a query may say other times, `?cpu=1ms&wait=0`")),
+
         choosing(Handler::health,
                  scalar<Route>("health", &Route::health,
                                Choice<Health>{{{"live", Health::live}, {"ready", Health::ready}}},
@@ -574,8 +584,8 @@ void complete(Config& config) {
         if (server.listen.empty()) server.listen = default_server().listen;
     for (auto& route : config.routes) {
         // Programs have one request at a time: slow clients must not hold them.
-        const bool to_program =
-            route.handler == Route::Handler::fastcgi || route.handler == Route::Handler::pool;
+        const bool to_program = route.handler == Route::Handler::fastcgi ||
+                                route.handler == Route::Handler::pool || !route.work.pool.empty();
         for (Buffering* how : {&route.proxy.buffer_request, &route.proxy.buffer_response})
             if (*how == Buffering::by_handler) *how = to_program ? Buffering::file : Buffering::off;
     }

@@ -94,7 +94,8 @@ int launch(const Launch& what) {
     ::setpgid(0, 0);
     if (::dup2(what.output, STDERR_FILENO) < 0 || ::dup2(what.output, STDOUT_FILENO) < 0) return cannot_begin;
     // A program of `cgi` has its limits itself: they are not meant for what runs it.
-    if (program && !limit_resources(pool.rlimits)) return say_why(cannot_begin, "rlimits");
+    if (pool.run.kind != conf::PoolRun::Kind::cgi && !limit_resources(pool.rlimits))
+        return say_why(cannot_begin, "rlimits");
     if (!take_user(what.user)) return say_why(cannot_begin, "become user " + what.user);
     // Who runs programs for others ends them first.
     const int at_death = pool.run.kind == conf::PoolRun::Kind::cgi ? SIGTERM : SIGKILL;

@@ -116,6 +116,9 @@ run = cgi /bin/true
 [route k]
 path = /k
 pool = p
+[route l]
+path = /l
+work = cpu=1ms
 [route e]
 path = /e
 health = live

@@ -93,10 +93,13 @@ TEST_CASE("a program with a slash counts from the configuration's folder, one wi
 }
 
 TEST_CASE("what is no program is refused", "[conf][pool]") {
-    CHECK(parsed_run("php /bin/sh").error() == "\"php\" is not one of fastcgi, cgi, module");
+    CHECK(parsed_run("php /bin/sh").error() == "\"php\" is not one of fastcgi, cgi, module, work");
     CHECK(parsed_run("fastcgi").error() == "fastcgi of what? a program is missing");
     CHECK(parsed_run("cgi \"\"").error() == "the program has no name");
     CHECK(pool_complaints("size = 1\n") == Lines{"t:1: [pool p] has no run"});
+    CHECK(parsed_run("work 5ms").error() == "work takes nothing: routes say how much");
+    CHECK(PoolRunType{}.print(*parsed_run("work")) == "work");
+    CHECK(pool_complaints("run = work\n").empty());
     CHECK(pool_complaints("run = module ./x.so f\n") ==
           Lines{"t:2: run: modules are not there yet; `fastcgi` and `cgi` are"});
     CHECK(complaints("[pool]\n" + std::string(run)) == Lines{"t:1: [pool] needs a name: [pool NAME]"});

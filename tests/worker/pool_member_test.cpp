@@ -313,6 +313,23 @@ TEST_CASE("a connection is kept when that is asked for", "[pool][cgi]") {
     CHECK(::recv(socket.get(), &none, 1, 0) == 0);
 }
 
+TEST_CASE("a member that works takes the time it is told, and says so", "[pool][work]") {
+    const Member member("", [](conf::Pool& pool) { pool.run = {conf::PoolRun::Kind::work, {}}; });
+    const auto begun = ipc::monotonic_ms();
+    const auto answer = member.ask({{"REEVE_WORK", "cpu=20ms wait=30ms"}});
+    CHECK(ipc::monotonic_ms() - begun >= 50);
+    CHECK(answer.out.ends_with("Content-Length: 26\r\n\r\nworked cpu=20ms wait=30ms\n"));
+    REQUIRE(answer.end);
+    CHECK(answer.end->app_status == 0);
+    CHECK(member.ask({}).out.ends_with("worked none\n"));
+    CHECK(member.ask({{"REEVE_WORK", "wait=1ms"}, {"REEVE_WORK_QUERY", "wait=2ms"}})
+              .out.ends_with("worked wait=2ms\n"));
+    const auto refused = member.ask({{"REEVE_WORK", "sing"}});
+    CHECK(refused.out == "Status: 500\r\nContent-Length: 0\r\n\r\n");
+    CHECK(refused.error.starts_with("reeve: REEVE_WORK: unknown option"));
+    CHECK(member.ask({}, std::string(200'000, 'x')).out.ends_with("worked none\n"));
+}
+
 TEST_CASE("what we are asked about ourselves, and what we do not do", "[pool][cgi]") {
     const Member member("echo x");
     std::string asked, values;

@@ -22,7 +22,8 @@ std::vector<std::string_view> methods_of(const conf::Route& route) {
             case Handler::proxy:
             case Handler::fanout:
             case Handler::fastcgi:
-            case Handler::pool: break;
+            case Handler::pool:
+            case Handler::work: break;
         }
     }
     const auto get = std::find(methods.begin(), methods.end(), "GET");

@@ -11,9 +11,22 @@
 #include "worker/handler/pool.h"
 #include "worker/handler/proxy.h"
 #include "worker/handler/respond.h"
+#include "worker/handler/thread_work.h"
+#include "worker/handler/work.h"
 
 namespace worker::handler {
 namespace {
+
+/// Gives requests to the pool of that name.
+std::unique_ptr<http::Handler> make_pool_route(const conf::Route& route, const std::string& name,
+                                               const Surroundings& around) {
+    const auto& pools = around.config.pools;
+    const auto pool =
+        std::find_if(pools.begin(), pools.end(), [&](const conf::Pool& one) { return one.name == name; });
+    return std::make_unique<PoolRoute>(route, *pool, around.upstreams, around.buffers,
+                                       around.queues.of(static_cast<std::size_t>(pool - pools.begin())),
+                                       around.about.facts, around.loop);
+}
 
 std::unique_ptr<http::Handler> make(const conf::Route& route, std::uint32_t index,
                                     const Surroundings& around) {
@@ -35,14 +48,12 @@ std::unique_ptr<http::Handler> make(const conf::Route& route, std::uint32_t inde
             return std::make_unique<Fanout>(route, around.upstreams, facts, around.loop);
         case conf::Route::Handler::fastcgi:
             return std::make_unique<Fastcgi>(route, around.upstreams, around.buffers, facts, around.loop);
-        case conf::Route::Handler::pool: {
-            const auto& pools = around.config.pools;
-            const auto pool = std::find_if(pools.begin(), pools.end(),
-                                           [&](const conf::Pool& one) { return one.name == route.pool; });
-            return std::make_unique<PoolRoute>(
-                route, *pool, around.upstreams, around.buffers,
-                around.queues.of(static_cast<std::size_t>(pool - pools.begin())), facts, around.loop);
-        }
+        case conf::Route::Handler::pool: return make_pool_route(route, route.pool, around);
+        case conf::Route::Handler::work:
+            if (route.work.pool.empty()) return std::make_unique<Work>(route.work);
+            if (auto* threads = around.thread_pools.find(route.work.pool))
+                return std::make_unique<ThreadWork>(route.work, *threads, around.thread_desk, around.loop);
+            return make_pool_route(work_as_task(route), route.work.pool, around);
         case conf::Route::Handler::health: return std::make_unique<Health>(route.health, around.ready);
         case conf::Route::Handler::status:
             return std::make_unique<Status>(around.about, around.scoreboard, around.pools, clock);
@@ -65,6 +76,7 @@ bool answers_in_one_go(const conf::Route& route) {
         case conf::Route::Handler::files: return route.files.open_pool.empty();
         case conf::Route::Handler::respond:
         case conf::Route::Handler::redirect: return true;
+        case conf::Route::Handler::work: return route.work.pool.empty();
         case conf::Route::Handler::proxy:
         case conf::Route::Handler::fanout:
         case conf::Route::Handler::fastcgi:
@@ -86,6 +98,7 @@ std::unique_ptr<http::Handler> make_local_handler(const conf::Route& route, std:
         return std::make_unique<Respond>(route.respond, facts, clock);
     if (route.handler == conf::Route::Handler::redirect)
         return std::make_unique<Redirect>(route.redirect, facts, clock);
+    if (route.handler == conf::Route::Handler::work) return std::make_unique<Work>(route.work);
     std::abort();
 }
 

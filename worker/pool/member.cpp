@@ -6,10 +6,12 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <utility>
 
 #include "worker/pool/cgi.h"
 #include "worker/pool/fastcgi_server.h"
+#include "worker/pool/work.h"
 
 namespace worker::pool {
 
@@ -30,9 +32,13 @@ int serve(const conf::Config& config, ipc::PoolSeat seat) {
         std::perror("reeve: signalfd");
         return EXIT_FAILURE;
     }
-    const Cgi cgi(*pool, leave.get());
-    FastcgiServer server(std::move(seat.listener), leave.get(),
-                         [&](FastcgiRequest& request) { return cgi.run(request); });
+    std::optional<Cgi> cgi;
+    FastcgiServer::Handle handle = work;
+    if (pool->run.kind != conf::PoolRun::Kind::work) {
+        cgi.emplace(*pool, leave.get());
+        handle = [&](FastcgiRequest& request) { return cgi->run(request); };
+    }
+    FastcgiServer server(std::move(seat.listener), leave.get(), std::move(handle));
     return server.run() ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
