@@ -55,6 +55,9 @@ void advise_overlap(const Config& config, const Origins& origins, Report& report
 void advise_route(const Route& route, const Section* origin, Report& report) {
     if (route.limits.body_max == 0u)
         report.advise(place_of(origin, "body_max"), "body_max: request bodies have no bound");
+    if (route.work.query)
+        report.advise(place_of(origin, "work_query"),
+                      "work_query: whoever reaches this route can keep the server busy");
     if (route.handler == Route::Handler::files && route.files.root == "/")
         report.advise(place_of(origin, "files"), "files: serves the whole file system");
     if (route.handler == Route::Handler::files && route.files.expires && !route.files.cache_control.empty())

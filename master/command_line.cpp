@@ -60,6 +60,14 @@ std::variant<CommandLine, Leave> parse_command_line(int argc, const char* const*
         ->required()
         ->check(CLI::IsMember({"open", "close", "auto"}));
 
+    auto* lab = app.add_subcommand("lab", "try the models side by side on this machine, and write a report");
+    lab->add_option("--out", asked.lab.out, "the report, HTML")->type_name("FILE");
+    lab->add_option("--json", asked.lab.json, "the figures, as JSON")->type_name("FILE");
+    lab->add_option("--seconds", asked.lab.seconds, "how long it takes, about")
+        ->check(CLI::Range(30.0, 3600.0))
+        ->type_name("N");
+    lab->add_flag("--quick", asked.lab.quick, "fewer trials and short ones, to see that it works");
+
     try {
         app.parse(argc, argv);
     } catch (const CLI::CallForHelp&) {
@@ -71,7 +79,7 @@ std::variant<CommandLine, Leave> parse_command_line(int argc, const char* const*
     }
     const int actions = int{check} + int{dump} + int{version} + int{build} + int{!asked.signal.empty()} +
                         int{status->parsed()} + int{top->parsed()} + int{loglevel->parsed()} +
-                        int{worker->parsed()} + int{breaker->parsed()};
+                        int{worker->parsed()} + int{breaker->parsed()} + int{lab->parsed()};
     if (actions > 1) {
         std::fprintf(
             stderr,
@@ -82,6 +90,7 @@ std::variant<CommandLine, Leave> parse_command_line(int argc, const char* const*
     if (asked.config.empty()) asked.config = default_config();
     if (status->parsed()) asked.action = Action::status;
     if (top->parsed()) asked.action = Action::top;
+    if (lab->parsed()) asked.action = Action::lab;
     if (loglevel->parsed()) asked.command = "loglevel " + level;
     if (worker->parsed()) asked.command = "worker restart " + std::to_string(number);
     if (breaker->parsed()) asked.command = "breaker " + word + " " + upstream;

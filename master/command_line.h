@@ -5,10 +5,12 @@
 #include <string>
 #include <variant>
 
+#include "master/lab/lab.h"
+
 namespace master {
 
 struct CommandLine {
-    enum class Action : std::uint8_t { run, check, dump, signal, status, top, command, version, build };
+    enum class Action : std::uint8_t { run, check, dump, signal, status, top, command, lab, version, build };
 
     Action action = Action::run;
     std::string program;  ///< the name we were called by
@@ -19,6 +21,7 @@ struct CommandLine {
     std::string command;           ///< for the master, as it stands
     double top_interval = 1;       ///< seconds
     std::uint64_t top_frames = 0;  ///< 0: without end
+    lab::Asked lab;
 };
 
 /// The exit status to leave with: help was shown, or the mistake was told.

@@ -16,6 +16,7 @@
 #include "master/command_line.h"
 #include "master/control_client.h"
 #include "master/daemon.h"
+#include "master/lab/lab.h"
 #include "master/master.h"
 #include "master/title.h"
 #include "master/top.h"
@@ -226,6 +227,7 @@ int main(int argc, char** argv) {
         case CommandLine::Action::status: return ask(asked, asked.json ? "status json" : "status");
         case CommandLine::Action::top: return show_top(asked);
         case CommandLine::Action::command: return ask(asked, asked.command);
+        case CommandLine::Action::lab: return master::lab::run(asked.lab);
         case CommandLine::Action::version: fmt::print("reeve {}\n", REEVE_VERSION); return done;
         case CommandLine::Action::build: return show_build();
         case CommandLine::Action::run: {

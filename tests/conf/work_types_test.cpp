@@ -67,6 +67,8 @@ TEST_CASE("the pool that does the work must be there, and be one that can", "[co
     CHECK(advice(route + "[pool p]\nkind = thread\n").empty());
     CHECK(complaints("[route w]\nrespond = 200\nwork_pool = p\n").size() == 1);
     CHECK(advice(route + "[pool p]\nrun = work\n").empty());
+    CHECK(advice("[route w]\nwork = none\nwork_query = on\n") ==
+          Lines{"t:3: work_query: whoever reaches this route can keep the server busy"});
     CHECK(advice("[route w]\nwork = cpu=1ms\n[pool p]\nrun = work\n") ==
           Lines{"t:3: no route leads to [pool p]"});
 }

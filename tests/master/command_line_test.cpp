@@ -33,6 +33,15 @@ TEST_CASE("each option asks for its action", "[master]") {
     CHECK(asked({"--control", "/c", "-s", "stop"}).control == "/c");
 }
 
+TEST_CASE("the lab has its own options", "[master][lab]") {
+    const auto plain = asked({"lab"});
+    CHECK(plain.action == Action::lab);
+    CHECK(plain.lab.out == "reeve-lab.html");
+    CHECK((plain.lab.json.empty() && !plain.lab.quick && plain.lab.seconds == 120));
+    const auto all = asked({"lab", "--out", "a.html", "--json", "a.json", "--seconds", "60", "--quick"});
+    CHECK((all.lab.out == "a.html" && all.lab.json == "a.json" && all.lab.seconds == 60 && all.lab.quick));
+}
+
 TEST_CASE("-c stands before a command or after it", "[master]") {
     for (const auto& words : {std::vector<const char*>{"-c", "x.ini", "status", "--json"},
                               std::vector<const char*>{"status", "--json", "-c", "x.ini"}}) {
