@@ -176,9 +176,12 @@ integration: $(INTEGRATION) $(PROGRAM) $(PROMTOOL) $(FCGI_ECHO)
 	  $(INTEGRATION) $(or $(TEST_ARGS),$(INTEGRATION_ARGS))
 
 # Under each execution model, but for tests that are about what a model rules out: those say so by a tag.
-#   [knobs] of the configuration itself          [concurrent] several requests at once in one process
-#   [many] hundreds of requests at once          [one-loop] a process with no loop but one
-#   [inline] handlers that run on the loop       [one-process] a number of processes that stays
+#   [knobs]        it sets the knobs of [execution] itself: it is the same under all
+#   [concurrent]   requests that are served while another one is not over
+#   [many]         hundreds of these at once
+#   [one-loop]     what a loop keeps for its next client: connections to peers, open files, budgets
+#   [inline]       handlers that run on the loop
+#   [one-process]  a process with several clients
 MODEL_TESTS ?= [integration]
 UNDER_single := ~[concurrent]~[many]
 UNDER_acceptor := ~[concurrent]~[many]~[one-loop]
@@ -187,7 +190,7 @@ UNDER_readers := ~[one-loop]
 UNDER_message := ~[one-loop]~[inline]
 UNDER_threads := ~[one-loop]
 UNDER_event :=
-UNDER_process := ~[many]~[one-process]
+UNDER_process := ~[many]~[one-loop]~[one-process]
 MODELS := single acceptor pool readers message threads event process
 test-models: deps
 	@$(MAKE) program tests

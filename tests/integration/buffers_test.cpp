@@ -33,13 +33,13 @@ Setup buffering(const TemporaryFolder& folder, std::initializer_list<std::string
     ::chmod(folder.path("spill").c_str(), 01777);
     Setup setup = passing_to(peers, route_lines);
     setup.execution += "buffer_path = @folder@/spill\n" + execution;
-    setup.routes += "[route metrics]\npath = = /metrics\nmetrics = on\n";
+    setup.aside = "[route metrics]\npath = = /metrics\nmetrics = on\n";
     return setup;
 }
 
 /// The number behind the sample; -1 when there is none.
 double sample(const Server& server, const std::string& name) {
-    const std::string metrics = "\n" + server.get("/metrics").body;
+    const std::string metrics = "\n" + server.aside("/metrics").body;
     const auto at = metrics.find("\n" + name + " ");
     return at == std::string::npos ? -1 : std::strtod(metrics.c_str() + at + name.size() + 2, nullptr);
 }
@@ -90,8 +90,6 @@ void fill_disk(const Server& server, rlim_t bytes) {
     ::kill(before, SIGKILL);
     await_worker(server, before);
 }
-
-;
 
 std::string put(const std::string& target, const std::string& body) {
     return "PUT " + target + " HTTP/1.1\r\nHost: test\r\nContent-Length: " + std::to_string(body.size()) +
@@ -232,21 +230,6 @@ TEST_CASE("a body that finds no room is refused, nobody is asked, and the log sa
         CHECK(server.ask(post("/", numbers(1024))).status == 200);
         CHECK(in_memory(server) == 0);
     }
-    SECTION("others fill the worker") {
-        const Server server(folder, buffering(folder, {origin.address()}, whole_request,
-                                              "buffer_memory_total = 1m\nbuffer_file_total = 1m\n"));
-        Client first = server.connect();
-        first.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 2000000\r\n\r\n" +
-                   numbers(64 * 1024 + mib));
-        eventually("it fills it", [&] { return in_files(server) == mib; });
-        const std::string small = numbers(65 * 1024);
-        CHECK(server.ask(put("/", small)).status == 503);
-        CHECK(refusals(server, "request", "total") == 1);
-        CHECK(contains(server.log(), "there is no room for another body"));
-        first.close();
-        eventually("there is room again", [&] { return in_files(server) == 0; });
-        CHECK(server.ask(put("/", small)).status == 200);
-    }
     SECTION("the disk is full") {
         auto setup = buffering(folder, {origin.address()}, whole_request + "fallback = /sorry\n");
         setup.routes += "[route sorry]\npath = = /sorry\nrespond = 200 \"sorry\"\n";
@@ -261,6 +244,25 @@ TEST_CASE("a body that finds no room is refused, nobody is asked, and the log sa
         CHECK(contains(server.log(), "the body could not be written to a file"));
         CHECK(server.ask(put("/", numbers(mib))).status == 200);
     }
+    for (const Asked& asked : origin.asked()) CHECK(asked.whole);
+}
+
+TEST_CASE("a body is refused while others fill what the process has for all of them",
+          "[integration][proxy][buffer][concurrent][one-process]") {
+    const TemporaryFolder folder;
+    Origin origin(always(answer("thanks")));
+    const Server server(folder, buffering(folder, {origin.address()}, whole_request,
+                                          "buffer_memory_total = 1m\nbuffer_file_total = 1m\n"));
+    Client first = server.connect();
+    first.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 2000000\r\n\r\n" + numbers(64 * 1024 + mib));
+    eventually("it fills it", [&] { return in_files(server) == mib; });
+    const std::string small = numbers(65 * 1024);
+    CHECK(server.ask(put("/", small)).status == 503);
+    CHECK(refusals(server, "request", "total") == 1);
+    CHECK(contains(server.log(), "there is no room for another body"));
+    first.close();
+    eventually("there is room again", [&] { return in_files(server) == 0; });
+    CHECK(server.ask(put("/", small)).status == 200);
     for (const Asked& asked : origin.asked()) CHECK(asked.whole);
 }
 
@@ -282,7 +284,7 @@ TEST_CASE("a client that leaves in the middle of its body leaves nothing behind"
 // ---- responses ----------------------------------------------------------------------------------
 
 TEST_CASE("a slow client no longer holds the peer, and gets what it said",
-          "[integration][proxy][buffer][one-loop]") {
+          "[integration][proxy][buffer][one-loop][concurrent]") {
     const TemporaryFolder folder;
     Origin origin(say_large);
     const Server server(folder, buffering(folder, {origin.address()}, whole_answer));

@@ -104,7 +104,7 @@ double sample(const Server& server, const std::string& name) {
 }  // namespace
 
 TEST_CASE("an overloaded upstream gets what it can work on, and the rest is refused at once",
-          "[integration][concurrency]") {
+          "[integration][concurrency][concurrent]") {
     const TemporaryFolder folder;
     Workshop workshop(4, 100ms);
     Origin origin(workshop.script());
@@ -142,7 +142,8 @@ TEST_CASE("an overloaded upstream gets what it can work on, and the rest is refu
     CHECK(contains(server.command({"status", "--json"}).output, "\"baseline_seconds\": 0."));
 }
 
-TEST_CASE("without a limit everybody waits, and nobody is answered in time", "[integration][concurrency]") {
+TEST_CASE("without a limit everybody waits, and nobody is answered in time",
+          "[integration][concurrency][concurrent]") {
     const TemporaryFolder folder;
     Workshop workshop(4, 100ms);
     Origin origin(workshop.script());
@@ -158,7 +159,7 @@ TEST_CASE("without a limit everybody waits, and nobody is answered in time", "[i
 }
 
 TEST_CASE("the limit is one for all workers, and calls of the dead do not count",
-          "[integration][concurrency]") {
+          "[integration][concurrency][concurrent]") {
     const TemporaryFolder folder;
     Origin origin([](const Asked& asked, Origin::Talk& talk) {
         if (asked.target() == "/stuck") return talk.await_end();
@@ -222,7 +223,7 @@ TEST_CASE("a reload takes the limit away", "[integration][concurrency]") {
 }
 
 TEST_CASE("a part whose upstream is busy is refused, and a fallback stands in for a route's",
-          "[integration][concurrency]") {
+          "[integration][concurrency][concurrent]") {
     const TemporaryFolder folder;
     Origin origin([](const Asked&, Origin::Talk& talk) { talk.await_end(); });
     Origin other(always(answer("other")));
@@ -243,7 +244,7 @@ TEST_CASE("a part whose upstream is busy is refused, and a fallback stands in fo
 }
 
 TEST_CASE("whoever is refused, and then the page for it too, is told once when to come again",
-          "[integration][concurrency]") {
+          "[integration][concurrency][concurrent]") {
     const TemporaryFolder folder;
     Origin origin([](const Asked&, Origin::Talk& talk) { talk.await_end(); });
     Setup setup = limited(origin, "concurrency_max = 1\n");

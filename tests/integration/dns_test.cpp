@@ -136,7 +136,7 @@ pid_t sentinel_of(const Server& server) {
 
 }  // namespace
 
-TEST_CASE("addresses of a name come and go without a reload", "[integration][dns]") {
+TEST_CASE("addresses of a name come and go without a reload", "[integration][dns][concurrent]") {
     const auto port = free_port();
     Backend two("127.0.0.2", port), three("127.0.0.3", port);
     NameServer names;
@@ -319,7 +319,7 @@ TEST_CASE("workers keep their addresses while the sentinel is replaced", "[integ
     NameServer names;
     names.set("app.example", {two.record()});
     const TemporaryFolder folder;
-    const Server server(folder, {.routes = routes(names, app(two))});
+    const Server server(folder, {.execution = just_workers(2), .routes = routes(names, app(two))});
     CHECK(server.get("/").body == "127.0.0.2");
     const pid_t before = sentinel_of(server);
     REQUIRE(before > 0);

@@ -110,14 +110,14 @@ TEST_CASE("a program is asked when the whole body is here, through a file if it 
     const Server server(folder, programs_at({origin.address()}, "body_max = 0\nbuffer_memory = 64k\n"));
     Client client = server.connect();
     const std::string large = numbers(3'000'000);
-    SECTION("with a length") {
-        client.send(post("/", large).substr(0, 2'000'000));
-        CHECK(server.get("/").status == 200);
-        CHECK(origin.asked().size() == 1);
-        client.send(post("/", large).substr(2'000'000));
-        CHECK(client.response().body == "3000000 3000000");
-        CHECK(origin.await(2).body == large);
-    }
+    if (serves_several()) SECTION("with a length") {
+            client.send(post("/", large).substr(0, 2'000'000));
+            CHECK(server.get("/").status == 200);
+            CHECK(origin.asked().size() == 1);
+            client.send(post("/", large).substr(2'000'000));
+            CHECK(client.response().body == "3000000 3000000");
+            CHECK(origin.await(2).body == large);
+        }
     SECTION("in chunks") {
         client.send(upload(chunked, chunk(large) + "0\r\n\r\n"));
         CHECK(client.response().body == "3000000 3000000");

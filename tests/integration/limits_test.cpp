@@ -153,7 +153,7 @@ TEST_CASE("connections over connections_max are turned away with 503 and counted
 }
 
 TEST_CASE("an address for health, status and metrics alone takes connections over connections_max",
-          "[integration][limits]") {
+          "[integration][limits][one-process]") {
     const TemporaryFolder folder;
     const std::uint16_t admin = free_port();
     const Server server(folder, {.execution = "workers = 1\n",

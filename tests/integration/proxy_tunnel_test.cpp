@@ -168,7 +168,7 @@ TEST_CASE("a peer need not upgrade, and may not unasked", "[integration][proxy]"
     }
 }
 
-TEST_CASE("a reload lets tunnels and requests go on", "[integration][proxy]") {
+TEST_CASE("a reload lets tunnels and requests go on", "[integration][proxy][concurrent]") {
     const TemporaryFolder folder;
     Origin origin([](const Asked& asked, Origin::Talk& talk) {
         if (asked.has("Upgrade")) return echo(asked, talk);

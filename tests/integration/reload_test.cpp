@@ -33,12 +33,18 @@ std::set<std::string> sockets_of(pid_t pid) {
     return all;
 }
 
-/// Waits until a new configuration serves: only its workers are there.
+/// Waits until a new configuration serves: only its workers are there. Under `process` there are more of
+/// them, which come and go.
 void await_workers(const Server& server, std::size_t count) {
+    const bool may_be_more = model() == "process";
     eventually("one generation is left", [&] {
         const auto now = server.status().workers;
-        return now.size() == count && std::all_of(now.begin(), now.end(),
-                                                  [](const auto& worker) { return worker.state == "ready"; });
+        const auto is_in_place = [&](const WorkerStatus& worker) {
+            return worker.state == "ready" ||
+                   (may_be_more && worker.slot >= count && worker.state == "empty");
+        };
+        return (now.size() == count || (may_be_more && now.size() > count)) &&
+               std::all_of(now.begin(), now.end(), is_in_place);
     });
 }
 
@@ -163,12 +169,13 @@ TEST_CASE("a burst of HUPs is at most two reloads, and the last configuration wi
     CHECK(count(server.log(), "generation serves") <= 3);  // the first one, and two more
 }
 
-TEST_CASE("addresses come and go; what stays is the same socket", "[integration][reload][one-loop]") {
+TEST_CASE("addresses come and go; what stays is the same socket", "[integration][reload]") {
     const TemporaryFolder folder;
     Setup setup;
     const Server server(folder, setup);
     const auto before = sockets_of(server.pid());
-    REQUIRE(before.size() == 2);
+    REQUIRE_FALSE(before.empty());
+    if (model() == "event") CHECK(before.size() == 2);  // one for each worker
     const auto second = free_port();
     setup.server = "listen = 127.0.0.1:" + std::to_string(second) + "\nlisten = unix:@folder@/web.sock\n";
     write_config(folder, setup, server.port());
@@ -221,7 +228,7 @@ TEST_CASE("a worker restarted by hand loses no request", "[integration][reload]"
         CHECK(control.rest() == "ok\n");
         eventually("another process has the seat", [&] {
             const auto now = server.status().workers;
-            return now.size() == 2 && now[0].pid != before && now[0].state == "ready";
+            return now.size() >= 2 && now[0].pid != before && now[0].state == "ready";
         });
     }
     CHECK(load.finish() == "");

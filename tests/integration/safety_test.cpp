@@ -79,7 +79,7 @@ TEST_CASE("a crash is told with signal, backtrace and request, and a poison requ
     const TemporaryFolder folder;
     folder.write("www/large", std::string(32 << 20, 'x'));
     const Server server(
-        folder, {.execution = "workers = 1\n", .routes = "[route files]\npath = /\nfiles = @folder@/www\n"});
+        folder, {.execution = just_workers(1), .routes = "[route files]\npath = /\nfiles = @folder@/www\n"});
     for (int round = 1; round <= 2; ++round) {
         Client slow = server.connect_slow();
         slow.send(get("/large?poison"));

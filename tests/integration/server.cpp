@@ -59,6 +59,24 @@ std::string under_model(const std::string& execution) {
     return "model = " + chosen + "\n" + (spreads ? execution : without_accept(execution));
 }
 
+/// Routes of that server and no other.
+std::string of_server(const std::string& name, const std::string& routes) {
+    std::string all;
+    for (std::size_t at = 0; at < routes.size();) {
+        const auto end = std::min(routes.find('\n', at), routes.size() - 1) + 1;
+        const std::string line = routes.substr(at, end - at);
+        all += line.starts_with("[route ") ? line + "server = " + name + "\n" : line;
+        at = end;
+    }
+    return all;
+}
+
+std::string routes_of(const Setup& setup) {
+    if (setup.aside.empty()) return setup.routes;
+    return of_server("site", setup.routes) + "[server aside]\nlisten = unix:@folder@/aside\n" +
+           of_server("aside", setup.aside);
+}
+
 bool is_ready(const std::string& log) { return contains(log, "] ready version="); }
 
 }  // namespace
@@ -66,6 +84,13 @@ bool is_ready(const std::string& log) { return contains(log, "] ready version=")
 std::string model() {
     const char* named = std::getenv("REEVE_MODEL");
     return named == nullptr || *named == '\0' ? "event" : named;
+}
+
+bool serves_several() { return model() != "single" && model() != "acceptor"; }
+
+std::string just_workers(unsigned count) {
+    const std::string number = std::to_string(count) + "\n";
+    return "workers = " + number + (model() == "process" ? "processes_max = " + number : "");
 }
 
 std::uint16_t free_port() {
@@ -83,7 +108,7 @@ std::string write_config(const TemporaryFolder& folder, const Setup& setup, std:
     ::chmod(folder.path("").c_str(), 0755);
     const std::string text = "[reeve]\ncontrol = @folder@/control\npid_file = @folder@/pid\n" + setup.reeve +
                              "[execution]\n" + under_model(setup.execution) +
-                             "[server site]\nlisten = 127.0.0.1:@port@\n" + setup.server + setup.routes;
+                             "[server site]\nlisten = 127.0.0.1:@port@\n" + setup.server + routes_of(setup);
     const std::string root = folder.path("");
     return folder.write("reeve.ini",
                         replaced(replaced(text, "@folder@", root.substr(0, root.find_last_not_of('/') + 1)),
@@ -152,6 +177,12 @@ Response Server::ask(const std::string& request) const {
 
 Response Server::get(const std::string& target, const std::string& lines) const {
     return ask(integration::get(target, lines + "Connection: close\r\n"));
+}
+
+Response Server::aside(const std::string& target) const {
+    Client client(folder_.path("aside"));
+    client.send(integration::get(target, "Connection: close\r\n"));
+    return client.response();
 }
 
 Status Server::status() const {

@@ -20,6 +20,9 @@ struct Setup {
     std::string execution = "workers = 2\n";
     std::string server{};  ///< further lines of [server site]
     std::string routes = "[route hello]\npath = /\nrespond = 200 \"hello\"\n";
+    /// Routes on an address of their own, `Server::aside`. Those of `health`, `status` and `metrics` see from
+    /// there what the server does, under models too that serve one request at a time.
+    std::string aside{};
     std::uint16_t port = 0;  ///< 0: one that is free
 };
 
@@ -44,6 +47,12 @@ struct Status {
 /// `event`. Tests that are about knobs which another model sets otherwise have a tag: [knobs], or
 /// [not-MODEL].
 [[nodiscard]] std::string model();
+/// Whether a process serves a request while another one is not over: for what a test has to say of that only
+/// beside other things. One that is about nothing else has the tag [concurrent].
+[[nodiscard]] bool serves_several();
+/// So many workers, and never more or fewer, under `process` too: then no more than that may be served at
+/// once.
+[[nodiscard]] std::string just_workers(unsigned count);
 
 /// A port of 127.0.0.1 that nobody has at the moment.
 [[nodiscard]] std::uint16_t free_port();
@@ -77,6 +86,8 @@ class Server {
     /// One request on a connection of its own.
     [[nodiscard]] Response get(const std::string& target, const std::string& lines = "") const;
     [[nodiscard]] Response ask(const std::string& request) const;
+    /// As `get`, of the routes that Setup says so of.
+    [[nodiscard]] Response aside(const std::string& target) const;
 
     /// Over the control socket.
     [[nodiscard]] Status status() const;

@@ -122,7 +122,7 @@ TEST_CASE("the watchdog of the service manager is not fed while all workers stan
           "[integration][service]") {
     const TemporaryFolder folder;
     NotifySocket manager(folder.path("notify"));
-    const Server server(folder, {.reeve = "watchdog = 60s\n"});
+    const Server server(folder, {.reeve = "watchdog = 60s\n", .execution = just_workers(2)});
     manager.await("WATCHDOG=1");
     for (const auto& worker : server.status().workers) freeze(worker.pid);
     manager.await_silence("WATCHDOG=1");
@@ -133,7 +133,7 @@ TEST_CASE("the watchdog of the service manager is not fed while all workers stan
 TEST_CASE("top shows pictures until they are counted, and says when the master is gone",
           "[integration][service]") {
     const TemporaryFolder folder;
-    Server server(folder);
+    Server server(folder, {.execution = just_workers(2)});
     const Ran two = server.command({"top", "--interval", "0.1", "--count", "2"});
     CHECK(two.status == 0);
     CHECK(count(two.output, "generation 1") == 2);

@@ -9,7 +9,8 @@ using namespace integration;
 TEST_CASE("the status page shows the workers of all generations, the newest first",
           "[integration][metrics]") {
     const TemporaryFolder folder;
-    const Server server(folder, {.routes = "[route status]\npath = = /status\nstatus = on\n"
+    const Server server(folder, {.execution = just_workers(2),
+                                 .routes = "[route status]\npath = = /status\nstatus = on\n"
                                            "[route any]\npath = /\nrespond = 200 \"hello\"\n"});
     Client held = server.connect();  // keeps its worker from leaving
     held.send("POST /held HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");

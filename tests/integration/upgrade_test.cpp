@@ -105,6 +105,7 @@ TEST_CASE("a new binary that does not serve leaves the old one serving, and the 
     const auto old = server.serving();
     const auto refused = [&](const std::string& why) {
         const Ran ran = upgrade(folder);
+        CAPTURE(why, ran.errors);
         CHECK(ran.status == 1);
         CHECK(contains(ran.errors, why));
         CHECK(server.serving() == old);
@@ -126,7 +127,9 @@ TEST_CASE("a new binary that does not serve leaves the old one serving, and the 
     program.put_itself();
     setup.server = "no_such_key = 1\n";
     write_config(folder, setup, server.port());
-    refused("reeve.ini:9: ");
+    const std::string wrong = contents(server.config());
+    const auto lines_before = count(wrong.substr(0, wrong.find("no_such_key")), "\n");
+    refused("reeve.ini:" + std::to_string(lines_before + 1) + ": ");
     setup.server = "";
     write_config(folder, setup, server.port());
     CHECK(upgrade(folder).status == 0);
