@@ -21,16 +21,6 @@ void spin(std::chrono::microseconds time) {
     while (Clock::now() - start < time) continue;
 }
 
-/// All workers are ready, and of one generation: there are as many as are configured.
-void await_one_generation(const Server& server, std::size_t workers) {
-    eventually("one generation serves", [&] {
-        const auto now = server.status().workers;
-        return now.size() == workers && std::all_of(now.begin(), now.end(), [](const auto& worker) {
-                   return worker.state == "ready";
-               });
-    });
-}
-
 /// A process of the server that was not there before.
 pid_t await_newcomer(const Server& server, const std::vector<pid_t>& before) {
     pid_t found = 0;
@@ -71,7 +61,7 @@ TEST_CASE("a process killed in the middle of a reload leaves one generation that
         eventually("another reload goes through", [&] {
             return server.command({"-s", "reload"}).status == 0;
         });
-        await_one_generation(server, 2);
+        await_workers(server, 2);
         CHECK(server.get("/").status == 200);
     }
 }
@@ -139,7 +129,7 @@ TEST_CASE("a generation that drains writes to the new log file after a rotation"
     REQUIRE(server.command({"-s", "reopen"}).status == 0);
     CHECK(slow.take(16 << 20).size() == 16u << 20);
     slow.close();
-    await_one_generation(server, 2);
+    await_workers(server, 2);
     CHECK(server.stop() == 0);
     CHECK(count(contents(folder.path("access.log")), "GET /large ") == 1);
     CHECK(count(contents(folder.path("access.log.1")), "GET /large ") == 0);

@@ -33,21 +33,6 @@ std::set<std::string> sockets_of(pid_t pid) {
     return all;
 }
 
-/// Waits until a new configuration serves: only its workers are there. Under `process` there are more of
-/// them, which come and go.
-void await_workers(const Server& server, std::size_t count) {
-    const bool may_be_more = model() == "process";
-    eventually("one generation is left", [&] {
-        const auto now = server.status().workers;
-        const auto is_in_place = [&](const WorkerStatus& worker) {
-            return worker.state == "ready" ||
-                   (may_be_more && worker.slot >= count && worker.state == "empty");
-        };
-        return (now.size() == count || (may_be_more && now.size() > count)) &&
-               std::all_of(now.begin(), now.end(), is_in_place);
-    });
-}
-
 }  // namespace
 
 TEST_CASE("reloads between two and five workers lose no request", "[integration][reload]") {

@@ -114,4 +114,8 @@ class Server {
     pid_t master_ = -1;               ///< also the group of all its processes
 };
 
+/// Waits until one generation is left, all ready: so many workers as are configured. Under `process` there
+/// are more of them, which come and go.
+void await_workers(const Server& server, std::size_t count);
+
 }  // namespace integration
