@@ -198,5 +198,5 @@ TEST_CASE("a reload lets tunnels and requests go on", "[integration][proxy][conc
     slow.close();
     CHECK(echoes(tunnel, "and still"));
     tunnel.close();
-    eventually("the old worker has left", [&] { return server.status().workers.size() == 1; });
+    await_workers(server, 1);  // the old one has left
 }
