@@ -70,6 +70,7 @@ struct Execution {
     std::uint32_t spares_min = 4;    ///< of these, idle ones that are kept at hand
     std::uint32_t spares_max = 16;   ///< beyond which idle ones end
     bool cpu_affinity = false;       ///< each worker, or each loop, stays on a CPU of its own
+    bool preload = false;            ///< what workers have in common is loaded once, before they are forked
     std::uint64_t max_requests = 0;  ///< a worker is replaced after about so many; 0: never
     std::uint64_t max_memory = 0;    ///< a worker is replaced when its resident bytes pass this; 0: never
     /// The open-file cache of each loop.

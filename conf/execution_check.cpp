@@ -40,6 +40,8 @@ class Knobs {
         if (knobs_.processes_max == 0)
             for (const std::string_view key : {"spares_min", "spares_max"})
                 idle(key, "says nothing without processes_max");
+        if (knobs_.preload && knobs_.workers == 1 && knobs_.processes_max == 0)
+            idle("preload", "one worker has nobody to share its memory with");
         if (knobs_.accept == Accept::handoff && knobs_.loops == 1 && knobs_.concurrency == 0)
             report_.advise(
                 where("accept"),

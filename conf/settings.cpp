@@ -170,6 +170,9 @@ const Settings<Execution>& execution_settings() {
         scalar<Execution>("cpu_affinity", &Execution::cpu_affinity,
                           Choice<bool>{{{"off", false}, {"auto", true}}},
                           "auto: each worker, or each of its loops, stays on a CPU of its own; off"),
+        scalar<Execution>("preload", &Execution::preload, Switch{},
+                          "on: configuration and modules are loaded once, by a process that forks the "
+                          "workers, and workers share that memory; off: each loads them"),
         scalar<Execution>("max_requests", &Execution::max_requests, Number<std::uint64_t>{1, many, "off"},
                           "a worker is replaced after about so many requests, or off"),
         scalar<Execution>("max_memory", &Execution::max_memory, Size{0, 1024 * gib},

@@ -21,6 +21,11 @@ class Writer {
         const auto bytes = std::as_bytes(std::span(text)).first(length);
         bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
     }
+    void put(const std::vector<std::uint32_t>& numbers) {
+        const auto length = std::min(numbers.size(), numbers_max);
+        put(static_cast<std::uint16_t>(length));
+        for (std::size_t index = 0; index < length; ++index) put(numbers[index]);
+    }
     [[nodiscard]] std::vector<std::byte> take() { return std::move(bytes_); }
 
  private:
@@ -45,6 +50,13 @@ class Reader {
         if (length > text_bytes_max) missing_ = true;
         const auto bytes = next(length);
         text.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    }
+    void get(std::vector<std::uint32_t>& numbers) {
+        std::uint16_t length = 0;
+        get(length);
+        if (length > numbers_max || rest_.size() < length * sizeof(std::uint32_t)) missing_ = true;
+        numbers.resize(missing_ ? 0 : length);
+        for (auto& number : numbers) get(number);
     }
     [[nodiscard]] bool exact() const noexcept { return !missing_ && rest_.empty(); }
 

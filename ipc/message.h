@@ -19,6 +19,8 @@ constexpr std::uint8_t protocol_version = 1;
 constexpr std::size_t frame_bytes_max = 4096;
 /// A longer text loses its end when it is encoded.
 constexpr std::size_t text_bytes_max = 2048;
+/// So do more numbers than these.
+constexpr std::size_t numbers_max = 512;
 
 /// Worker to master: I can serve; my listeners may listen. `Serve` is the answer.
 struct Ready {
@@ -102,10 +104,53 @@ struct Crowded {
     std::uint32_t on = 0;  ///< 1 or 0
 };
 
-using Message = std::variant<Ready, Failed, Unready, Drain, Stop, Reopen, Reopened, Adopt, Release, Serve,
-                             SetLevel, Occupied, Crowded>;
+/// Master to preloader, with the worker's end of its channel attached: fork it, as a child of the master.
+struct Fork {
+    static constexpr std::uint8_t kind = 20;
+    static auto fields(auto&) { return std::tie(); }
+};
+/// Worker to master, the first that it says when a preloader has forked it: its seat, in several messages, is
+/// the answer.
+struct Born {
+    static constexpr std::uint8_t kind = 21;
+    static auto fields(auto& m) { return std::tie(m.pid); }
+    std::uint32_t pid = 0;
+};
+/// Master to such a worker: more of its rows of the scoreboard, in order.
+struct SeatRows {
+    static constexpr std::uint8_t kind = 22;
+    static auto fields(auto& m) { return std::tie(m.rows); }
+    std::vector<std::uint32_t> rows;
+};
+/// Master to such a worker, with them attached: more of its access logs, in order.
+struct SeatLogs {
+    static constexpr std::uint8_t kind = 23;
+    static auto fields(auto&) { return std::tie(); }
+};
+/// Master to such a worker, with them attached: sockets of one address, as in `SeatListener`, one for each of
+/// its loops that accept.
+struct SeatSockets {
+    static constexpr std::uint8_t kind = 24;
+    static auto fields(auto& m) { return std::tie(m.address, m.queue, m.blocking); }
+    std::uint32_t address = 0;
+    std::uint32_t queue = 0;     ///< of the first; the others' follow
+    std::uint32_t blocking = 0;  ///< 1 or 0
+};
+/// Master to such a worker, with the error log attached unless that is standard error: this was all of it.
+struct SeatWhole {
+    static constexpr std::uint8_t kind = 25;
+    static auto fields(auto& m) { return std::tie(m.slot, m.started, m.level); }
+    std::uint32_t slot = 0;
+    std::uint32_t started = 0;  ///< 1 or 0, as in `Seat`
+    std::uint32_t level = 2;    ///< of the error log
+};
 
-/// One frame: version, kind, then the fields in order, little-endian; a text is a length and its bytes.
+using Message =
+    std::variant<Ready, Failed, Unready, Drain, Stop, Reopen, Reopened, Adopt, Release, Serve, SetLevel,
+                 Occupied, Crowded, Fork, Born, SeatRows, SeatLogs, SeatSockets, SeatWhole>;
+
+/// One frame: version, kind, then the fields in order, little-endian; a text is a length and its bytes,
+/// and so is a list of numbers.
 [[nodiscard]] std::vector<std::byte> encode(const Message& message);
 
 /// Fails on another version, an unknown kind, missing bytes, or bytes left over.

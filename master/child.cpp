@@ -1,9 +1,12 @@
 // master/child.cpp: fork, clean up in the child, wait by pidfd in the parent.
 #include "master/child.h"
 
+#include <linux/sched.h>
 #include <signal.h>
 #include <spdlog/fmt/fmt.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -38,6 +41,20 @@ void default_signals() {
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
+/// What the parent's end of a fork has after it, in the child.
+[[noreturn]] void live(std::vector<int> keep, const std::function<int()>& body) {
+    close_others(std::move(keep));
+    default_signals();
+    ::_exit(body());  // nothing of the parent's is destroyed, flushed or freed
+}
+
+/// Where the C library keeps the number of the main thread: a fork of its own would write it there.
+std::uint64_t thread_number_address() {
+    int* address = nullptr;
+    if (::prctl(PR_GET_TID_ADDRESS, &address, 0, 0, 0) != 0) return 0;
+    return reinterpret_cast<std::uintptr_t>(address);
+}
+
 }  // namespace
 
 std::string Ending::text() const {
@@ -50,11 +67,7 @@ std::string Ending::text() const {
 ipc::Result<Child> Child::fork(std::vector<int> keep, const std::function<int()>& body) {
     const pid_t pid = ::fork();
     if (pid < 0) return ipc::system_error("fork");
-    if (pid == 0) {
-        close_others(std::move(keep));
-        default_signals();
-        ::_exit(body());  // nothing of the parent's is destroyed, flushed or freed
-    }
+    if (pid == 0) live(std::move(keep), body);
     ipc::UniqueFd pidfd(::pidfd_open(pid, 0));  // not reaped yet, so the number is still the child's
     if (!pidfd) {
         auto failed = ipc::system_error("pidfd_open");
@@ -62,6 +75,28 @@ ipc::Result<Child> Child::fork(std::vector<int> keep, const std::function<int()>
         ::waitpid(pid, nullptr, 0);
         return failed;
     }
+    return Child(pid, std::move(pidfd));
+}
+
+ipc::Result<pid_t> Child::fork_for_parent(std::vector<int> keep, const std::function<int()>& body) {
+    clone_args how{};
+    how.flags = CLONE_PARENT;  // and so the signal of its end is that of ours
+    if (const auto address = thread_number_address(); address != 0) {
+        how.flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
+        how.child_tid = address;
+    }
+    const auto pid = ::syscall(SYS_clone3, &how, sizeof how);
+    if (pid < 0) return ipc::system_error("clone3");
+    if (pid == 0) live(std::move(keep), body);
+    return static_cast<pid_t>(pid);
+}
+
+ipc::Result<Child> Child::adopt(pid_t pid) {
+    ipc::UniqueFd pidfd(::pidfd_open(pid, 0));
+    if (!pidfd) return ipc::system_error("pidfd_open");
+    siginfo_t info{};
+    if (::waitid(P_PIDFD, static_cast<id_t>(pidfd.get()), &info, WEXITED | WNOHANG | WNOWAIT) < 0)
+        return ipc::system_error("wait for a child that another process forked");
     return Child(pid, std::move(pidfd));
 }
 

@@ -31,6 +31,14 @@ class Child {
     /// inherited alone, above all event bases: the memory is a copy, but their kernel objects are shared.
     [[nodiscard]] static ipc::Result<Child> fork(std::vector<int> keep, const std::function<int()>& body);
 
+    /// As `fork`, but the new process is a child of our parent, which hears of it by other means and adopts
+    /// it; it is in our process group. Returns its pid. Only for a process of one thread: what the C library
+    /// does around a fork is left out.
+    [[nodiscard]] static ipc::Result<pid_t> fork_for_parent(std::vector<int> keep,
+                                                            const std::function<int()>& body);
+    /// A child of ours that another process forked for us. Fails when `pid` is none of ours.
+    [[nodiscard]] static ipc::Result<Child> adopt(pid_t pid);
+
     [[nodiscard]] pid_t pid() const noexcept { return pid_; }
     /// Becomes readable when the child ends; -1 when there is none.
     [[nodiscard]] int fd() const noexcept { return pidfd_.get(); }

@@ -49,7 +49,28 @@ ipc::Result<std::unique_ptr<Generation>> Generation::prepare(const Common& commo
                                                     std::move(*listeners), number, std::move(on_change)));
     if (auto pools = made->prepare_pools(common); !pools)
         return tl::make_unexpected(std::move(pools.error()));
+    made->prepare_preloader(common);
     return made;
+}
+
+void Generation::prepare_preloader(const Common& common) {
+    if (!plan_.preload || !common.preload) return;
+    preloader_ = std::make_unique<Preloader>(
+        Preloader::Surroundings{.loop = common.loop,
+                                .logs = logs_,
+                                .title = common.title,
+                                .load = common.preload,
+                                .config = text_.get(),
+                                .start_timeout = plan_.reeve.start_timeout,
+                                .generation = number()},
+        [this](ipc::Channel channel, const WorkerMain& run) {
+            return supervisor_.sit(std::move(channel), run);
+        },
+        [this] {
+            if (!ending_) supervisor_.on_preloader();
+            on_change_();
+        });
+    supervisor_.use(preloader_.get());
 }
 
 ipc::Result<void> Generation::prepare_pools(const Common& common) {
@@ -113,6 +134,7 @@ std::optional<std::string> Generation::start_failure() const {
 }
 
 void Generation::start() {
+    if (preloader_) preloader_->start(pools_ ? pools_->table().descriptors() : std::vector<int>());
     supervisor_.start();
     if (pools_) pools_->start();
     if (plan_.names.empty()) return;
@@ -196,6 +218,7 @@ void Generation::drain_keeping_sockets() {
     const auto limit = plan_.reeve.shutdown_timeout;
     spdlog::info("draining generation={} timeout_ms={}", number(), limit.count());
     supervisor_.drain(limit);
+    if (preloader_) preloader_->stop();
     sentinel_.stop();  // the workers that drain hear what the next one says
     escalate(SIGKILL, limit + drain_grace);
     on_workers();
@@ -206,6 +229,7 @@ void Generation::close_sockets() { listeners_.close(); }
 void Generation::stop() {
     ending_ = hurried_ = true;
     supervisor_.stop();
+    if (preloader_) preloader_->stop();
     sentinel_.stop();
     if (pools_told_) pools_->stop(true);  // they may have begun to leave in their own time
     escalate(SIGTERM, stop_time);

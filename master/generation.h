@@ -16,6 +16,7 @@
 #include "master/logs.h"
 #include "master/plan.h"
 #include "master/pools.h"
+#include "master/preloader.h"
 #include "master/reading.h"
 #include "master/sentinel.h"
 #include "master/supervisor.h"
@@ -32,6 +33,7 @@ struct Common {
     const WorkerMain& run;
     const WorkerMain& watch;       ///< empty: nobody checks upstreams
     const PoolMain& serve_pool;    ///< what members of pools do that are no programs
+    const PreloadMain& preload;    ///< how what workers share is loaded; empty: it never is
     std::uint64_t started_ms = 0;  ///< when the first master started; CLOCK_MONOTONIC
 };
 
@@ -52,6 +54,8 @@ class Generation {
     [[nodiscard]] Supervisor& supervisor() noexcept { return supervisor_; }
     [[nodiscard]] const Supervisor& supervisor() const noexcept { return supervisor_; }
     [[nodiscard]] const Sentinel& sentinel() const noexcept { return sentinel_; }
+    /// Null: it has none.
+    [[nodiscard]] const Preloader* preloader() const noexcept { return preloader_.get(); }
     /// Null: it has none.
     [[nodiscard]] const Pools* pools() const noexcept { return pools_.get(); }
     [[nodiscard]] const Plan& plan() const noexcept { return plan_; }
@@ -97,9 +101,11 @@ class Generation {
     Generation(const Common& common, Found found, Logs logs, Listeners listeners, std::uint32_t number,
                std::function<void()> on_change);
     [[nodiscard]] std::uint32_t running() const noexcept {
-        return supervisor_.running() + (sentinel_.running() ? 1 : 0) + (pools_ ? pools_->running() : 0);
+        return supervisor_.running() + (sentinel_.running() ? 1 : 0) + (pools_ ? pools_->running() : 0) +
+               (preloader_ && preloader_->running() ? 1 : 0);
     }
     [[nodiscard]] ipc::Result<void> prepare_pools(const Common& common);
+    void prepare_preloader(const Common& common);
     void on_workers();
     void forget_unchecked();
     void forget_unlimited();
@@ -112,7 +118,8 @@ class Generation {
     Listeners listeners_;
     ipc::Scoreboard& board_;
     std::function<void()> on_change_;
-    std::unique_ptr<Pools> pools_;  ///< null: there are none
+    std::unique_ptr<Pools> pools_;          ///< null: there are none
+    std::unique_ptr<Preloader> preloader_;  ///< null: there is none
     Supervisor supervisor_;
     Sentinel sentinel_;
     std::uint32_t term_ = 0;  ///< of its sentinel; see `ipc::HealthLease`. 0: none yet

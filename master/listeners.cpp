@@ -113,4 +113,20 @@ std::vector<ipc::SeatListener> Listeners::for_seat(std::uint32_t slot, std::uint
     return seats;
 }
 
+std::vector<ipc::SeatPart> Listeners::parts_of_seat(std::uint32_t slot, std::uint32_t loops) const {
+    std::vector<ipc::SeatPart> parts;
+    parts.reserve(entries_.size());
+    for (std::uint32_t address = 0; address < entries_.size(); ++address) {
+        const std::uint32_t first = slot * loops;
+        ipc::SeatPart part{ipc::SeatSockets{.address = address,
+                                            .queue = first,
+                                            .blocking = entries_[address].socket(first)->blocking ? 1u : 0u},
+                           {}};
+        for (std::uint32_t queue = first; queue < first + loops; ++queue)
+            part.descriptors.push_back(entries_[address].socket(queue)->fd.get());
+        parts.push_back(std::move(part));
+    }
+    return parts;
+}
+
 }  // namespace master

@@ -8,6 +8,7 @@
 
 #include "ipc/result.h"
 #include "ipc/seat.h"
+#include "ipc/seat_transfer.h"
 #include "master/listener.h"
 
 namespace master {
@@ -62,6 +63,8 @@ class Listeners {
     /// What a worker in `slot` gets, which has so many loops that accept. To be called in the child: the
     /// descriptors become the seat's.
     [[nodiscard]] std::vector<ipc::SeatListener> for_seat(std::uint32_t slot, std::uint32_t loops = 1) const;
+    /// The same, to be sent to it.
+    [[nodiscard]] std::vector<ipc::SeatPart> parts_of_seat(std::uint32_t slot, std::uint32_t loops) const;
 
  private:
     std::vector<Entry> entries_;

@@ -121,23 +121,37 @@ master::Read read_config(const std::string& path) {
     return read;
 }
 
-/// What a child of the master does: it has the configuration that its generation was made for, whatever the
-/// file says now.
-int run_seat(ipc::Seat seat, int (*run)(const conf::Config&, ipc::Seat)) {
-    const auto text = ipc::read_file(seat.config.get());
-    if (!text) return failed;
-    auto loaded = conf::load_text(*text, "configuration");
-    if (!loaded) {
-        const auto why = loaded.error().empty() ? std::string("it is refused") : loaded.error()[0].text();
-        (void)seat.channel.send(ipc::Failed{.why = "its configuration: " + why});
-        return failed;
-    }
-    loaded->config.reeve.error_log.level = static_cast<conf::LogLevel>(seat.log_level);
-    return run(loaded->config, std::move(seat));
+int cannot_load(ipc::Seat& seat, const ipc::Error& why) {
+    (void)seat.channel.send(ipc::Failed{.why = why.text()});
+    return failed;
 }
 
-int work(ipc::Seat seat) { return run_seat(std::move(seat), worker::run); }
-int watch(ipc::Seat seat) { return run_seat(std::move(seat), worker::watch); }
+// Each child of the master has the configuration that its generation was made for, whatever the file says
+// now.
+
+int work_with(worker::Loaded& loaded, ipc::Seat seat) {
+    loaded.config.reeve.error_log.level = static_cast<conf::LogLevel>(seat.log_level);
+    return worker::run(loaded, std::move(seat));
+}
+
+int work(ipc::Seat seat) {
+    auto loaded = worker::Loaded::load(seat.config.get());
+    return loaded ? work_with(*loaded, std::move(seat)) : cannot_load(seat, loaded.error());
+}
+
+int watch(ipc::Seat seat) {
+    auto config = worker::load_config(seat.config.get());
+    if (!config) return cannot_load(seat, config.error());
+    config->reeve.error_log.level = static_cast<conf::LogLevel>(seat.log_level);
+    return worker::watch(*config, std::move(seat));
+}
+
+/// What a preloader does: all workers that `go` forks have what is loaded here.
+ipc::Result<int> preload(int config, const std::function<int(const master::WorkerMain&)>& go) {
+    auto loaded = worker::Loaded::load(config);
+    if (!loaded) return tl::make_unexpected(std::move(loaded.error()));
+    return go([&](ipc::Seat seat) { return work_with(*loaded, std::move(seat)); });
+}
 
 int serve_pool(ipc::PoolSeat seat) {
     const auto text = ipc::read_file(seat.config.get());
@@ -200,6 +214,7 @@ int serve(const CommandLine& asked, master::ProcessTitle& title) {
                         .worker = work,
                         .sentinel = watch,
                         .pool = serve_pool,
+                        .preload = preload,
                         .program = std::move(*program),
                         .inheritance = std::move(*inheritance),
                         .activated = std::move(*activated),

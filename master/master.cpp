@@ -87,7 +87,8 @@ int run(Start start, ProcessTitle& title, StartReport& report) {
     // Until the configured log is open, what goes wrong is said by `report` alone.
     spdlog::set_level(spdlog::level::off);
     Reign reign(*loop, std::move(start.program), std::move(start.read), std::move(*holdings),
-                std::move(start.service), title, start.worker, start.sentinel, start.pool, report);
+                std::move(start.service), title, start.worker, start.sentinel, start.pool, start.preload,
+                report);
     return reign.run(std::move(start.first));
 }
 

@@ -20,6 +20,7 @@ struct Start {
     WorkerMain worker;                       ///< what each worker does, in its own process
     WorkerMain sentinel{};                   ///< what checks upstreams, likewise; none: nobody does
     PoolMain pool{};                         ///< what members of pools do that are no programs
+    PreloadMain preload{};                   ///< how what workers share is loaded; none: it never is
     Program program;                         ///< what an upgrade starts
     std::optional<Inheritance> inheritance;  ///< from the master before us
     Listeners activated{};                   ///< sockets from a service manager

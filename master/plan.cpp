@@ -51,8 +51,8 @@ namespace master {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PlannedName, upstream, name, places)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Plan, path, reeve, accept, workers, crew, processes_max, spares_min,
-                                   spares_max, max_requests, max_memory, listens, access_logs, routes, peers,
-                                   names, pools, checked, limited)
+                                   spares_max, max_requests, max_memory, preload, listens, access_logs,
+                                   routes, peers, names, pools, checked, limited)
 
 Plan make_plan(const conf::Config& config) {
     const auto& execution = config.execution;
@@ -68,6 +68,7 @@ Plan make_plan(const conf::Config& config) {
     plan.spares_max = execution.spares_max;
     plan.max_requests = execution.max_requests;
     plan.max_memory = execution.max_memory;
+    plan.preload = execution.preload;
     plan.listens = conf::listen_plan(config);
     plan.access_logs = conf::access_log_paths(config);
     for (const auto& route : config.routes) plan.routes.push_back(route.name);

@@ -29,6 +29,7 @@ struct Plan {
     conf::Crew crew;            ///< of each of them
     std::uint32_t processes_max = 0, spares_min = 1, spares_max = 1;  ///< as in conf::Execution
     std::uint64_t max_requests = 0, max_memory = 0;                   ///< as in conf::Execution
+    bool preload = false;                                             ///< likewise
     std::vector<conf::Listen> listens;                                ///< `conf::listen_plan`
     std::vector<std::string> access_logs;                             ///< `conf::access_log_paths`
     std::vector<std::string> routes;                                  ///< their names

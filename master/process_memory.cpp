@@ -16,7 +16,7 @@
 namespace master {
 namespace {
 
-constexpr std::uint64_t looking_ms = 50;  ///< for all processes together; the last one may take longer
+constexpr std::uint64_t looking_ms = 200;  ///< for all processes together; the last one may take longer
 constexpr std::string_view unit = " kB";
 
 /// "Pss:                 191 kB" of `Pss` is its bytes.
@@ -73,7 +73,8 @@ void look_at_memory(Status& status) {
     };
     status.master.memory = look_at(status.master.pid);
     for (auto& worker : status.workers) worker.memory = look_at(worker.pid);
-    for (auto& sentinel : status.sentinels) sentinel.memory = look_at(sentinel.pid);
+    for (auto* companions : {&status.preloaders, &status.sentinels})
+        for (auto& each : *companions) each.memory = look_at(each.pid);
     for (auto& pool : status.pools) {
         pool.memory.clear();
         pool.memory.reserve(pool.report.members.size());

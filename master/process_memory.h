@@ -26,7 +26,7 @@ struct ProcessMemory {
 
 struct Status;
 
-/// Fills in the memory of all processes of `status`. Stops after a twentieth of a second: the master does
+/// Fills in the memory of all processes of `status`. Stops after a fifth of a second: the master does
 /// nothing else meanwhile. Of those left out nothing is known.
 void look_at_memory(Status& status);
 

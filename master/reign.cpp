@@ -55,7 +55,7 @@ ipc::Result<ipc::UniqueFd> block_master_signals() {
 
 Reign::Reign(event_base& loop, Program program, ReadConfig read, Holdings holdings,
              ServiceEnvironment service, ProcessTitle& title, const WorkerMain& run, const WorkerMain& watch,
-             const PoolMain& serve_pool, StartReport& report)
+             const PoolMain& serve_pool, const PreloadMain& preload, StartReport& report)
     : loop_(loop),
       program_(std::move(program)),
       read_(std::move(read)),
@@ -70,6 +70,7 @@ Reign::Reign(event_base& loop, Program program, ReadConfig read, Holdings holdin
               .run = run,
               .watch = watch,
               .serve_pool = serve_pool,
+              .preload = preload,
               .started_ms = holdings.started_ms},
       inherited_(std::move(holdings.inherited)),
       last_generation_(holdings.generation),
@@ -592,6 +593,11 @@ Status Reign::status() const {
         if (sentinel.wanted() || sentinel.running())
             status.sentinels.push_back(
                 {.generation = generation->number(), .pid = sentinel.pid(), .restarts = sentinel.restarts()});
+        if (const auto* preloader = generation->preloader();
+            preloader != nullptr && (preloader->wanted() || preloader->running()))
+            status.preloaders.push_back({.generation = generation->number(),
+                                         .pid = preloader->pid(),
+                                         .restarts = preloader->restarts()});
         if (const auto* pools = generation->pools())
             for (auto& pool : pool_statuses(pools->table(), generation->number(), now))
                 status.pools.push_back(std::move(pool));

@@ -49,7 +49,7 @@ class Reign final : private ReloadHost {
     /// All outlive this. `first`: the configuration to start with; `read`: how to read it again.
     Reign(event_base& loop, Program program, ReadConfig read, Holdings holdings, ServiceEnvironment service,
           ProcessTitle& title, const WorkerMain& run, const WorkerMain& watch, const PoolMain& serve_pool,
-          StartReport& report);
+          const PreloadMain& preload, StartReport& report);
     Reign(const Reign&) = delete;
     Reign& operator=(const Reign&) = delete;
     ~Reign() override;

@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <utility>
@@ -17,6 +18,9 @@ constexpr std::chrono::milliseconds leave_time{1000};
 
 }  // namespace
 
+void SlotOwner::on_born(Slot&) {}
+void SlotOwner::on_unborn(Slot&, const std::string&) {}
+
 ipc::Result<void> Slot::spawn(std::vector<int> keep, const std::function<int(ipc::Channel)>& body) {
     auto ends = ipc::Channel::pair();
     if (!ends) return tl::make_unexpected(std::move(ends.error()));
@@ -25,16 +29,54 @@ ipc::Result<void> Slot::spawn(std::vector<int> keep, const std::function<int(ipc
     auto child = Child::fork(std::move(keep), [&] { return body(std::move(theirs)); });
     if (!child) return tl::make_unexpected(std::move(child.error()));
 
-    child_ = std::move(*child);
-    pid_ = child_.pid();
-    channel_ = std::move(ends->first);
+    listen(std::move(ends->first));
+    attend(std::move(*child));
+    return {};
+}
+
+void Slot::listen(ipc::Channel channel) {
+    channel_ = std::move(channel);
     leaving_ = ipc::Event::timer<&Slot::on_silence>(this, loop_);
     readable_ = ipc::Event::calling<&Slot::on_channel>(this, loop_, channel_.fd(), EV_READ | EV_PERSIST);
     readable_.arm();
+}
+
+void Slot::attend(Child child) {
+    child_ = std::move(child);
+    pid_ = child_.pid();
     ended_ = ipc::Event::calling<&Slot::on_exit>(this, loop_, child_.fd(), EV_READ);
     ended_.arm();
-    return {};
 }
+
+// ---- forked by another process ------------------------------------------------------------------------
+
+ipc::Result<ipc::Channel> Slot::expect() {
+    auto ends = ipc::Channel::pair();
+    if (!ends) return tl::make_unexpected(std::move(ends.error()));
+    listen(std::move(ends->first));
+    expects_ = true;
+    return std::move(ends->second);
+}
+
+/// From now on it is ours alone: whatever is left in the group of who forked it ends with that one.
+void Slot::be_born(const ipc::Message& message) {
+    const auto* born = std::get_if<ipc::Born>(&message);
+    if (born == nullptr) return give_up("it says something else first");
+    auto child = Child::adopt(static_cast<pid_t>(born->pid));
+    if (!child) return give_up(child.error().text());
+    expects_ = false;
+    attend(std::move(*child));
+    if (::setpgid(pid_, ::getpgrp()) != 0) return punish("it cannot be put into our process group");
+    owner_.on_born(*this);
+}
+
+void Slot::give_up(const std::string& why) {
+    readable_.disarm();
+    expects_ = false;
+    owner_.on_unborn(*this, why);
+}
+
+// ---- what it says ---------------------------------------------------------------------------------------
 
 void Slot::tell(const ipc::Message& message, std::span<const int> descriptors) {
     if (!running()) return;
@@ -58,6 +100,14 @@ void Slot::on_channel(short) {
 bool Slot::hear_one() {
     ipc::Received received;
     const auto got = channel_.receive(received);
+    if (expects_) {
+        if (got && *got == ipc::Got::nothing) return false;
+        if (got && *got == ipc::Got::message)
+            be_born(received.message);
+        else
+            give_up(got ? "who was to fork it is gone, or could not" : got.error().text());
+        return running();
+    }
     if (!got) {
         punish(got.error().text());
         return false;

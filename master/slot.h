@@ -28,6 +28,10 @@ class SlotOwner {
     virtual void on_message(Slot& slot, const ipc::Message& message) = 0;
     /// The process is gone and collected; `slot` is free for the next.
     virtual void on_end(Slot& slot, const Ending& ending) = 0;
+    /// Of a slot that `expects`: its process is there, and waits for its seat.
+    virtual void on_born(Slot& slot);
+    /// Or there will be none.
+    virtual void on_unborn(Slot& slot, const std::string& why);
 };
 
 /// Runs a process at a time and talks to it. Policy (who lives, when) is the owner's.
@@ -45,6 +49,11 @@ class Slot {
     /// Forks. The child keeps `keep` and its end of the channel, which `body` gets.
     [[nodiscard]] ipc::Result<void> spawn(std::vector<int> keep,
                                           const std::function<int(ipc::Channel)>& body);
+
+    /// Another process is to fork it, as a child of ours that gets the returned end of the channel.
+    [[nodiscard]] ipc::Result<ipc::Channel> expect();
+    /// Neither born nor unborn yet. There is nobody to tell, nor to signal.
+    [[nodiscard]] bool expects() const noexcept { return expects_; }
 
     [[nodiscard]] std::uint32_t index() const noexcept { return index_; }
     [[nodiscard]] bool running() const noexcept { return static_cast<bool>(child_); }
@@ -83,8 +92,14 @@ class Slot {
     std::optional<std::uint32_t> adopter;  ///< the slot that takes what waits in our queues
     std::vector<bool> silent;              ///< by number of the executor, of one whose other loops go on
     bool surplus = false;                  ///< told to leave because there are too many
+    bool waits_to_be_forked = false;       ///< starting, but nobody has been asked yet
+    bool without_preloader = false;        ///< this once: that one did not do it
 
  private:
+    void listen(ipc::Channel channel);
+    void attend(Child child);
+    void be_born(const ipc::Message& message);
+    void give_up(const std::string& why);
     void on_channel(short what);
     void on_silence(short what);
     void on_exit(short what);
@@ -97,6 +112,7 @@ class Slot {
     std::string_view what_;
     Child child_;
     pid_t pid_ = -1;
+    bool expects_ = false;
     ipc::Channel channel_{ipc::UniqueFd()};
     ipc::Event readable_, leaving_, ended_;
 };

@@ -422,6 +422,26 @@ std::vector<PoolStatus> pool_statuses(const ipc::PoolTable& table, std::uint32_t
     return all;
 }
 
+namespace {
+
+std::string companion_text(std::string_view what, const CompanionStatus& companion) {
+    return fmt::format("{} of generation {}  pid {}  restarts {}  private {}  shared {}\n", what,
+                       companion.generation, companion.pid == 0 ? "-" : std::to_string(companion.pid),
+                       companion.restarts, memory_text(companion.memory, &ProcessMemory::private_bytes),
+                       memory_text(companion.memory, &ProcessMemory::shared_bytes));
+}
+
+OrderedJson companions_json(const std::vector<CompanionStatus>& companions) {
+    OrderedJson all = OrderedJson::array();
+    for (const auto& each : companions) {
+        all.push_back({{"pid", each.pid}, {"generation", each.generation}, {"restarts", each.restarts}});
+        all.back().update(memory_json(each.memory));
+    }
+    return all;
+}
+
+}  // namespace
+
 std::string status_text(const Status& status) {
     const auto& master = status.master;
     std::string out = fmt::format("reeve {}  pid {}  {}  generation {}  up {}  rss {}\n", REEVE_VERSION,
@@ -445,11 +465,8 @@ std::string status_text(const Status& status) {
             memory_text(worker.memory, &ProcessMemory::shared_bytes),
             worker.heartbeat_age_ms ? std::to_string(*worker.heartbeat_age_ms) : "-",
             worker.in_flight.empty() ? "-" : worker.in_flight);
-    for (const auto& sentinel : status.sentinels)
-        out += fmt::format("sentinel of generation {}  pid {}  restarts {}  private {}  shared {}\n",
-                           sentinel.generation, sentinel.pid == 0 ? "-" : std::to_string(sentinel.pid),
-                           sentinel.restarts, memory_text(sentinel.memory, &ProcessMemory::private_bytes),
-                           memory_text(sentinel.memory, &ProcessMemory::shared_bytes));
+    for (const auto& preloader : status.preloaders) out += companion_text("preloader", preloader);
+    for (const auto& sentinel : status.sentinels) out += companion_text("sentinel", sentinel);
     out +=
         fmt::format("\n{:<40} {:<10} {:>8} {:>8}  {}\n", "listener", "accept", "backlog", "waiting", "slots");
     for (const auto& listener : status.listeners)
@@ -483,15 +500,13 @@ std::string status_json(const Status& status) {
                              {"backlog", listener.backlog},
                              {"pending", listener.pending ? OrderedJson(*listener.pending) : OrderedJson()},
                              {"slots", listener.slots}});
-    OrderedJson sentinels = OrderedJson::array();
-    for (const auto& sentinel : status.sentinels) {
-        sentinels.push_back(
-            {{"pid", sentinel.pid}, {"generation", sentinel.generation}, {"restarts", sentinel.restarts}});
-        sentinels.back().update(memory_json(sentinel.memory));
-    }
-    const OrderedJson all{
-        {"master", master},       {"workers", workers},          {"sentinels", sentinels},
-        {"listeners", listeners}, {"pools", pools_json(status)}, {"upstreams", upstreams_json(status)}};
+    const OrderedJson all{{"master", master},
+                          {"workers", workers},
+                          {"sentinels", companions_json(status.sentinels)},
+                          {"preloaders", companions_json(status.preloaders)},
+                          {"listeners", listeners},
+                          {"pools", pools_json(status)},
+                          {"upstreams", upstreams_json(status)}};
     return all.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
 }
 

@@ -62,7 +62,8 @@ struct ListenerStatus {
     std::vector<std::uint32_t> slots;      ///< slots that listen on a socket of their own
 };
 
-struct SentinelStatus {
+/// Of a process beside the workers of its generation.
+struct CompanionStatus {
     std::uint32_t generation = 1;
     int pid = 0;  ///< 0: no process
     std::uint32_t restarts = 0;
@@ -79,7 +80,8 @@ struct PoolStatus {
 struct Status {
     MasterStatus master;
     std::vector<WorkerStatus> workers;
-    std::vector<SentinelStatus> sentinels;
+    std::vector<CompanionStatus> sentinels;
+    std::vector<CompanionStatus> preloaders;
     std::vector<ListenerStatus> listeners;
     std::vector<PoolStatus> pools;
     std::vector<ipc::UpstreamReport> upstreams;

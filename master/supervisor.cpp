@@ -61,13 +61,6 @@ Supervisor::~Supervisor() {
     for_each([&](Slot& slot) { give_back_rows(slot); });
 }
 
-template <class Visit>
-void Supervisor::for_each(const Visit& visit) const {
-    for (const auto& slot : slots_) visit(*slot);
-    for (const auto& slot : successors_) visit(*slot);
-    for (const auto& slot : leaving_) visit(*slot);
-}
-
 void Supervisor::start() {
     for (std::uint32_t index = 0; index < around_.plan.workers && !start_failure_; ++index) {
         auto slot = make_slot(index);
@@ -105,7 +98,8 @@ void Supervisor::leave(const ipc::Message& message) {
     mode_ = Mode::leaving;
     adoption_.end();
     for_each([&](Slot& slot) {
-        slot.state = slot.running() ? SlotState::draining : SlotState::empty;
+        slot.state = slot.running() || slot.expects() ? SlotState::draining : SlotState::empty;
+        slot.waits_to_be_forked = false;
         slot.due_ms = 0;
         slot.tell(message);
     });
@@ -138,7 +132,7 @@ std::uint32_t Supervisor::reopen() {
 
 std::uint32_t Supervisor::running() const noexcept {
     std::uint32_t count = 0;
-    for_each([&](const Slot& slot) { count += slot.running() ? 1 : 0; });
+    for_each([&](const Slot& slot) { count += slot.running() || slot.expects() ? 1 : 0; });
     return count;
 }
 
@@ -223,7 +217,6 @@ void Supervisor::spawn(Slot& slot) {
     slot.state = SlotState::starting;
     slot.started_ms = now;
     slot.ready_ms = 0;
-    slot.due_ms = now + count_ms(around_.plan.reeve.start_timeout);
     slot.reopen_asked = slot.reopen_done = 0;
     slot.cause.reset();
     slot.surplus = false;
@@ -231,22 +224,55 @@ void Supervisor::spawn(Slot& slot) {
     slot.requests_before = requests_of(slot);
     slot.requests_limit = jittered(around_.plan.max_requests);
     publish(slot);  // the child may look before we do anything else
+    begin(slot);
+}
+
+/// By the master itself.
+void Supervisor::fork(Slot& slot) {
+    const auto now = ipc::monotonic_ms();
+    slot.due_ms = now + count_ms(around_.plan.reeve.start_timeout);
+    slot.started_ms = now;
     const auto spawned = slot.spawn(kept_descriptors(slot),
                                     [&](ipc::Channel channel) { return run(slot, std::move(channel)); });
-    if (spawned) {
-        for (const auto row : slot.rows) {
-            around_.board.row(row).tenant.pid.set(static_cast<std::uint64_t>(slot.pid()));
-            around_.board.row(row).tenant.started_ms.set(now);
-        }
-        spdlog::info("worker started slot={} generation={} pid={}", slot.index(), around_.generation,
-                     slot.pid());
-        return;
-    }
+    if (spawned) return settle_in(slot, {});
     spdlog::error("worker cannot be started slot={} why={:?}", slot.index(), spawned.error().text());
     if (!started_) start_failure_ = spawned.error().text();
     slot.state = SlotState::backing_off;  // the delay grows: a system without processes needs rest, not forks
     const auto delay = std::max(slot.backoff.died(std::nullopt), Backoff::first_delay);
     slot.due_ms = now + count_ms(delay);
+}
+
+/// It is known to everybody from now on.
+void Supervisor::settle_in(const Slot& slot, std::string_view forked_by) {
+    for (const auto row : slot.rows) {
+        around_.board.row(row).tenant.pid.set(static_cast<std::uint64_t>(slot.pid()));
+        around_.board.row(row).tenant.started_ms.set(slot.started_ms);
+    }
+    spdlog::info("worker started slot={} generation={} pid={}{}{}", slot.index(), around_.generation,
+                 slot.pid(), forked_by.empty() ? "" : " forked_by=", forked_by);
+}
+
+std::vector<int> Supervisor::access_log_descriptors() const {
+    std::vector<int> all;
+    all.reserve(around_.logs.access_logs().size());
+    for (const auto& file : around_.logs.access_logs()) all.push_back(file.get());
+    return all;
+}
+
+std::uint32_t Supervisor::accepting_loops() const noexcept {
+    return around_.plan.accept == conf::Accept::handoff ? 1 : around_.plan.crew.loops;
+}
+
+/// What is the same for all workers of the generation.
+void Supervisor::furnish(ipc::Seat& seat) {
+    seat.generation = around_.generation;
+    seat.workers = around_.plan.workers;
+    seat.master_pid = ::getppid();
+    seat.started_ms = around_.started_ms;
+    seat.scoreboard = &around_.board;
+    if (around_.pools != nullptr) seat.pools = &around_.pools->table();
+    seat.loops = around_.plan.crew.loops;
+    seat.threads = around_.plan.crew.threads;
 }
 
 std::vector<int> Supervisor::kept_descriptors(const Slot& slot) const {
@@ -268,23 +294,15 @@ int Supervisor::run(Slot& slot, ipc::Channel channel) {
     if (!ipc::open_log(around_.logs.error_log(), role, around_.logs.error_descriptor())) return 1;
 
     ipc::Seat seat;
+    furnish(seat);
     seat.slot = slot.index();
-    seat.generation = around_.generation;
-    seat.workers = around_.plan.workers;
     seat.started = started_;
-    seat.master_pid = ::getppid();
-    seat.started_ms = around_.started_ms;
-    const bool all_accept = around_.plan.accept != conf::Accept::handoff;
-    seat.listeners = around_.listeners.for_seat(slot.index(), all_accept ? around_.plan.crew.loops : 1);
-    for (const auto& file : around_.logs.access_logs()) seat.access_logs.emplace_back(file.get());
+    seat.listeners = around_.listeners.for_seat(slot.index(), accepting_loops());
+    for (const int file : access_log_descriptors()) seat.access_logs.emplace_back(file);
     seat.channel = std::move(channel);
     seat.log_level = around_.logs.error_log().level;
     seat.config = ipc::UniqueFd(around_.config);
     seat.cell = &cell_of(slot);
-    seat.scoreboard = &around_.board;
-    if (around_.pools != nullptr) seat.pools = &around_.pools->table();
-    seat.loops = around_.plan.crew.loops;
-    seat.threads = around_.plan.crew.threads;
     for (const auto row : slot.rows) seat.crew.push_back(&around_.board.row(row));
     return around_.run(std::move(seat));
 }
@@ -460,7 +478,7 @@ ipc::Result<void> Supervisor::recycle(std::uint32_t index, RestartCause cause) {
     slot->role = Slot::Role::successor;
     slot->restarts = seated.restarts + 1;
     spawn(*slot);
-    if (!slot->running()) {
+    if (!slot->running() && !slot->expects() && !slot->waits_to_be_forked) {
         seated.recycle_ms = ipc::monotonic_ms() + recycle_again_ms;
         give_back_rows(*slot);
         return ipc::failure("no process for another worker");
@@ -528,6 +546,7 @@ void Supervisor::on_look(short) {
     gone_.clear();
     watchdog_.look(now);
     if (mode_ != Mode::leaving) {
+        on_preloader();
         for_each([&](Slot& slot) { look_after(slot, now); });
         for (std::size_t index = 0; index < slots_.size(); ++index) recycle_if_due(*slots_[index], now);
         if (now - memory_looked_ms_ >= memory_every_ms) memory_looked_ms_ = now;
@@ -543,6 +562,10 @@ void Supervisor::look_after(Slot& slot, std::uint64_t now) {
     switch (slot.state) {
         case SlotState::starting:
             if (!due) return;
+            if (slot.expects()) {
+                slot.due_ms = 0;  // its channel ends with the preloader
+                return around_.preloader->give_up();
+            }
             spdlog::error("worker not ready in time and is killed slot={} pid={}", slot.index(), slot.pid());
             slot.due_ms = 0;
             slot.cause = RestartCause::not_ready;

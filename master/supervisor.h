@@ -18,14 +18,12 @@
 #include "master/plan.h"
 #include "master/poison.h"
 #include "master/pools.h"
+#include "master/preloader.h"
 #include "master/slot.h"
 #include "master/title.h"
 #include "master/watchdog.h"
 
 namespace master {
-
-/// What a worker runs: serves in its seat until told to leave, and returns the exit status.
-using WorkerMain = std::function<int(ipc::Seat)>;
 
 /// What supervision works with; all of it outlives the supervisor.
 struct Surroundings {
@@ -39,8 +37,9 @@ struct Surroundings {
     ProcessTitle& title;
     const WorkerMain& run;
     std::uint32_t generation = 1;
-    std::uint64_t started_ms = 0;  ///< when the first master started
-    Pools* pools = nullptr;        ///< null: the generation has none
+    std::uint64_t started_ms = 0;    ///< when the first master started
+    Pools* pools = nullptr;          ///< null: the generation has none
+    Preloader* preloader = nullptr;  ///< forks the workers; null: we do
 };
 
 /// The workers of one generation.
@@ -57,8 +56,14 @@ class Supervisor final : public SlotOwner {
 
     /// Before the start: its workers have these pools, which outlive it.
     void use(Pools* pools) noexcept { around_.pools = pools; }
+    /// Likewise, and it forks them.
+    void use(Preloader* preloader) noexcept { around_.preloader = preloader; }
     /// Forks. Workers get ready, and wait.
     void start();
+    /// What the preloader says of itself may have changed.
+    void on_preloader();
+    /// What a process does that the preloader forked. In that process.
+    int sit(ipc::Channel channel, const WorkerMain& run);
     /// Connections go to the workers from now on, and so does what waits in queues of generations before.
     [[nodiscard]] ipc::Result<void> serve();
     /// `ready` answers 503 from now on; connections are still accepted.
@@ -99,12 +104,24 @@ class Supervisor final : public SlotOwner {
 
     void on_message(Slot& slot, const ipc::Message& message) override;
     void on_end(Slot& slot, const Ending& ending) override;
+    void on_born(Slot& slot) override;
+    void on_unborn(Slot& slot, const std::string& why) override;
     void on_look(short what);
 
     template <class Visit>
-    void for_each(const Visit& visit) const;
+    void for_each(const Visit& visit) const {
+        for (const auto& slot : slots_) visit(*slot);
+        for (const auto& slot : successors_) visit(*slot);
+        for (const auto& slot : leaving_) visit(*slot);
+    }
     [[nodiscard]] std::unique_ptr<Slot> make_slot(std::uint32_t index);
     void spawn(Slot& slot);
+    void begin(Slot& slot);
+    void fork(Slot& slot);
+    void settle_in(const Slot& slot, std::string_view forked_by);
+    void furnish(ipc::Seat& seat);
+    [[nodiscard]] std::uint32_t accepting_loops() const noexcept;
+    [[nodiscard]] std::vector<int> access_log_descriptors() const;
     int run(Slot& slot, ipc::Channel channel);
     [[nodiscard]] std::vector<int> kept_descriptors(const Slot& slot) const;
     void on_ready(Slot& slot, const ipc::Ready& ready);

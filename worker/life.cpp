@@ -104,6 +104,13 @@ void Life::on_message(ipc::Received received) {
         void operator()(const ipc::Failed&) const {}
         void operator()(const ipc::Reopened&) const {}
         void operator()(const ipc::Occupied&) const {}
+        // What is said before there is a seat, and to a preloader.
+        void operator()(const ipc::Fork&) const {}
+        void operator()(const ipc::Born&) const {}
+        void operator()(const ipc::SeatRows&) const {}
+        void operator()(const ipc::SeatLogs&) const {}
+        void operator()(const ipc::SeatSockets&) const {}
+        void operator()(const ipc::SeatWhole&) const {}
     };
     std::visit(Act{*this, received.descriptors}, received.message);
 }

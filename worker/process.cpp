@@ -120,7 +120,8 @@ ipc::Result<void> serve(const conf::Config& config, ipc::Seat& seat) {
 
 }  // namespace
 
-int run(const conf::Config& config, ipc::Seat seat) {
+int run(const Loaded& loaded, ipc::Seat seat) {
+    const conf::Config& config = loaded.config;
     if (auto opened = open_error_log(config.reeve, worker_role(seat.slot), ipc::log_descriptor()); !opened)
         return EXIT_FAILURE;
     const auto served = serve(config, seat);

@@ -110,6 +110,7 @@ TEST_CASE("knobs that say nothing are told of", "[conf]") {
          "t:3: handoff: with concurrency a connection goes to whichever loop is free");
     told("queue = 3\n", "t:2: queue: nothing waits without concurrency or handlers = threads");
     told("threads = 3\n", "t:2: threads: says nothing unless handlers = threads");
+    told("workers = 1\npreload = on\n", "t:3: preload: one worker has nobody to share its memory with");
     told("spares_max = 30\n", "t:2: spares_max: says nothing without processes_max");
     told("model = process\nprocesses_max = 9\n",
          "t:3: processes_max: an idle connection keeps a process for keepalive_timeout, 75s");

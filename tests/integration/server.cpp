@@ -106,8 +106,11 @@ bool is_free(std::uint16_t port) { return static_cast<bool>(bind_loopback(port))
 
 std::string write_config(const TemporaryFolder& folder, const Setup& setup, std::uint16_t port) {
     ::chmod(folder.path("").c_str(), 0755);
+    const char* preloads = std::getenv("REEVE_PRELOAD");
+    const bool adds_preload = preloads != nullptr && !contains(setup.execution, "preload =");
     const std::string text = "[reeve]\ncontrol = @folder@/control\npid_file = @folder@/pid\n" + setup.reeve +
                              "[execution]\n" + under_model(setup.execution) +
+                             (adds_preload ? "preload = on\n" : "") +
                              "[server site]\nlisten = 127.0.0.1:@port@\n" + setup.server + routes_of(setup);
     const std::string root = folder.path("");
     return folder.write("reeve.ini",

@@ -16,7 +16,8 @@ namespace integration {
 /// "@folder@" and "@port@" are replaced in each text.
 struct Setup {
     std::string reeve{};  ///< further lines of [reeve]
-    /// Unless it says `model = ` itself, the environment's REEVE_MODEL does; see `model`.
+    /// Unless it says `model = ` itself, the environment's REEVE_MODEL does; see `model`. With REEVE_PRELOAD
+    /// in the environment, `preload` is on unless it says otherwise.
     std::string execution = "workers = 2\n";
     std::string server{};  ///< further lines of [server site]
     std::string routes = "[route hello]\npath = /\nrespond = 200 \"hello\"\n";

@@ -22,7 +22,13 @@ std::vector<ipc::Message> one_of_each() {
             ipc::Serve{},
             ipc::SetLevel{.level = 4},
             ipc::Occupied{},
-            ipc::Crowded{.on = 1}};
+            ipc::Crowded{.on = 1},
+            ipc::Fork{},
+            ipc::Born{.pid = 4711},
+            ipc::SeatRows{.rows = {1, 0xffffffff, 3}},
+            ipc::SeatLogs{},
+            ipc::SeatSockets{.address = 1, .queue = 2, .blocking = 1},
+            ipc::SeatWhole{.slot = 5, .started = 1, .level = 0}};
 }
 
 }  // namespace
@@ -82,6 +88,14 @@ TEST_CASE("a text that is too long loses its end, never the frame", "[ipc]") {
     const auto decoded = ipc::decode(frame);
     REQUIRE(decoded);
     CHECK(std::get<ipc::Failed>(*decoded).why == std::string(ipc::text_bytes_max, 'x'));
+}
+
+TEST_CASE("a list of numbers that is too long loses its end, never the frame", "[ipc]") {
+    const auto frame = ipc::encode(ipc::SeatRows{.rows = std::vector<std::uint32_t>(10'000, 7)});
+    CHECK(frame.size() <= ipc::frame_bytes_max);
+    const auto decoded = ipc::decode(frame);
+    REQUIRE(decoded);
+    CHECK(std::get<ipc::SeatRows>(*decoded).rows == std::vector<std::uint32_t>(ipc::numbers_max, 7));
 }
 
 TEST_CASE("what the fuzzer knows decodes to what encodes to the same bytes, or not at all", "[ipc]") {

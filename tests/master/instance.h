@@ -33,7 +33,7 @@ class Instance {
  public:
     explicit Instance(master::WorkerMain worker = serve_seat,
                       const std::function<void(conf::Config&)>& change = {}, master::WorkerMain sentinel = {},
-                      master::PoolMain pool = {}) {
+                      master::PoolMain pool = {}, master::PreloadMain preload = {}) {
         conf::Server server;
         server.listen = {listen_on("127.0.0.1")};
         server.access_log.path = folder / "access.log";
@@ -57,6 +57,7 @@ class Instance {
                                 .worker = worker,
                                 .sentinel = sentinel,
                                 .pool = pool,
+                                .preload = preload,
                                 .program = {},
                                 .inheritance = std::nullopt,
                                 .activated = {},

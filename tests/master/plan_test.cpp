@@ -6,7 +6,7 @@
 TEST_CASE("a plan is the same after it has been written down and read", "[master]") {
     const auto loaded = conf::load_text(
         "[reeve]\nuser = nobody\npid_file = /run/x.pid\ncore_max = 1m\nsandbox = off\nupgrade = manual\n"
-        "[execution]\nworkers = 3\naccept = shared\nmax_requests = 77\nmax_memory = 3m\n"
+        "[execution]\nworkers = 3\naccept = shared\nmax_requests = 77\nmax_memory = 3m\npreload = on\n"
         "[server a]\nlisten = [::1]:81 backlog=9\nlisten = unix:/run/x.sock\naccess_log = /var/log/x\n"
         "[upstream a]\npeer = 127.0.0.1:1\npeer = 127.0.0.1:2\n[upstream b]\npeer = 127.0.0.1:1\npeer = "
         "app.example:80 peers_max=3\nhealth = "
@@ -20,6 +20,7 @@ TEST_CASE("a plan is the same after it has been written down and read", "[master
     CHECK(plan.peers.size() == 3);
     CHECK(plan.names == std::vector<master::PlannedName>{{"b", "app.example:80", 3}});
     CHECK(plan.checked == std::vector<std::string>{"b"});
+    CHECK(plan.preload);
     CHECK(plan.limited == std::vector<std::string>{"b"});
     CHECK(plan.reeve.core_max == 1u << 20);
     const auto again = master::decode_plan(master::encode_plan(plan));

@@ -1,0 +1,24 @@
+// master/preloading.h: what the process does that loads for others and forks them.
+#pragma once
+
+#include <vector>
+
+#include "ipc/channel.h"
+#include "master/preloader.h"
+
+namespace master {
+
+/// All of it was made before the fork.
+struct Preloading {
+    const PreloadMain& load;
+    int config = -1;               ///< the configuration's text
+    int error_log = -1;            ///< closed when it is ready: it says nothing any more
+    const std::vector<int>& keep;  ///< descriptors that those it forks need
+    const Preloader::Seating& seating;
+};
+
+/// Loads, says READY, and forks when it is told to, until it is told to leave or the master is gone. Returns
+/// the exit status. One thread: what it loads must not start another.
+[[nodiscard]] int preload(const Preloading& what, ipc::Channel channel);
+
+}  // namespace master

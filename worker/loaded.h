@@ -1,0 +1,22 @@
+// worker/loaded.h: all that the workers of a generation have in common, and that takes time or memory to
+// load.
+#pragma once
+
+#include "conf/config.h"
+#include "ipc/result.h"
+
+namespace worker {
+
+/// `text`: the descriptor of the configuration as `conf::dump` writes it.
+[[nodiscard]] ipc::Result<conf::Config> load_config(int text);
+
+/// Loaded once by a preloader, whose workers have it by copy on write, or by each worker itself. Before
+/// privileges are dropped; by a process of one thread, which loading leaves it.
+struct Loaded {
+    conf::Config config;
+
+    /// `text` as above.
+    [[nodiscard]] static ipc::Result<Loaded> load(int text);
+};
+
+}  // namespace worker
