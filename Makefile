@@ -10,6 +10,7 @@
 # make tidy       clang-tidy over the sources
 # make format     clang-format over the sources; make format-check only complains
 # make check      what must pass before a push: format-check, test, asan, tsan, tidy
+# make examples   build/examples: modules and programs to begin with, and a configuration for all of them
 # make install    into $(DESTDIR)$(PREFIX) (default /usr/local), configuration in /etc/reeve unless there is one
 # make deps       install missing Debian packages; quiet when nothing is missing
 # make clean      remove build/
@@ -95,7 +96,7 @@ $(1): force
 endif
 endef
 BATCHES :=
-$(foreach folder,$(sort $(dir $(SOURCES))),$(foreach part,1:10 11:20 21:30 31:40 41:50, \
+$(foreach folder,$(sort $(dir $(SOURCES))),$(foreach part,1:10 11:20 21:30 31:40 41:50 51:60, \
   $(eval $(call add_batch,$(OUT)/batch/$(subst /,_,$(folder))$(firstword $(subst :, ,$(part))).cpp,$(wordlist \
   $(firstword $(subst :, ,$(part))),$(lastword $(subst :, ,$(part))),$(call in_folder,$(folder)))))))
 .PHONY: force
@@ -158,6 +159,37 @@ $(FCGI_ECHO): tests/integration/programs/fcgi_echo.c
 	@echo "cc    $<"
 	@gcc -O2 -Wall -Wextra -o $@ $< -lfcgi
 
+# Modules, as whoever uses reeve would compile them; with the sanitizer of who loads them.
+MODULES := $(OUT)/modules
+MODULE_SOURCES := $(sort $(wildcard tests/integration/modules/*.cpp))
+MODULE_OBJECTS := $(patsubst %.cpp,$(MODULES)/%.so,$(notdir $(MODULE_SOURCES)))
+MODULE_FLAGS := -std=c++20 -fPIC -fvisibility=hidden -shared $(OPTIMISE) $(WARN)
+$(MODULES)/%.so: tests/integration/modules/%.cpp worker/module/reeve.h
+	@mkdir -p $(@D)
+	@echo "so    $<"
+	@$(CXX) $(MODULE_FLAGS) -I. -o $@ $<
+
+# What whoever writes modules needs, as it is installed; the examples are built with it, and so try it.
+define install_header
+	@install -D -m 644 worker/module/reeve.h $(1)$(2)/include/reeve/module.h
+	@install -d $(1)$(2)/share/pkgconfig
+	@printf '%s\n' 'prefix=$(2)' 'Name: reeve' 'Description: modules for the HTTP server reeve' 'Version: $(VERSION)' \
+	  'Cflags: -std=c++20 -fPIC -fvisibility=hidden -I$${prefix}/include' > $(1)$(2)/share/pkgconfig/reeve.pc
+endef
+EXAMPLES := build/examples
+EXAMPLE_MODULES := $(patsubst docs/examples/%.cpp,$(EXAMPLES)/%.so,$(sort $(wildcard docs/examples/*.cpp)))
+EXAMPLE_FILES := $(patsubst docs/examples/%,$(EXAMPLES)/%,$(sort $(filter-out %.cpp,$(wildcard docs/examples/*))))
+.PHONY: examples
+examples: $(EXAMPLE_MODULES) $(EXAMPLE_FILES)
+build/sdk/share/pkgconfig/reeve.pc: worker/module/reeve.h
+	$(call install_header,,$(abspath build/sdk))
+$(EXAMPLES)/%.so: docs/examples/%.cpp build/sdk/share/pkgconfig/reeve.pc
+	@mkdir -p $(@D)
+	@echo "so    $<"
+	@g++ $$(PKG_CONFIG_PATH=build/sdk/share/pkgconfig pkg-config --cflags reeve) -O2 $(WARN) -shared -o $@ $<
+$(EXAMPLE_FILES): $(EXAMPLES)/%: docs/examples/%
+	@install -D $< $@
+
 # A second make reads pkg-config anew, after deps has installed what it reads.
 run: deps
 	@$(MAKE) program
@@ -170,8 +202,8 @@ test: deps
 
 units: $(OUT)/units
 	@$(OUT)/units $(TEST_ARGS)
-integration: $(INTEGRATION) $(PROGRAM) $(PROMTOOL) $(FCGI_ECHO)
-	@REEVE=$(abspath $(PROGRAM)) REEVE_SANITIZER=$(filter asan tsan,$(VARIANT)) PROMTOOL=$(abspath $(PROMTOOL)) \
+integration: $(INTEGRATION) $(PROGRAM) $(PROMTOOL) $(FCGI_ECHO) $(MODULE_OBJECTS) examples
+	@MODULES=$(abspath $(MODULES)) EXAMPLES=$(abspath $(EXAMPLES)) REEVE=$(abspath $(PROGRAM)) REEVE_SANITIZER=$(filter asan tsan,$(VARIANT)) PROMTOOL=$(abspath $(PROMTOOL)) \
 	  FCGI_ECHO=$(abspath $(FCGI_ECHO)) \
 	  $(INTEGRATION) $(or $(TEST_ARGS),$(INTEGRATION_ARGS))
 
@@ -195,9 +227,9 @@ MODELS := single acceptor pool readers message threads event process
 test-models: deps
 	@$(MAKE) program tests
 	@$(MAKE) $(addprefix test-model-,$(MODELS))
-test-model-%: $(INTEGRATION) $(PROGRAM) $(PROMTOOL) $(FCGI_ECHO)
+test-model-%: $(INTEGRATION) $(PROGRAM) $(PROMTOOL) $(FCGI_ECHO) $(MODULE_OBJECTS) examples
 	@mkdir -p $(OUT)/models
-	@REEVE_MODEL=$* REEVE=$(abspath $(PROGRAM)) REEVE_SANITIZER=$(filter asan tsan,$(VARIANT)) \
+	@MODULES=$(abspath $(MODULES)) EXAMPLES=$(abspath $(EXAMPLES)) REEVE_MODEL=$* REEVE=$(abspath $(PROGRAM)) REEVE_SANITIZER=$(filter asan tsan,$(VARIANT)) \
 	  PROMTOOL=$(abspath $(PROMTOOL)) FCGI_ECHO=$(abspath $(FCGI_ECHO)) \
 	  $(INTEGRATION) "$(MODEL_TESTS)~[knobs]$(UNDER_$*)" > $(OUT)/models/$*.log 2>&1; \
 	  status=$$?; echo "== model $*"; cat $(OUT)/models/$*.log; exit $$status
@@ -250,6 +282,8 @@ install: program
 	install -D -m 755 build/reeve $(DESTDIR)$(PREFIX)/sbin/reeve
 	install -d $(DESTDIR)$(PREFIX)/share/reeve/site $(DESTDIR)/etc/reeve $(DESTDIR)/var/log/reeve
 	install -m 644 conf/site/* $(DESTDIR)$(PREFIX)/share/reeve/site/
+	@echo "make $(DESTDIR)$(PREFIX)/share/pkgconfig/reeve.pc"
+	$(call install_header,$(DESTDIR),$(PREFIX))
 	@[ -e $(DESTDIR)/etc/reeve/reeve.ini ] || { echo "make $(DESTDIR)/etc/reeve/reeve.ini"; \
 	  sed -e 's|\.\./build/run/access\.log|/var/log/reeve/access.log|' -e 's|\.\./build/run/|/run/|' \
 	    -e 's|^files = site$$|files = $(PREFIX)/share/reeve/site|' \

@@ -401,6 +401,7 @@ class Checks {
 void check(const Config& config, const Origins& origins, Report& report) {
     Checks(config, origins, report).run();
     check_pools(config, origins, report);
+    check_modules(config, origins, report);
 }
 
 Place place_of(const Section* section, std::string_view key, std::size_t nth) {

@@ -16,6 +16,9 @@ void advise(const Config& config, const Origins& origins, unsigned cores, Report
 /// Of pools alone, by the above.
 void check_pools(const Config& config, const Origins& origins, Report& report);
 void advise_pools(const Config& config, const Origins& origins, Report& report);
+/// Of modules alone, by the above.
+void check_modules(const Config& config, const Origins& origins, Report& report);
+void advise_modules(const Config& config, const Origins& origins, Report& report);
 /// What pools need of this machine: their programs, folders and users. Asks the file system.
 void check_pools_here(const Config& config, const Origins& origins, Report& report);
 /// The part of each that is about [execution] alone.

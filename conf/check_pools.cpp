@@ -31,7 +31,8 @@ class PoolChecks {
 
     void check_here() {
         if (pool_.kind == Pool::Kind::thread) return;
-        if (is_sound(origin_, "run") && !pool_.run.command.empty()) {
+        const bool executed = pool_.run.kind != PoolRun::Kind::module;  // modules are loaded, to see
+        if (is_sound(origin_, "run") && !pool_.run.command.empty() && executed) {
             const auto& program = pool_.run.command.front();
             if (find_program(program).empty())
                 refuse("run",
@@ -50,6 +51,7 @@ class PoolChecks {
         const bool threads = pool_.kind == Pool::Kind::thread;
         if (std::none_of(config.routes.begin(), config.routes.end(), [&](const Route& route) {
                 if (route.handler == Route::Handler::work && route.work.pool == pool_.name) return true;
+                if (route.handler == Route::Handler::module) return true;  // names pools in its code
                 if (threads)
                     return route.handler == Route::Handler::files && route.files.open_pool == pool_.name;
                 return route.handler == Route::Handler::pool && route.pool == pool_.name;
@@ -77,9 +79,7 @@ class PoolChecks {
     void check_run() {
         if (!is_sound(origin_, "run")) return;
         if (!pool_.run.is_set())
-            return report_.refuse(origin_->place, fmt::format("{} has no run", origin_->text()));
-        if (pool_.run.kind == PoolRun::Kind::module)
-            refuse("run", "modules are not there yet; `fastcgi` and `cgi` are");
+            report_.refuse(origin_->place, fmt::format("{} has no run", origin_->text()));
     }
 
     void check_threads() {

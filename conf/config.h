@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "conf/module.h"
 #include "conf/pool.h"
 
 namespace conf {
@@ -464,6 +465,7 @@ struct Route {
         fastcgi,
         pool,
         work,
+        module,
         health,
         status,
         metrics
@@ -482,6 +484,7 @@ struct Route {
     Cgi cgi;           ///< of `fastcgi` and `pool`
     std::string pool;  ///< its name
     Work work;
+    ModuleUse module;
     bool strip_prefix =
         false;  ///< `files`, `proxy`, `fastcgi`: what follows the route's `path` counts, not all of it
     Health health = Health::live;
@@ -504,6 +507,7 @@ struct Config {
     std::vector<Server> servers;      ///< in file order
     std::vector<Upstream> upstreams;  ///< in file order
     std::vector<Pool> pools;          ///< in file order
+    std::vector<Module> modules;      ///< in file order
     std::vector<Route> routes;        ///< in file order
     bool operator==(const Config&) const = default;
 };

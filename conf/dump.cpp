@@ -47,6 +47,7 @@ std::string dump(const Config& given) {
     for (const auto& upstream : config.upstreams)
         write(out, "upstream " + upstream.name, upstream_settings(), upstream);
     for (const auto& pool : config.pools) write(out, "pool " + pool.name, pool_settings(), pool);
+    for (const auto& module : config.modules) write(out, "module " + module.name, module_settings(), module);
     for (const auto& route : config.routes) write(out, "route " + route.name, route_settings(), route);
     return out;
 }

@@ -27,6 +27,11 @@ Result finish(Document document, std::string path, bool here, Report& report) {
 
     advise(loaded.config, origins, std::thread::hardware_concurrency(), report);
     loaded.advice = report.advice();
+    for (const auto* module : origins.modules)
+        loaded.module_lines.push_back(report.at(place_of(module, "path")));
+    for (const auto* route : origins.routes)
+        loaded.route_lines.push_back(report.at(place_of(route, "module")));
+    for (const auto* pool : origins.pools) loaded.pool_lines.push_back(report.at(place_of(pool, "run")));
     return loaded;
 }
 

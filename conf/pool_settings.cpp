@@ -16,7 +16,8 @@ const Settings<Pool>& pool_settings() {
                      "its loops"),
         scalar<Pool>("run", &Pool::run, PoolRunType{},
                      "`fastcgi CMD...`, a FastCGI application on descriptor 0; `cgi CMD...`, a CGI program; "
-                     "`work`, what routes with work_pool say"),
+                     "`module NAME [HANDLER]`, functions and a handler of a [module], or of a file; `work`, "
+                     "what routes with work_pool say"),
         scalar<Pool>(
             "size", &Pool::size, Number<std::uint32_t>{1, pool_members_max, "auto"},
             "processes to begin with; auto: size_min, or one a CPU; threads of each worker; auto: 4"),

@@ -125,7 +125,9 @@ Parsed<PoolRun> PoolRunType::parse(const Value& value) const {
         if (words->size() > 1) return tl::unexpected<std::string>("work takes nothing: routes say how much");
         return PoolRun{RunKind::work, {}};
     }
-    if (words->size() == 1) return tl::unexpected(fmt::format("{} of what? a program is missing", kind));
+    if (words->size() == 1)
+        return tl::unexpected(fmt::format("{} of what? a {} is missing", kind,
+                                          known->second == RunKind::module ? "module" : "program"));
     PoolRun run{known->second, {}};
     for (std::size_t i = 1; i < words->size(); ++i) {
         const auto& word = (*words)[i].text;

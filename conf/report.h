@@ -30,6 +30,9 @@ class Report {
     /// "line 7", or "conf.d/a.ini:7" when that is not the file of `from`.
     [[nodiscard]] std::string refer(Place to, Place from) const;
 
+    /// For a complaint that others may have.
+    [[nodiscard]] Error at(Place where) const { return {files_.at(where.file), where.line, {}}; }
+
     [[nodiscard]] bool refused() const { return !errors_.empty(); }
     [[nodiscard]] std::vector<Error> errors() const { return in_file_order(errors_); }
     [[nodiscard]] std::vector<Error> advice() const { return in_file_order(advice_); }

@@ -68,6 +68,11 @@ class Reader {
             pool.name = section.name;
             read_settings(section, pool_settings(), pool);
             if (keep) config_.pools.push_back(std::move(pool)), origins_.pools.push_back(&section);
+        } else if (section.kind == "module") {
+            Module module;
+            module.name = section.name;
+            read_settings(section, module_settings(), module);
+            if (keep) config_.modules.push_back(std::move(module)), origins_.modules.push_back(&section);
         } else {
             Route route;
             route.name = section.name;

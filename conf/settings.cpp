@@ -7,6 +7,8 @@
 #include "conf/http_types.h"
 #include "conf/limit_types.h"
 #include "conf/models.h"
+#include "conf/module_types.h"
+#include "conf/pool_types.h"
 #include "conf/types.h"
 #include "conf/upstream_types.h"
 #include "conf/work_types.h"
@@ -324,6 +326,16 @@ const Settings<Upstream>& upstream_settings() {
     return rows;
 }
 
+const Settings<Module>& module_settings() {
+    static const Settings<Module> rows{
+        scalar<Module>("path", &Module::path, Path{}, "the shared object"),
+        list<Module>("option", &Module::options, VariableType{}, "NAME=VALUE: what the module asks for"),
+        scalar<Module>("sandbox", &Module::sandbox, Switch{},
+                       "on: it needs no system calls but those of workers, which keep their sandbox"),
+    };
+    return rows;
+}
+
 const Settings<Route>& route_settings() {
     const auto files = [](auto row) { return used_by(Handler::files, std::move(row)); };
     const auto proxy = [](auto row) { return used_by(Handler::proxy, std::move(row)); };
@@ -332,11 +344,15 @@ const Settings<Route>& route_settings() {
         return row;
     };
     const auto asking = [](auto row) {
-        row.used_by = {Handler::proxy, Handler::fanout, Handler::fastcgi};
+        row.used_by = {Handler::proxy, Handler::fanout, Handler::fastcgi, Handler::module};
         return row;
     };
     const auto answered = [](auto row) {  // by others than us
         row.used_by = {Handler::proxy, Handler::fanout, Handler::fastcgi, Handler::pool};
+        return row;
+    };
+    const auto held = [](auto row) {  // by us, for others
+        row.used_by = {Handler::proxy, Handler::fanout, Handler::fastcgi, Handler::pool, Handler::module};
         return row;
     };
     const auto hiding = [](auto row) {
@@ -414,11 +430,10 @@ const Settings<Route>& route_settings() {
                              "how many further peers are asked, where asking twice is safe; 0: none")),
         asking(list<Route>("retry_statuses", of(&Proxy::retry_statuses), Statuses{},
                            "answers after which another peer is asked: 502 503 504")),
-        answered(scalar<Route>("response_header_max", of(&Proxy::response_header_max),
-                               Size{1 * kib, 16 * mib},
-                               "bytes of a peer's status line and header; beyond: 502")),
-        answered(scalar<Route>("buffer", of(&Proxy::buffer), Size{4 * kib, gib},
-                               "bytes that wait in memory for a slow client, and for a slow peer")),
+        held(scalar<Route>("response_header_max", of(&Proxy::response_header_max), Size{1 * kib, 16 * mib},
+                           "bytes of a peer's status line and header; beyond: 502")),
+        held(scalar<Route>("buffer", of(&Proxy::buffer), Size{4 * kib, gib},
+                           "bytes that wait in memory for a slow client, and for a slow peer")),
         hiding(scalar<Route>(
             "buffer_request", of(&Proxy::buffer_request), buffering,
             "memory, file: a request's body is here, all of it, before a peer is asked; off; auto: file with "
@@ -454,8 +469,8 @@ const Settings<Route>& route_settings() {
                                "on: X-Request-Id is made where the client sent none")),
         passing(scalar<Route>("trace", of(&Proxy::trace), Switch{},
                               "on: traceparent (W3C) is made where the client sent none")),
-        answered(scalar<Route>("fallback", &Route::fallback, RequestPath{},
-                               "path of the same server to serve in place of a 502, 503 or 504 of our own")),
+        held(scalar<Route>("fallback", &Route::fallback, RequestPath{},
+                           "path of the same server to serve in place of a 502, 503 or 504 of our own")),
         proxy(scalar<Route>("rewrite_redirect", of(&Proxy::rewrite_redirect), Switch{},
                             "on: a Location that names the peer itself leads to us instead")),
 
@@ -491,6 +506,8 @@ const Settings<Route>& route_settings() {
         choosing(Handler::pool,
                  scalar<Route>("pool", &Route::pool, SectionName{},
                                "handler: gives requests to the processes of this pool, as tasks")),
+        choosing(Handler::module, scalar<Route>("module", &Route::module, ModuleUseType{},
+                                                "handler: a coroutine of this module: NAME, NAME/HANDLER")),
         cgi(scalar<Route>(
             "script_root", program(&Cgi::script_root), Path{},
             "folder of the scripts; unset: the peer is the program, and is given the whole path")),
@@ -567,18 +584,19 @@ std::vector<Described> described() {
     describe("server", server_settings(), default_server(), all);
     describe("upstream", upstream_settings(), Upstream{}, all);
     describe("pool", pool_settings(), Pool{}, all);
+    describe("module", module_settings(), Module{}, all);
     describe("route", route_settings(), Route{}, all);
     return all;
 }
 
 const std::vector<std::string_view>& section_kinds() {
-    static const std::vector<std::string_view> kinds{"reeve",    "execution", "server",
-                                                     "upstream", "pool",      "route"};
+    static const std::vector<std::string_view> kinds{"reeve", "execution", "server", "upstream",
+                                                     "pool",  "module",    "route"};
     return kinds;
 }
 
 bool is_named(std::string_view kind) {
-    return kind == "server" || kind == "upstream" || kind == "pool" || kind == "route";
+    return kind == "server" || kind == "upstream" || kind == "pool" || kind == "module" || kind == "route";
 }
 
 void complete(Config& config) {

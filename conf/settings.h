@@ -15,6 +15,7 @@ namespace conf {
 [[nodiscard]] const Settings<Server>& server_settings();
 [[nodiscard]] const Settings<Upstream>& upstream_settings();
 [[nodiscard]] const Settings<Pool>& pool_settings();
+[[nodiscard]] const Settings<Module>& module_settings();
 [[nodiscard]] const Settings<Route>& route_settings();
 
 /// `files`, `respond`...: the key that chooses the handler.

@@ -4,6 +4,7 @@
 #include <spdlog/fmt/ranges.h>
 #include <spdlog/version.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -21,6 +22,7 @@
 #include "master/title.h"
 #include "master/top.h"
 #include "worker/buffer_path.h"
+#include "worker/module/loader.h"
 #include "worker/pool/member.h"
 #include "worker/process.h"
 #include "worker/sentinel.h"
@@ -44,18 +46,6 @@ std::optional<conf::Loaded> load(const std::string& path) {
 
 void advise(const conf::Loaded& loaded) {
     for (const auto& advice : loaded.advice) complain("warning: " + advice.text());
-}
-
-int check(const CommandLine& asked) {
-    const auto loaded = load(asked.config);
-    if (!loaded) return misused;
-    advise(*loaded);
-    if (const auto tried = worker::try_buffer_path(loaded->config); !tried) {
-        complain(fmt::format("{}: {}", asked.config, tried.error().text()));
-        return misused;
-    }
-    fmt::print("configuration {} is fine\n", asked.config);
-    return done;
 }
 
 int dump(const CommandLine& asked) {
@@ -115,10 +105,38 @@ master::Read read_config(const std::string& path) {
         for (const auto& error : loaded.error()) read.errors.push_back(error.text());
         return read;
     }
+    for (const auto& error : worker::module::check_modules(*loaded)) read.errors.push_back(error.text());
+    if (!read.errors.empty()) return read;
     for (const auto& advice : loaded->advice) read.advice.push_back(advice.text());
     read.plan = master::make_plan(loaded->config);
     read.text = conf::dump(loaded->config);
     return read;
+}
+
+/// Modules are loaded by a child: whatever their code does ends there.
+bool modules_are_fine(const CommandLine& asked, const conf::Config& config) {
+    const bool any = !config.modules.empty() ||
+                     std::any_of(config.pools.begin(), config.pools.end(), [](const conf::Pool& pool) {
+                         return pool.run.kind == conf::PoolRun::Kind::module;
+                     });
+    if (!any) return true;
+    const auto found =
+        master::Reading::now([&] { return read_config(asked.config); }, config.reeve.start_timeout);
+    for (const auto& error : found.errors) complain(error);
+    return found.errors.empty();
+}
+
+int check(const CommandLine& asked) {
+    const auto loaded = load(asked.config);
+    if (!loaded) return misused;
+    if (!modules_are_fine(asked, loaded->config)) return misused;
+    advise(*loaded);
+    if (const auto tried = worker::try_buffer_path(loaded->config); !tried) {
+        complain(fmt::format("{}: {}", asked.config, tried.error().text()));
+        return misused;
+    }
+    fmt::print("configuration {} is fine\n", asked.config);
+    return done;
 }
 
 int cannot_load(ipc::Seat& seat, const ipc::Error& why) {

@@ -108,6 +108,13 @@ int launch(const Launch& what) {
         ::close_range(3, ~0u, 0);
         return execute(pool);
     }
+    if (pool.run.kind == conf::PoolRun::Kind::module) {  // its code sees what a program would
+        ::clearenv();
+        for (const auto& variable : environment_of(pool)) {
+            const auto equals = variable.find('=');
+            ::setenv(variable.substr(0, equals).c_str(), variable.c_str() + equals + 1, 1);
+        }
+    }
     const ipc::UniqueFd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
     if (!null || ::dup2(null.get(), STDIN_FILENO) < 0) return say_why(cannot_begin, "/dev/null");
     if (what.title != nullptr) what.title->set("reeve: pool " + pool.name);

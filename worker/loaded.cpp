@@ -20,7 +20,9 @@ ipc::Result<conf::Config> load_config(int text) {
 ipc::Result<Loaded> Loaded::load(int text) {
     auto config = load_config(text);
     if (!config) return tl::make_unexpected(std::move(config.error()));
-    return Loaded{.config = std::move(*config)};
+    auto modules = module::Modules::load(*config);
+    if (!modules) return tl::make_unexpected(std::move(modules.error()));
+    return Loaded{.config = std::move(*config), .modules = std::move(*modules)};
 }
 
 }  // namespace worker

@@ -4,6 +4,7 @@
 
 #include "conf/config.h"
 #include "ipc/result.h"
+#include "worker/module/loader.h"
 
 namespace worker {
 
@@ -11,9 +12,11 @@ namespace worker {
 [[nodiscard]] ipc::Result<conf::Config> load_config(int text);
 
 /// Loaded once by a preloader, whose workers have it by copy on write, or by each worker itself. Before
-/// privileges are dropped; by a process of one thread, which loading leaves it.
+/// privileges are dropped, so that modules can read what others must not; by a process of one thread, which
+/// loading leaves it.
 struct Loaded {
     conf::Config config;
+    module::Modules modules;  ///< that its routes name
 
     /// `text` as above.
     [[nodiscard]] static ipc::Result<Loaded> load(int text);

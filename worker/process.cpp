@@ -55,7 +55,8 @@ conf::Crew crew_of(const conf::Config& config, const ipc::Seat& seat) {
 }
 
 /// Builds what all loops share, then the loops, and lives in them.
-ipc::Result<void> serve(const conf::Config& config, ipc::Seat& seat) {
+ipc::Result<void> serve(const Loaded& loaded, ipc::Seat& seat) {
+    const conf::Config& config = loaded.config;
     note_crashes(seat.cell->crash);
     seat.cell->tenant.thread.set(static_cast<std::uint64_t>(::gettid()));
     if (auto limited = limit_core(config.reeve.core_max); !limited) return limited;
@@ -71,7 +72,7 @@ ipc::Result<void> serve(const conf::Config& config, ipc::Seat& seat) {
     const bool unlinks = *buffer_path && (*buffer_path)->names_files();
     if (*buffer_path)
         ::signal(SIGXFSZ, SIG_IGN);  // a file at the limit of RLIMIT_FSIZE is full, and no crash
-    if (config.reeve.sandbox)
+    if (conf::workers_are_sandboxed(config))
         if (auto entered = enter_sandbox(!config.upstreams.empty() || !config.pools.empty(), false, unlinks);
             !entered)
             return entered;
@@ -103,6 +104,7 @@ ipc::Result<void> serve(const conf::Config& config, ipc::Seat& seat) {
         .buffer_totals = buffer_totals,
         .spill_folder = *buffer_path,
         .ready = ready,
+        .modules = loaded.modules,
         .about = {.facts = {.slot = seat.slot, .pid = static_cast<int>(::getpid())},
                   .generation = seat.generation,
                   .workers = seat.workers,
@@ -124,7 +126,7 @@ int run(const Loaded& loaded, ipc::Seat seat) {
     const conf::Config& config = loaded.config;
     if (auto opened = open_error_log(config.reeve, worker_role(seat.slot), ipc::log_descriptor()); !opened)
         return EXIT_FAILURE;
-    const auto served = serve(config, seat);
+    const auto served = serve(loaded, seat);
     if (served) return EXIT_SUCCESS;
     spdlog::error("worker cannot serve why={:?}", served.error().text());
     (void)seat.channel.send(ipc::Failed{.why = served.error().text()});

@@ -96,9 +96,9 @@ std::unique_ptr<dispatch::HandlerThreads> Station::make_threads(std::uint32_t lo
 }
 
 std::vector<std::unique_ptr<http::Handler>> Station::make_handlers() {
-    auto handlers = handler::make_handlers({house_.config, loop_, files_, buffers_, upstreams_,
-                                            *house_.seat.scoreboard, house_.seat.pools, queues_,
-                                            house_.thread_pools, thread_desk_, house_.about, house_.ready});
+    auto handlers = handler::make_handlers(
+        {house_.config, loop_, files_, buffers_, upstreams_, *house_.seat.scoreboard, house_.seat.pools,
+         queues_, house_.thread_pools, thread_desk_, house_.modules, house_.about, house_.ready});
     if (!threads_) return handlers;
     std::vector<http::Handler*> own;
     for (std::size_t route = 0; route < handlers.size(); ++route) {

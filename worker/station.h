@@ -41,6 +41,7 @@ struct House {
     connection::BufferTotals& buffer_totals;
     const std::optional<connection::SpillFolder>& spill_folder;  ///< of buffered bodies
     const std::atomic<bool>& ready;                              ///< what the `ready` route says
+    const module::Modules& modules;
     handler::Status::About about;
 
     /// Where the executor of that number counts.

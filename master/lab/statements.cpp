@@ -219,9 +219,12 @@ Statement scaling(const Results& results, std::uint32_t cpus) {
     judge(statement, gain >= nearly_in_step * 8 && bounded,
           fmt::format(
               "Waiting: one executor answered {:.0f} requests a second, eight {:.0f}, {:.1f} times as many. "
-              "Computing: one answered {:.0f}, {} answered {:.0f}; this machine has {} processor{}, and the "
-              "generator needs some of them too.",
-              one, waits.at(8), gain, computes.at(1), most, most_rate, cpus, cpus == 1 ? "" : "s"));
+              "Computing: one answered {:.0f}, {} answered {:.0f} and {} answered {:.0f}; this machine has "
+              "{} processor{}, "
+              "which the "
+              "generator and whatever else runs need too.",
+              one, waits.at(8), gain, computes.at(1), enough->first, enough->second, most, most_rate, cpus,
+              cpus == 1 ? "" : "s"));
     Plot plot{.title = "Answers by executors",
               .x = {.label = "executors (logarithmic)", .log = true},
               .y = {.label = "answers a second (logarithmic)", .log = true}};

@@ -38,7 +38,7 @@ struct Workload {
 
 /// What one trial costs beside its load, on average: to start a server, to connect clients, to wait for late
 /// answers, to end it.
-constexpr double trial_overhead_seconds = 0.7;
+constexpr double trial_overhead_seconds = 0.4;
 
 // What the statements need to know again.
 constexpr double load_wait_ms = 5;        ///< of `load/...`: what a request waits

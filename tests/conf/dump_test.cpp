@@ -116,9 +116,14 @@ run = cgi /bin/true
 [route k]
 path = /k
 pool = p
+[route w]
+path = /w
+work = cpu=1ms
+[module m]
+path = /m.so
 [route l]
 path = /l
-work = cpu=1ms
+module = m
 [route e]
 path = /e
 health = live

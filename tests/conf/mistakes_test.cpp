@@ -16,7 +16,8 @@ const std::vector<Mistake> mistakes{
     // sections and keys
     {"[sever a]\n", 1, "unknown section `sever`; did you mean `server`?"},
     {"[upstream a]\n", 1, "[upstream a] has no peer"},
-    {"[vhost a]\n", 1, "unknown section `vhost`; valid: reeve, execution, server, upstream, pool, route"},
+    {"[vhost a]\n", 1,
+     "unknown section `vhost`; valid: reeve, execution, server, upstream, pool, module, route"},
     {"[upstrem a]\n", 1, "unknown section `upstrem`; did you mean `upstream`?"},
     {"[upstream]\n", 1, "[upstream] needs a name: [upstream NAME]"},
     {"[execution]\nwokers = 2\n", 2, "unknown key `wokers`; did you mean `workers`?"},

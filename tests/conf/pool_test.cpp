@@ -100,8 +100,7 @@ TEST_CASE("what is no program is refused", "[conf][pool]") {
     CHECK(parsed_run("work 5ms").error() == "work takes nothing: routes say how much");
     CHECK(PoolRunType{}.print(*parsed_run("work")) == "work");
     CHECK(pool_complaints("run = work\n").empty());
-    CHECK(pool_complaints("run = module ./x.so f\n") ==
-          Lines{"t:2: run: modules are not there yet; `fastcgi` and `cgi` are"});
+    CHECK(pool_complaints("run = module ./x.so f\n") == Lines{});
     CHECK(complaints("[pool]\n" + std::string(run)) == Lines{"t:1: [pool] needs a name: [pool NAME]"});
 }
 

@@ -99,10 +99,11 @@ bool Client::accepted(std::uint16_t port) {
 }
 
 bool Client::send(std::string_view bytes) {
-    const auto start = Clock::now();
+    auto start = Clock::now();
     while (!bytes.empty()) {
         const auto sent = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent >= 0) {
+            start = Clock::now();  // it moves
             bytes.remove_prefix(static_cast<std::size_t>(sent));
             continue;
         }

@@ -133,7 +133,8 @@ TEST_CASE("a peer that goes before its answer is 502, or another one is asked wh
     }
 }
 
-TEST_CASE("a kept connection that ends as it is used again is nobody's failure", "[integration][proxy][one-loop]") {
+TEST_CASE("a kept connection that ends as it is used again is nobody's failure",
+          "[integration][proxy][one-loop]") {
     const TemporaryFolder folder;
     for (const bool with_reset : {false, true}) {
         CAPTURE(with_reset);

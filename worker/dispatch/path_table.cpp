@@ -23,6 +23,7 @@ std::vector<std::string_view> methods_of(const conf::Route& route) {
             case Handler::fanout:
             case Handler::fastcgi:
             case Handler::pool:
+            case Handler::module:
             case Handler::work: break;
         }
     }

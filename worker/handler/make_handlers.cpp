@@ -8,6 +8,7 @@
 #include "worker/handler/files.h"
 #include "worker/handler/health.h"
 #include "worker/handler/metrics.h"
+#include "worker/handler/module.h"
 #include "worker/handler/pool.h"
 #include "worker/handler/proxy.h"
 #include "worker/handler/respond.h"
@@ -54,6 +55,15 @@ std::unique_ptr<http::Handler> make(const conf::Route& route, std::uint32_t inde
             if (auto* threads = around.thread_pools.find(route.work.pool))
                 return std::make_unique<ThreadWork>(route.work, *threads, around.thread_desk, around.loop);
             return make_pool_route(work_as_task(route), route.work.pool, around);
+        case conf::Route::Handler::module: {
+            const module::Module* its = around.modules.find(route.module.module);
+            const auto* own = its != nullptr ? its->handler(route.module.handler) : nullptr;
+            if (own == nullptr) std::abort();  // whoever loads modules looks
+            return std::make_unique<ModuleRoute>(
+                route, *own,
+                ModuleRoute::Rooms{around.config, around.upstreams, around.queues, around.thread_pools,
+                                   around.thread_desk, around.loop});
+        }
         case conf::Route::Handler::health: return std::make_unique<Health>(route.health, around.ready);
         case conf::Route::Handler::status:
             return std::make_unique<Status>(around.about, around.scoreboard, around.pools, clock);
@@ -81,6 +91,7 @@ bool answers_in_one_go(const conf::Route& route) {
         case conf::Route::Handler::fanout:
         case conf::Route::Handler::fastcgi:
         case conf::Route::Handler::pool:
+        case conf::Route::Handler::module:
         case conf::Route::Handler::health:
         case conf::Route::Handler::status:
         case conf::Route::Handler::metrics: return false;

@@ -12,6 +12,7 @@
 #include "worker/handler/file_cache.h"
 #include "worker/handler/status.h"
 #include "worker/http/exchange.h"
+#include "worker/module/loader.h"
 #include "worker/upstream/upstream.h"
 
 namespace worker::handler {
@@ -28,6 +29,7 @@ struct Surroundings {
     execution::PoolQueues& queues;
     const execution::ThreadPools& thread_pools;
     execution::ThreadDesk& thread_desk;
+    const module::Modules& modules;  ///< all that routes name
     Status::About about;
     const std::atomic<bool>& ready;
 };

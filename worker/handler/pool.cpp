@@ -111,17 +111,23 @@ class PoolRoute::Task final : private CgiPeers, private execution::PoolWaiter {
     bool overdue_ = false, failed_ = false;
 };
 
-conf::Route PoolRoute::terms_of(const conf::Route& route) {
-    conf::Route own = route;
+conf::Proxy task_terms(const conf::Proxy& terms) {
+    conf::Proxy own = terms;
     constexpr conf::Milliseconds for_ever = std::chrono::hours(24 * 365);  // the task's own limit is earlier
-    own.proxy.connect_timeout = own.proxy.read_timeout = own.proxy.send_timeout = for_ever;
-    own.proxy.timeout = conf::Milliseconds(0);
-    own.proxy.retries = 0;
-    own.proxy.retry_statuses.clear();
+    own.connect_timeout = own.read_timeout = own.send_timeout = for_ever;
+    own.timeout = conf::Milliseconds(0);
+    own.retries = 0;
+    own.retry_statuses.clear();
     return own;
 }
 
-conf::Upstream PoolRoute::members_of(const conf::Pool& pool, execution::PoolQueue& queue) {
+conf::Route PoolRoute::terms_of(const conf::Route& route) {
+    conf::Route own = route;
+    own.proxy = task_terms(route.proxy);
+    return own;
+}
+
+conf::Upstream members_of(const conf::Pool& pool, execution::PoolQueue& queue) {
     conf::Upstream members;
     members.name = "pool " + pool.name;
     members.keepalive = 0;
@@ -130,6 +136,12 @@ conf::Upstream PoolRoute::members_of(const conf::Pool& pool, execution::PoolQueu
         members.peers.emplace_back().address = {conf::Address::Family::unix_path,
                                                 queue.table().address(queue.pool(), member), 0};
     return members;
+}
+
+void name_members(upstream::Upstream& members, const conf::Pool& pool) {
+    std::size_t member = 0;
+    for (upstream::Peer& peer : members.peers())
+        peer.name = *peer.names.insert(pool.name + "/" + std::to_string(member++)).first;
 }
 
 PoolRoute::PoolRoute(const conf::Route& route, const conf::Pool& pool, upstream::Upstreams& upstreams,
@@ -141,9 +153,7 @@ PoolRoute::PoolRoute(const conf::Route& route, const conf::Pool& pool, upstream:
       queue_(queue),
       shared_(route_, upstreams, buffers, facts, loop),
       upstream_(members_, loop, nullptr, nullptr) {
-    std::size_t member = 0;
-    for (upstream::Peer& peer : upstream_.peers())
-        peer.name = *peer.names.insert(pool.name + "/" + std::to_string(member++)).first;
+    name_members(upstream_, pool);
 }
 
 PoolRoute::~PoolRoute() = default;

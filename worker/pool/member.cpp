@@ -11,6 +11,7 @@
 
 #include "worker/pool/cgi.h"
 #include "worker/pool/fastcgi_server.h"
+#include "worker/pool/module_member.h"
 #include "worker/pool/work.h"
 
 namespace worker::pool {
@@ -32,11 +33,25 @@ int serve(const conf::Config& config, ipc::PoolSeat seat) {
         std::perror("reeve: signalfd");
         return EXIT_FAILURE;
     }
+    FastcgiServer::Handle handle;
     std::optional<Cgi> cgi;
-    FastcgiServer::Handle handle = work;
-    if (pool->run.kind != conf::PoolRun::Kind::work) {
+    std::optional<module::Module> module;
+    std::optional<ModuleMember> computer;
+    if (pool->run.kind == conf::PoolRun::Kind::module) {
+        auto loaded = module::Module::load(conf::module_of(*pool, config.modules), false);
+        if (!loaded) {
+            std::fprintf(stderr, "reeve: module %s: %s\n", pool->run.command.front().c_str(),
+                         loaded.error().text().c_str());
+            return EXIT_FAILURE;
+        }
+        module.emplace(std::move(*loaded));
+        computer.emplace(*module, conf::module_handler_of(*pool), leave.get());
+        handle = [&computer](FastcgiRequest& request) { return computer->run(request); };
+    } else if (pool->run.kind == conf::PoolRun::Kind::work) {
+        handle = work;
+    } else {
         cgi.emplace(*pool, leave.get());
-        handle = [&](FastcgiRequest& request) { return cgi->run(request); };
+        handle = [&cgi](FastcgiRequest& request) { return cgi->run(request); };
     }
     FastcgiServer server(std::move(seat.listener), leave.get(), std::move(handle));
     return server.run() ? EXIT_SUCCESS : EXIT_FAILURE;
