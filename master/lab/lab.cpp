@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cmath>
 #include <cstdio>
 #include <fstream>
 #include <optional>
@@ -100,7 +101,7 @@ ipc::Result<TrialResult> make(const Trial& trial, const Folder& folder, const st
 }
 
 std::string time_text(double seconds) {
-    const auto whole = static_cast<int>(seconds + 0.5);
+    const auto whole = static_cast<int>(std::lround(seconds));
     return fmt::format("{}:{:02}", whole / 60, whole % 60);
 }
 

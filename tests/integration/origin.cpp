@@ -251,8 +251,8 @@ void Origin::Talk::reset() {
     close();
 }
 
-void Origin::Talk::narrow() {
-    ::setsockopt(socket_.get(), SOL_SOCKET, SO_RCVBUF, &narrow_bytes, sizeof narrow_bytes);
+void Origin::narrow() {
+    ::setsockopt(listener_.get(), SOL_SOCKET, SO_RCVBUF, &narrow_bytes, sizeof narrow_bytes);
 }
 
 std::string answer(const std::string& body, const std::string& lines, int status) {

@@ -62,6 +62,9 @@ class Origin {
     /// Connections ever accepted, and those that neither side has ended.
     [[nodiscard]] std::size_t accepted() const noexcept { return accepted_.load(); }
     [[nodiscard]] std::size_t open() const noexcept { return open_.load(); }
+    /// Small buffers from now on, so that whoever sends soon feels that we do not read. Before it connects: a
+    /// window that shrinks under a sender is served in pieces, each behind a timer.
+    void narrow();
     /// Lets one script go on that waits in `Talk::wait`, now or later.
     void go();
 
@@ -101,8 +104,6 @@ class Origin::Talk {
     /// Ends the connection in order, or with a reset.
     void close();
     void reset();
-    /// Small buffers, so that whoever sends to us soon feels that we do not read.
-    void narrow();
 
  private:
     friend class Origin;

@@ -77,12 +77,12 @@ TEST_CASE("a slow peer holds back the client, and costs no memory", "[integratio
     Origin origin(
         [&](const Asked& asked, Origin::Talk& talk) {
             Asked whole = asked;
-            talk.narrow();
             talk.receive_body(whole);
             received = whole.payload;
             talk.send(answer("thanks"));
         },
         Calls::head);
+    origin.narrow();
     const Server server(folder, passing_to({origin.address()}, "body_max = 0\n"));
     const pid_t worker = worker_of(server);
     CHECK(server.ask(post("/", "x")).status == 200);
