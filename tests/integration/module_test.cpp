@@ -173,6 +173,47 @@ TEST_CASE("a coroutine ends where it waits when its client leaves", "[integratio
     eventually("nothing is left of it", [&] { return forgets_all(server); });
 }
 
+TEST_CASE("a response has the length that its handler said, or its connection ends",
+          "[integration][module]") {
+    Site site({"sized", "hello"});
+    const Server server(site.folder, site.setup);
+    auto client = server.connect();
+    client.send(get("/sized?four") + get("/hello/next"));
+    CHECK(client.response().body == "four");
+    CHECK(client.response().body == "hello /hello/next\n");
+    client.send("HEAD /sized?four HTTP/1.1\r\nHost: t\r\n\r\n" + get("/hello/next"));
+    CHECK(client.response(Body::none).field("Content-Length") == "4");
+    CHECK(client.response().body == "hello /hello/next\n");
+    auto longer = server.connect();
+    longer.send(get("/sized?fourHTTP/1.1%20200") + get("/hello/next"));
+    CHECK(longer.head().status == 200);
+    CHECK(longer.rest().empty());
+    auto shorter = server.connect();
+    shorter.send(get("/sized?few") + get("/hello/next"));
+    CHECK(shorter.head().status == 200);
+    CHECK(shorter.rest() == "few");
+}
+
+TEST_CASE("tasks that write at once all wait for the client", "[integration][module]") {
+    Site site({"pours", "count"});
+    const Server server(site.folder, site.setup);
+    {
+        auto client = server.connect();
+        client.send(get("/pours"));
+        eventually("it writes", [&] { return server.get("/count").body == "1"; });
+    }
+    eventually("nothing is left of it", [&] { return forgets_all(server); });
+    const auto all = streamed(server, "/pours");
+    CHECK(all.size() == 200 * 64 * 1024 + 2);
+    CHECK(all.substr(all.size() - 2) == "ab");
+}
+
+TEST_CASE("a deadline that nobody needs any more wakes nobody", "[integration][module]") {
+    Site site({"outlives"});
+    const Server server(site.folder, site.setup);
+    CHECK(server.get("/outlives").body == "slept");
+}
+
 TEST_CASE("a route's timeout ends its coroutine", "[integration][module]") {
     Site site({"sleep", "stream"}, "timeout = 100ms\n",
               "[route count]\npath = /count\nmodule = probe/count\n");

@@ -15,7 +15,8 @@ namespace worker::handler {
 namespace {
 
 constexpr std::uint64_t whole_body_max = 64ull << 20;  ///< bytes in memory, where `body_max` is none
-constexpr std::string_view module_retry_after = "1";   // second
+constexpr const char* beyond_length = "the response is longer than its length";
+constexpr std::string_view module_retry_after = "1";  // second
 
 reeve::Request request_of(const http::Exchange& exchange, const conf::Route& route) {
     const http::Request& from = exchange.request;
@@ -100,8 +101,13 @@ void ModuleVisit::on_body_end() {
     if (reader_ != nullptr) pass_piece_on();
 }
 
+/// Who goes on may end the others, and may have to wait again.
 void ModuleVisit::on_room() {
-    if (ModuleWork* writer = std::exchange(writer_, nullptr)) go_on(*writer);
+    for (std::size_t waiting = writers_.size(); waiting > 0 && !writers_.empty(); --waiting) {
+        ModuleWork* const writer = writers_.front();
+        writers_.erase(writers_.begin());
+        go_on(*writer);
+    }
 }
 
 /// The client left, and nobody else wants to know.
@@ -201,6 +207,7 @@ bool ModuleVisit::read(reeve::detail::Wait& wait, std::optional<std::string>& pi
         if (!body_.empty()) piece.emplace(std::exchange(body_, {}));
         return false;
     }
+    if (reader_ != nullptr) throw reeve::Failed(500, "the body is being read already");
     auto work = std::make_unique<ModuleWork>(*this, wait);
     reader_ = work.get();
     piece_ = &piece;
@@ -221,11 +228,15 @@ void ModuleVisit::begin(const reeve::Response& head, std::optional<std::uint64_t
     std::string lines;
     if (head.status < 200 || head.status > 599 || !append_its_fields(lines, head.fields))
         throw reeve::Failed(500, "no such response can be sent");
+    head_only_ = !has_body(head.status);
+    if (length && !head_only_) {
+        if (head.body.size() > *length) throw reeve::Failed(500, beyond_length);
+        left_ = *length - head.body.size();
+    }
     begun_ = true;
     response.status = static_cast<http::Status>(head.status);
     response.more_fields.append(lines);
     response.body_size = length.value_or(0);
-    head_only_ = !has_body(head.status);
     exchange_->begin_response(length.has_value() || head_only_);
     if (!head.body.empty() && !head_only_) exchange_->send(head.body);
 }
@@ -233,11 +244,20 @@ void ModuleVisit::begin(const reeve::Response& head, std::optional<std::uint64_t
 bool ModuleVisit::write(reeve::detail::Wait& wait, std::string_view bytes) {
     if (!begun_) throw reeve::Failed(500, "the response has not begun");
     if (bytes.empty() || head_only_) return false;
-    exchange_->send(bytes);
-    if (exchange_->unsent() < route_.route().proxy.buffer || writer_ != nullptr) return false;
+    send(bytes);
+    if (exchange_->unsent() < route_.route().proxy.buffer) return false;
     auto work = std::make_unique<ModuleWork>(*this, wait);
-    writer_ = work.get();
+    writers_.push_back(work.get());
     return wait_for(std::move(work));
+}
+
+/// What goes beyond the length that was told would be taken for the next response.
+void ModuleVisit::send(std::string_view bytes) {
+    if (left_) {
+        if (bytes.size() > *left_) throw reeve::Failed(500, beyond_length);
+        *left_ -= bytes.size();
+    }
+    exchange_->send(bytes);
 }
 
 void ModuleVisit::give_up(reeve::detail::Wait& wait) noexcept {
@@ -246,7 +266,7 @@ void ModuleVisit::give_up(reeve::detail::Wait& wait) noexcept {
         reader_ = nullptr;
         piece_ = nullptr;
     }
-    if (work.get() == writer_) writer_ = nullptr;
+    std::erase(writers_, work.get());
     work->stop();
     route_.retire(std::move(work));
 }
@@ -273,7 +293,9 @@ void ModuleVisit::end() {
 void ModuleVisit::answer(reeve::Response&& from) {
     http::Exchange& exchange = *exchange_;
     if (begun_) {
-        if (!from.body.empty() && !head_only_) exchange.send(from.body);
+        if (!from.body.empty() && !head_only_) send(from.body);
+        if (left_.value_or(0) > 0 && !exchange.request.is_head())
+            throw reeve::Failed(500, "the response is shorter than its length");
         exchange.finish();
         return leave();
     }

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ipc/event.h"
 #include "worker/handler/module.h"
@@ -55,10 +56,10 @@ class ModuleVisit final : private http::Streamer, private reeve::detail::Host {
     void start();
     void run(std::coroutine_handle<> coroutine);
     bool wait_for(std::unique_ptr<ModuleWork> work);
-    void take_piece();
     void pass_piece_on();
     void end();
     void answer(reeve::Response&& response);
+    void send(std::string_view bytes);
     void refuse(http::Status status, std::string_view why);
     void leave();
 
@@ -70,7 +71,8 @@ class ModuleVisit final : private http::Streamer, private reeve::detail::Host {
     bool body_ended_ = false;
     ModuleWork* reader_ = nullptr;  ///< waits for more of it
     std::optional<std::string>* piece_ = nullptr;
-    ModuleWork* writer_ = nullptr;  ///< waits for the client
+    std::vector<ModuleWork*> writers_;   ///< wait for the client, in order
+    std::optional<std::uint64_t> left_;  ///< bytes of the response's length that are still to come
     bool begun_ = false, head_only_ = false;
     std::optional<ipc::Event> limit_;
 };

@@ -526,6 +526,11 @@ class Side : public Joint {
         parent_ = parent;
         open_ = 1;  // ours, so that nobody goes on before all have begun
     }
+    /// The deadline must not wake who goes on before it, and perhaps waits for something else by then.
+    void wait_no_more() noexcept {
+        if (nap_.work != nullptr) nap_.host->give_up(nap_);
+        nap_.work = nullptr;
+    }
     [[nodiscard]] bool wait() {
         if (--open_ == 0) return false;
         nap_.waiter = parent_;
@@ -551,6 +556,7 @@ class All final : public Side {
         return wait();
     }
     std::tuple<Part<T>...> await_resume() {
+        this->wait_no_more();
         std::tuple<Part<T>...> parts;
         take(parts, std::index_sequence_for<T...>());
         return parts;
@@ -578,6 +584,7 @@ class Each final : public Side {
         return wait();
     }
     std::vector<Part<T>> await_resume() {
+        this->wait_no_more();
         std::vector<Part<T>> parts(tasks_.size());
         for (std::size_t i = 0; i < tasks_.size(); ++i) parts[i].take(tasks_[i]);
         tasks_.clear();  // ends those that are late

@@ -147,6 +147,37 @@ Task<Response> stream(Request request, Context& context) {
     co_return Response(200, " end");
 }
 
+/// Says 4 bytes, and sends what the query says.
+Task<Response> sized(Request request, Context& context) {
+    const Response head(200);
+    context.begin(head, 4);
+    co_await context.write(request.query);
+    co_return Response(200, "");
+}
+
+/// Two that write at once, more than a client takes.
+Task<std::string> pour(Context& context, char letter) {
+    const std::string piece(64 * 1024, letter);
+    for (int i = 0; i < 100; ++i) co_await context.write(piece);
+    co_return std::string(1, letter);
+}
+Task<Response> pours(Request, Context& context) {
+    const Life life;
+    context.begin(Response(200));
+    auto parts = co_await context.all(pour(context, 'a'), pour(context, 'b'));
+    co_return Response(200, *std::get<0>(parts) + *std::get<1>(parts));
+}
+
+/// Is not waited for by its deadline when it is over, however long what was awaited lives.
+Task<Response> outlives(Request, Context& context) {
+    auto both = context.all(50ms, nap(context, 1ms), nap(context, 2ms));
+    (void)co_await both;
+    const auto begun = std::chrono::steady_clock::now();
+    co_await context.sleep(300ms);
+    const bool slept = std::chrono::steady_clock::now() - begun >= 290ms;
+    co_return Response(200, slept ? "slept" : "woken by what was over");
+}
+
 Task<Response> breaks(Request, Context& context) {
     const Response head(200, "begin ");
     context.begin(head);
@@ -337,6 +368,9 @@ void load(reeve::Setup& setup) {
     setup.handler("gather", gather);
     setup.handler("naps", naps);
     setup.handler("stream", stream);
+    setup.handler("sized", sized);
+    setup.handler("pours", pours);
+    setup.handler("outlives", outlives);
     setup.handler("breaks", breaks);
     setup.handler("upload", upload, reeve::Body::pieces);
     setup.handler("talk", talk, reeve::Body::pieces);
