@@ -1,12 +1,17 @@
 // master/preloading.cpp: one message after the other, each a process that this one never hears of again.
 #include "master/preloading.h"
 
+#include <fcntl.h>
 #include <malloc.h>
 #include <poll.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <filesystem>
+#include <iterator>
+#include <system_error>
 #include <utility>
 
 #include "master/child.h"
@@ -14,10 +19,49 @@
 namespace master {
 namespace {
 
+namespace fs = std::filesystem;
+
+/// Sorted.
+std::vector<int> open_descriptors() {
+    std::vector<int> all;
+    {
+        std::error_code failed;
+        for (fs::directory_iterator one("/proc/self/fd", failed), end; !failed && one != end;
+             one.increment(failed))
+            all.push_back(std::atoi(one->path().filename().c_str()));
+    }
+    std::erase_if(all, [](int fd) { return ::fcntl(fd, F_GETFD) < 0; });  // that of the look itself
+    std::sort(all.begin(), all.end());
+    return all;
+}
+
+std::size_t number_of_threads() {
+    std::error_code failed;
+    const fs::directory_iterator all("/proc/self/task", failed);
+    return failed ? 0 : static_cast<std::size_t>(std::distance(begin(all), end(all)));
+}
+
+/// What this process was before it loaded anything.
+struct Before {
+    std::vector<int> descriptors = open_descriptors();
+    std::size_t threads = number_of_threads();
+};
+
+/// That were opened since then, as by a module's `load`: it will want them in the workers, and nothing else
+/// may be under their numbers there.
+std::vector<int> opened_since(const Before& before) {
+    const auto now = open_descriptors();
+    std::vector<int> opened;
+    std::set_difference(now.begin(), now.end(), before.descriptors.begin(), before.descriptors.end(),
+                        std::back_inserter(opened));
+    return opened;
+}
+
 class Forks {
  public:
-    Forks(const Preloading& what, ipc::Channel& channel, const WorkerMain& run)
-        : what_(what), channel_(channel), run_(run) {}
+    /// `keep`: descriptors of those it forks.
+    Forks(const Preloading& what, std::vector<int> keep, ipc::Channel& channel, const WorkerMain& run)
+        : what_(what), keep_(std::move(keep)), channel_(channel), run_(run) {}
 
     int serve() {
         for (;;) {
@@ -36,7 +80,7 @@ class Forks {
  private:
     /// Failed: our copy of the channel's end is the last one, so the master notices.
     void fork(ipc::Channel theirs) {
-        auto keep = what_.keep;
+        auto keep = keep_;
         keep.push_back(theirs.fd());
         const auto forked = Child::fork_for_parent(std::move(keep), [&] { return live(std::move(theirs)); });
         if (!forked) (void)channel_.send(ipc::Failed{.why = forked.error().text()});
@@ -49,6 +93,7 @@ class Forks {
     }
 
     const Preloading& what_;
+    const std::vector<int> keep_;
     ipc::Channel& channel_;
     const WorkerMain& run_;
 };
@@ -62,11 +107,19 @@ void close_log(int error_log) {
 }  // namespace
 
 int preload(const Preloading& what, ipc::Channel channel) {
-    const auto done = what.load(what.config, [&](const WorkerMain& run) {
+    const Before before;
+    const auto done = what.load(what.config, [&](const WorkerMain& run) -> int {
+        if (number_of_threads() > before.threads) {
+            (void)channel.send(
+                ipc::Failed{.why = "a module has begun a thread in its load, which would be in no worker"});
+            return EXIT_FAILURE;
+        }
+        auto keep = opened_since(before);
+        keep.insert(keep.end(), what.keep.begin(), what.keep.end());
         close_log(what.error_log);
         ::malloc_trim(0);  // what loading has used and given back is not worth sharing
         if (!channel.send(ipc::Ready{})) return EXIT_FAILURE;
-        return Forks(what, channel, run).serve();
+        return Forks(what, std::move(keep), channel, run).serve();
     });
     if (done) return *done;
     (void)channel.send(ipc::Failed{.why = done.error().text()});

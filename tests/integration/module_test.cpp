@@ -173,6 +173,29 @@ TEST_CASE("a coroutine ends where it waits when its client leaves", "[integratio
     eventually("nothing is left of it", [&] { return forgets_all(server); });
 }
 
+TEST_CASE("what a module opens or begins while it is loaded is there in workers that were preloaded",
+          "[integration][module][preload]") {
+    Site site({"file", "ticking", "hello"});
+    site.setup.execution += "preload = on\n";
+    const std::string greeting = "option = greeting=servus\n";
+    const auto with = [&](const std::string& option) {
+        site.setup.routes.insert(site.setup.routes.find(greeting), "option = " + option + "\n");
+    };
+    SECTION("a file") {
+        with("file=" + site.folder.write("data", "its data"));
+        const Server server(site.folder, site.setup);
+        CHECK(contains(server.log(), "forked_by=preloader"));
+        CHECK(server.get("/file").body == "its data");
+    }
+    SECTION("a thread: then the master forks") {
+        with("thread=yes");
+        const Server server(site.folder, site.setup);
+        CHECK_FALSE(contains(server.log(), "forked_by=preloader"));
+        CHECK(contains(server.log(), "a module has begun a thread in its load"));
+        CHECK(server.get("/ticking").body == "ticks");
+    }
+}
+
 TEST_CASE("a response has the length that its handler said, or its connection ends",
           "[integration][module]") {
     Site site({"sized", "hello"});

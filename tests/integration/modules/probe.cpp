@@ -1,10 +1,12 @@
 // A module for tests: each handler does one thing that a handler may do, or must not.
+#include <fcntl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cstdlib>
 #include <memory>
+#include <thread>
 
 #include "worker/module/reeve.h"
 
@@ -145,6 +147,25 @@ Task<Response> stream(Request request, Context& context) {
     for (long i = 0; i < number(request, 3); ++i) co_await context.write(piece);
     co_await context.sleep(1ms);
     co_return Response(200, " end");
+}
+
+/// What `load` has opened.
+int opened_by_load = -1;
+
+Task<Response> file(Request, Context&) {
+    std::string text(100, '\0');
+    const auto bytes = ::pread(opened_by_load, text.data(), text.size(), 0);
+    if (bytes < 0) co_return Response(500, "it is closed");
+    text.resize(static_cast<std::size_t>(bytes));
+    co_return Response(200, text);
+}
+
+/// By a thread that `load` has begun.
+std::atomic<long> ticks{0};
+Task<Response> ticking(Request, Context& context) {
+    const long before = ticks;
+    for (int tries = 0; tries < 1000 && ticks == before; ++tries) co_await context.sleep(5ms);
+    co_return Response(200, ticks == before ? "stands still" : "ticks");
 }
 
 /// Says 4 bytes, and sends what the query says.
@@ -368,6 +389,14 @@ void load(reeve::Setup& setup) {
     setup.handler("gather", gather);
     setup.handler("naps", naps);
     setup.handler("stream", stream);
+    setup.handler("file", file);
+    setup.handler("ticking", ticking);
+    if (const std::string path(setup.option("file")); !path.empty())
+        opened_by_load = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (setup.option("thread") == "yes" && !setup.checking)
+        std::thread([] {
+            for (;; ++ticks) std::this_thread::sleep_for(1ms);
+        }).detach();
     setup.handler("sized", sized);
     setup.handler("pours", pours);
     setup.handler("outlives", outlives);
