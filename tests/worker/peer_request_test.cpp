@@ -247,6 +247,16 @@ TEST_CASE("an error page is a GET without a body, whatever the client asked", "[
 
 // ---- who the client is --------------------------------------------------------------------------
 
+TEST_CASE("fields that are there and say nothing begin no list", "[peer_request]") {
+    auto route = plain_route();
+    route.proxy.forwarded = ForwardedFields::both;
+    const auto head =
+        Client(get("X-Forwarded-For:\r\nForwarded: \r\nVia:\r\n")).from("192.0.2.1").asks(route);
+    CHECK(value_of(head, "X-Forwarded-For") == "192.0.2.1");
+    CHECK(value_of(head, "Forwarded") == "for=192.0.2.1;host=\"h.example\";proto=http");
+    CHECK(value_of(head, "Via") == "1.1 reeve");
+}
+
 TEST_CASE("X-Forwarded-For grows, -Proto and -Host are ours alone", "[peer_request]") {
     auto route = plain_route();
     route.proxy.forwarded = ForwardedFields::x_forwarded;

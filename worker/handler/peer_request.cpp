@@ -237,7 +237,7 @@ void PeerRequest::append_about(std::string& out, const http::Exchange& exchange,
     HeadBlock block(out, names_max + before + 2 * (client.size() + host.size()));
     if (!is_set("via")) {
         block << "Via: ";
-        if (request.has(Known::via)) block << request.joined(Known::via, room_) << ", ";
+        write_before(block, request, Known::via);
         if (request.minor == 0) {
             block << "1.0 reeve\r\n";
         } else {
@@ -246,6 +246,12 @@ void PeerRequest::append_about(std::string& out, const http::Exchange& exchange,
     }
     write_forwarded(block, exchange, client, host);
     write_ids(block, request);
+}
+
+/// What others before us have said; an empty field says nothing.
+void PeerRequest::write_before(HeadBlock& block, const http::Request& request, Known known) {
+    if (!request.has(known)) return;
+    if (const auto before = request.joined(known, room_); !before.empty()) block << before << ", ";
 }
 
 void PeerRequest::write_forwarded(HeadBlock& block, const http::Exchange& exchange, std::string_view client,
@@ -257,8 +263,7 @@ void PeerRequest::write_forwarded(HeadBlock& block, const http::Exchange& exchan
     if (how != conf::ForwardedFields::forwarded) {
         if (!is_set("x-forwarded-for")) {
             block << "X-Forwarded-For: ";
-            if (request.has(Known::x_forwarded_for))
-                block << request.joined(Known::x_forwarded_for, room_) << ", ";
+            write_before(block, request, Known::x_forwarded_for);
             block << client << "\r\n";
         }
         if (!is_set("x-forwarded-proto")) block << "X-Forwarded-Proto: " << scheme << "\r\n";
@@ -266,7 +271,7 @@ void PeerRequest::write_forwarded(HeadBlock& block, const http::Exchange& exchan
     }
     if (how == conf::ForwardedFields::x_forwarded || is_set("forwarded")) return;
     block << "Forwarded: ";
-    if (request.has(Known::forwarded)) block << request.joined(Known::forwarded, room_) << ", ";
+    write_before(block, request, Known::forwarded);
     // RFC 7239 6: IPv6 in brackets and quotes; who has no address is unknown.
     if (client == "unix:") {
         block << "for=unknown";

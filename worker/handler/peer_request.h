@@ -51,6 +51,7 @@ class PeerRequest {
     void append_path(std::string& out, const http::Request& request) const;
     void append_fields(std::string& out, const http::Request& request, const Options& options, bool page);
     void append_about(std::string& out, const http::Exchange& exchange, std::string_view host);
+    void write_before(HeadBlock& block, const http::Request& request, http::Known known);
     void write_forwarded(HeadBlock& block, const http::Exchange& exchange, std::string_view client,
                          std::string_view host);
     void write_ids(HeadBlock& block, const http::Request& request);
