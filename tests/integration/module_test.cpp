@@ -463,7 +463,7 @@ TEST_CASE("handlers of a module serve in processes of their own", "[integration]
     Site site({"pid"});
     std::string text;
     for (const char* name :
-         {"hello", "echo", "sleep", "throws", "stream", "upload", "crash", "naps", "fetch"})
+         {"hello", "echo", "sleep", "throws", "stream", "upload", "crash", "naps", "fetch", "frames", "says"})
         text += std::string("[pool ") + name + "]\nrun = module probe " + name + "\nsize = 1\n[route p-" +
                 name + "]\npath = /p/" + name + "\npool = " + name + "\nbody_max = 100m\n";
     site.setup.routes += text;
@@ -479,6 +479,8 @@ TEST_CASE("handlers of a module serve in processes of their own", "[integration]
     CHECK(streamed(server, "/p/stream?30") == "begin " + std::string(30'000, 'x') + " end");
     CHECK(server.ask(post("/p/upload", std::string(3 << 20, 'u'))).body == "3145728 bounded");
     CHECK(server.get("/p/fetch").status == 500);
+    CHECK(server.get("/p/frames").body == "four");
+    CHECK(server.get("/p/says").status == 204);
     CHECK(server.get("/p/crash").status == 502);
     CHECK(server.get("/p/hello").status == 200);
 }

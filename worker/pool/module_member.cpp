@@ -9,6 +9,8 @@
 #include <utility>
 
 #include "ipc/clock.h"
+#include "worker/http/head.h"
+#include "worker/http/host.h"
 
 namespace worker::pool {
 namespace {
@@ -60,11 +62,21 @@ bool is_line(std::string_view text) {
     return text.find_first_of(std::string_view("\r\n\0", 3)) == std::string_view::npos;
 }
 
+/// How the answer is framed, and its status, is for us to say, as in workers.
+bool is_for_us(std::string_view name) {
+    const http::Known known = http::known_field(name);
+    return known == http::Known::content_length || known == http::Known::transfer_encoding ||
+           http::equals_ignore_case(name, "status");
+}
+
+bool has_body(int status) { return status != 204 && status != 304; }
+
 std::string head_of(const reeve::Response& response, std::optional<std::uint64_t> length) {
     std::string head = fmt::format("Status: {}\r\n", response.status);
     for (const reeve::Field& field : response.fields) {
-        if (!is_line(field.name) || !is_line(field.value))
+        if (!http::is_token(field.name) || !is_line(field.value))
             throw reeve::Failed(500, "its header has a field that is none");
+        if (is_for_us(field.name)) continue;
         head.append(field.name).append(": ").append(field.value).append("\r\n");
     }
     if (length) head.append(fmt::format("Content-Length: {}\r\n", *length));
@@ -151,7 +163,9 @@ class InPlace final : public reeve::detail::Host {
 };
 
 void answer(FastcgiRequest& request, InPlace& host, const reeve::Response& response) {
-    if (!host.begun()) request.write(head_of(response, response.body.size()));
+    if (host.begun()) return request.write(response.body);
+    if (!has_body(response.status)) return request.write(head_of(response, std::nullopt));
+    request.write(head_of(response, response.body.size()));
     request.write(response.body);
 }
 
