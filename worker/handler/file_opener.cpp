@@ -79,6 +79,7 @@ void FileOpener::on_over(Opening& opening, ThreadOutcome outcome) {
     if (resource) found_(over->path, resource);
     for (const auto& asker : over->askers) {
         http::Exchange& exchange = asker->exchange;
+        exchange.streamer = nullptr;  // an error page may be longer under way than the asker is there
         if (resource) {
             answer_(exchange, resource);
             continue;

@@ -40,6 +40,7 @@ class ThreadWork::Asking final : public execution::ThreadPool::Errand, public ht
 
  private:
     void on_over(ThreadOutcome outcome) override {
+        exchange_.streamer = nullptr;  // an error page may be longer under way than this is there
         switch (outcome) {
             case ThreadOutcome::done: answer_work(exchange_, amount_); break;
             case ThreadOutcome::threw: exchange_.refuse(500); break;
