@@ -125,35 +125,3 @@ TEST_CASE("work that a pool of threads has no room for is refused, and so is wha
     CHECK(refused.field("Retry-After") == "1");
     CHECK(first.response().status == 504);
 }
-
-TEST_CASE("a client may leave while it waits for an error page of what a pool of threads refused",
-          "[integration][work][one-process][concurrent]") {
-    const TemporaryFolder folder;
-    const Server server(folder,
-                        {.execution = "model = event\nworkers = 1\nhandlers = threads\nthreads = 1\n",
-                         .routes = "[route live]\npath = /live\nhealth = live\n"
-                                   "[route slow]\npath = /slow\nwork = none\nwork_query = on\n"
-                                   "[route refused]\npath = /refused\nwork = wait=20s\nwork_pool = none\n"
-                                   "error_page = 503 /slow\n"
-                                   "[pool none]\nkind = thread\nsize = 1\nsize_max = 1\nqueue = 1\n"});
-    const auto threads = [&](const char* what) {
-        const auto status = nlohmann::json::parse(server.command({"status", "--json"}).output);
-        return status["pools"].back()[what].get<int>();
-    };
-    Client first = server.connect(), second = server.connect(), busy = server.connect();
-    first.send(get("/refused"));
-    eventually("one is at work", [&] { return threads("busy") == 1; });
-    second.send(get("/refused"));
-    eventually("one waits", [&] { return threads("waiting") == 1; });
-    busy.send(get("/slow?wait=1s"));
-    for (int left = 1; left <= 3; ++left) {
-        Client leaving = server.connect();
-        leaving.send(get("/refused"));
-        eventually("it is refused", [&] { return threads("refused_full_total") >= left; });
-        CHECK(server.get("/live").status == 200);  // some turns later
-        leaving.close();
-        CHECK(server.get("/live").status == 200);
-    }
-    CHECK(busy.response().status == 200);
-    CHECK(server.status().workers.at(0).restarts == 0);
-}
