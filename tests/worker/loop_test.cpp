@@ -1,6 +1,9 @@
 // tests/worker/loop_test.cpp: turns are measured, and those that took long are told, with who held them up.
 #include "worker/execution/loop.h"
 
+#include <event2/event_struct.h>
+#include <unistd.h>
+
 #include "ipc/clock.h"
 #include "tests/worker/turn.h"
 
@@ -79,4 +82,55 @@ TEST_CASE("time that a request took in its turn shows on the clock of the rest",
         after = loop.clock().now_us();
     });
     CHECK(after - before >= 5'000);
+}
+
+namespace {
+
+/// Asks for another turn each time, and counts.
+struct Restless {
+    explicit Restless(Loop& on) : loop(on) {
+        event_assign(&registered, &loop.base(), -1, 0, &Restless::on_event, this);
+    }
+    ~Restless() {
+        loop.forget(registered);
+        event_del(&registered);
+    }
+    static void on_event(evutil_socket_t, short what, void* self) noexcept {
+        auto& restless = *static_cast<Restless*>(self);
+        restless.loop.enter();
+        ++restless.times;
+        CHECK((what & EV_TIMEOUT) != 0);
+        restless.loop.next_turn(restless.registered);
+    }
+    Loop& loop;
+    event registered{};
+    int times = 0;
+};
+
+}  // namespace
+
+TEST_CASE("whoever goes on in the next turn lets all others have theirs first", "[loop]") {
+    ipc::LoopCell cell;
+    Loop loop(cell);
+    Restless restless(loop);
+    int ends[2];
+    REQUIRE(::pipe(ends) == 0);
+    const ipc::UniqueFd reading(ends[0]), writing(ends[1]);
+    struct Other {
+        void on_readable(short) {
+            loop.enter();
+            seen = restless.times;
+            loop.stop();
+        }
+        Loop& loop;
+        Restless& restless;
+        int seen = -1;
+    } other{loop, restless};
+    auto readable = ipc::Event::calling<&Other::on_readable>(&other, loop.base(), reading.get(), EV_READ);
+    readable.arm();
+    loop.next_turn(restless.registered);
+    loop.after_turn([&] { CHECK(::write(writing.get(), "x", 1) == 1); });
+    loop.run();
+    CHECK(other.seen >= 0);
+    CHECK(other.seen <= 2);
 }

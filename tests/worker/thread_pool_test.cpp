@@ -38,6 +38,15 @@ class Scene {
         open_ = true;
         changed_.notify_all();
     }
+    void end() {
+        const std::lock_guard lock(mutex_);
+        ++ended_;
+    }
+    /// Jobs that nobody has any more.
+    [[nodiscard]] int ended() const {
+        const std::lock_guard lock(mutex_);
+        return ended_;
+    }
     [[nodiscard]] std::vector<int> begun() const {
         const std::lock_guard lock(mutex_);
         return begun_;
@@ -48,11 +57,15 @@ class Scene {
     std::condition_variable changed_;
     std::vector<int> begun_;
     bool open_ = false;
+    int ended_ = 0;
 };
 
 struct Job final : ThreadJob {
     explicit Job(std::shared_ptr<Scene> of, int as = 0, bool waits_here = true)
         : scene(std::move(of)), number(as), waits(waits_here) {}
+    Job(const Job&) = delete;
+    Job& operator=(const Job&) = delete;
+    ~Job() override { scene->end(); }
     void run() override {
         scene->begin(number);
         if (waits) scene->wait_for_opening();
@@ -326,10 +339,12 @@ TEST_CASE("a pool that goes forgets who waits, waits for who works and leaves wh
     world.submit(quick, 2, false);
     REQUIRE(world.told(quick));
     world.pool.reset();
-    CHECK(left.use_count() > 1);
+    const int ended = world.scene->ended();
+    left.reset();
+    CHECK(world.scene->ended() == ended);
     // It comes back to what is no more.
     world.scene->open();
-    REQUIRE(world.turn_until([&] { return left.use_count() == 1; }));
+    REQUIRE(world.turn_until([&] { return world.scene->ended() > ended; }));
     CHECK(stuck.told == 1);
 }
 
@@ -341,8 +356,9 @@ TEST_CASE("jobs that are still under way when their desk goes end unheard", "[th
     REQUIRE(world.begun(1));
     errand.reset();
     desk.reset();
+    job.reset();
     world.scene->open();
-    REQUIRE(world.turn_until([&] { return job.use_count() == 1; }));
+    REQUIRE(world.turn_until([&] { return world.scene->ended() == 1; }));
 }
 
 TEST_CASE("jobs of several loops share the threads", "[threadpool]") {

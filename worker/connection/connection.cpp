@@ -28,6 +28,7 @@ Connection::Connection(Connections& owner, ipc::UniqueFd socket, const Peer& pee
 }
 
 Connection::~Connection() {
+    if (later_) owner_.loop().forget(event_);
     event_del(&event_);
     if (writable_event_) event_del(writable_event_.get());
 }
@@ -46,8 +47,12 @@ bool Connection::has_room() const noexcept {
     return !output_ || (output_->text_bytes() < produced_text_max && output_->only_text());
 }
 
+/// At once, if it is the first time in this turn: whoever has been woken then has the others before it.
 void Connection::wake() noexcept {
-    if (!std::exchange(woken_, true)) yield();
+    if (std::exchange(woken_, true)) return;
+    const std::uint32_t turn = owner_.loop().turn();
+    if (!watched_ || std::exchange(woken_in_, turn) == turn) return yield();
+    event_active(&event_, EV_TIMEOUT, 0);
 }
 
 void Connection::drain() {
@@ -58,6 +63,8 @@ void Connection::drain() {
 void Connection::on_event(evutil_socket_t, short what, void* self) noexcept {
     auto& connection = *static_cast<Connection*>(self);
     connection.owner_.loop().enter();
+    if ((what & EV_TIMEOUT) != 0 && std::exchange(connection.later_, false))
+        connection.owner_.loop().forget(connection.event_);
     if ((what & (EV_READ | EV_CLOSED)) != 0) connection.readable_ = connection.peek_ = true;
     if ((what & EV_CLOSED) != 0) connection.ending_ = true;
     if ((what & EV_WRITE) != 0) connection.writable_ = true;
@@ -382,10 +389,10 @@ void Connection::park() {
 /// Go on in the next turn, after everyone else had theirs. Not before the event is added: libevent does not
 /// add one that is active.
 void Connection::yield() noexcept {
-    if (watched_) {
-        event_active(&event_, EV_TIMEOUT, 0);
-    } else {
+    if (!watched_) {
         yields_ = true;
+    } else if (!std::exchange(later_, true)) {
+        owner_.loop().next_turn(event_);
     }
 }
 

@@ -118,6 +118,7 @@ class Connection final : private execution::Deadline, public Registered {
     Peer peer_;
     std::optional<Peer> local_;  ///< once somebody has asked for it
     std::uint32_t parked_size_ = 0;
+    std::uint32_t woken_in_ = ~std::uint32_t{0};  ///< the last turn in which it was woken
     std::uint32_t address_;
     State state_ = State::receiving;
     // What the kernel said and no call has contradicted since: events are edges, each is told once.
@@ -130,6 +131,7 @@ class Connection final : private execution::Deadline, public Registered {
     bool peek_ = false;    ///< something came while nobody reads: it may be the end
     bool failed_ = false;  ///< sending did, while streaming
     bool yields_ = false;  ///< as soon as it is watched
+    bool later_ = false;   ///< goes on in the next turn
     bool late_ = false;
     std::uint8_t rounds_ = 0;  ///< reads and sends of this turn
 };

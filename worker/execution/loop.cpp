@@ -44,6 +44,9 @@ void Loop::run() {
             for (auto& work : working_off_) work();
             working_off_.clear();
         }
+        for (event* const each : next_turn_) event_active(each, EV_TIMEOUT, 0);
+        next_turn_.clear();
+        ++turn_;
         if (std::exchange(in_turn_, false)) end_turn();
     }
 }

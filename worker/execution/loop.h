@@ -45,6 +45,14 @@ class Loop {
     /// Runs when this turn's callbacks have returned: the place to destroy what may still be on the stack.
     void after_turn(std::function<void()> work) { put_off_.push_back(std::move(work)); }
 
+    /// Its callback is called in the next turn, with EV_TIMEOUT: after everybody else has had theirs, as
+    /// libevent calls what is made active in a turn still in that turn. Once, however often it is said;
+    /// whoever is called must not go before, or say so by `forget`.
+    void next_turn(event& registered) { next_turn_.push_back(&registered); }
+    void forget(event& registered) noexcept { std::erase(next_turn_, &registered); }
+    /// Which turn this is.
+    [[nodiscard]] std::uint32_t turn() const noexcept { return turn_; }
+
     [[nodiscard]] event_base& base() noexcept { return *base_; }
     [[nodiscard]] const Clock& clock() const noexcept { return clock_; }
     [[nodiscard]] Deadlines& deadlines() noexcept { return deadlines_; }
@@ -73,6 +81,8 @@ class Loop {
     Deadlines deadlines_;
     ipc::Event tick_;
     std::vector<std::function<void()>> put_off_, working_off_;
+    std::vector<event*> next_turn_;
+    std::uint32_t turn_ = 0;
     std::uint64_t slow_turn_us_;
     std::uint64_t turn_begun_us_ = 0;
     std::uint64_t slow_told_us_ = 0;  ///< when the last slow turn was logged

@@ -57,10 +57,12 @@ void PoolQueue::leave(PoolWaiter& waiter) noexcept {
     table_.counters(pool_).left.add_shared();
 }
 
-/// Not before the turn is over: whoever gives it back is still at it.
+/// Not before the turn is over: whoever gives it back is still at it. Where others wait too the bell is for
+/// all.
 void PoolQueue::release(const ipc::PoolTask& task) {
-    table_.release(task, loop_.clock().now_ms(), row_);
-    if (line_.size() == 0 || std::exchange(looks_, true)) return;
+    const bool alone = table_.waiting(pool_) == line_.size();
+    table_.release(task, loop_.clock().now_ms(), alone ? std::optional(row_) : std::nullopt);
+    if (!alone || line_.size() == 0 || std::exchange(looks_, true)) return;
     loop_.after_turn([this] {
         looks_ = false;
         give();

@@ -233,9 +233,9 @@ void ThreadCore::work(Lock& lock, ThreadPool::Note& note, Ticket ticket) {
     ticket->state = ThreadTicket::State::over;
     publish();
     lock.unlock();
+    if (was_stuck) spdlog::info("a thread that was stuck is back pool={}", limits_.name);
     job.reset();
     if (!was_stuck) tell(std::move(ticket), outcome);
-    if (was_stuck) spdlog::info("a thread that was stuck is back pool={}", limits_.name);
     lock.lock();
 }
 

@@ -37,7 +37,7 @@ void CgiPassing::begin(http::Exchange& exchange) {
     id_.clear();
     internal_.clear();
     page_ = exchange.error != 0;
-    whole_ = collects_ = collected_ = buffers_answer_ = false;
+    whole_ = collects_ = collected_ = buffers_answer_ = has_body_ = false;
     shared_.scripts.find(exchange.request.target.path, script_);
     if (script_.refusal == 301) return redirect_to_folder();
     if (script_.refusal != 0) return refuse(script_.refusal, {});
@@ -181,7 +181,7 @@ void CgiPassing::on_gone() {
     note_end();
     exchange_->upstream_failure = "the client left";
     exchange_ = nullptr;
-    if (call_.has_all()) return call_.resume();  // which may be the end
+    if (has_body_ && call_.has_all()) return call_.resume();  // which may be the end
     call_.cancel();
     leave();
 }
@@ -202,6 +202,7 @@ void CgiPassing::on_response(const http::ResponseHead& head, http::Framing frami
         return;
     }
     if (collected_) body_.clear();  // nobody else is asked
+    has_body_ = framing != http::Framing::none;
     const conf::Proxy& terms = shared_.route.proxy;
     buffers_answer_ = terms.buffer_response != conf::Buffering::off && !is_event_stream(head);
     if (buffers_answer_) answer_.begin(ipc::BufferedBody::response, bounds_of(terms, terms.buffer_response));

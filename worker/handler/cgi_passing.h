@@ -144,6 +144,7 @@ class CgiPassing final : public http::Streamer, private upstream::Caller {
     bool collects_ = false;   ///< the body, in `body_`
     bool collected_ = false;  ///< all of it
     bool buffers_answer_ = false;
+    bool has_body_ = false;  ///< the program's answer: else it is whole while the program still works
 };
 
 }  // namespace worker::handler

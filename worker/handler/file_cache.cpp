@@ -42,6 +42,7 @@ void FileCache::keep(std::uint32_t route, std::string_view path, const connectio
     if (settings_.open_file_cache == 0) return;
     Entry* const entry = use(route, path);
     if (entry == nullptr) return add(route, path, resource);
+    if (resource->kind == Resource::Kind::error && resource->status >= 500) return;  // passing trouble
     for (std::size_t coding = 0; coding < codings; ++coding) {
         const auto& before = entry->resource->representations[coding].file;
         auto& now = resource->representations[coding].file;

@@ -38,6 +38,7 @@ Connection::Connection(Upstream& owner, Peer& peer, execution::Loop& loop, ipc::
 }
 
 Connection::~Connection() {
+    if (later_) loop_.forget(event_);
     event_del(&event_);
     if (writable_event_) event_del(writable_event_.get());
 }
@@ -58,7 +59,9 @@ void Connection::unwatch_writable() noexcept {
     writable_event_.reset();
 }
 
-void Connection::yield() noexcept { event_active(&event_, EV_TIMEOUT, 0); }
+void Connection::yield() noexcept {
+    if (!std::exchange(later_, true)) loop_.next_turn(event_);
+}
 
 int Connection::connected() noexcept {
     if (!connecting) return 0;
@@ -77,6 +80,7 @@ int Connection::connected() noexcept {
 void Connection::on_event(evutil_socket_t, short what, void* self) noexcept {
     auto& connection = *static_cast<Connection*>(self);
     connection.loop_.enter();
+    if ((what & EV_TIMEOUT) != 0) connection.later_ = false;
     if ((what & (EV_READ | EV_CLOSED)) != 0) connection.readable = true;
     if ((what & EV_CLOSED) != 0) connection.ending = true;
     if ((what & EV_WRITE) != 0) connection.writable = true;

@@ -72,6 +72,7 @@ class Connection final : private execution::Deadline, public IdleOfPeer, public 
     User* user_ = nullptr;
     event event_{};
     std::unique_ptr<event> writable_event_;
+    bool later_ = false;  ///< goes on in the next turn
 };
 
 }  // namespace worker::upstream
