@@ -55,8 +55,8 @@ void StartReport::failed(const std::string& why) {
         return;
     }
     [[maybe_unused]] const auto written = ::write(pipe_.get(), why.data(), why.size());
-    // Its end is the end of this process: whoever waits for that may start anew, and finds nothing of ours.
-    [[maybe_unused]] const int until_the_end = pipe_.release();
+    // It ends with us, when all else is gone: whoever waits for that may start anew, and finds nothing of
+    // ours.
 }
 
 ipc::Result<void> fill_standard_descriptors() {

@@ -35,5 +35,5 @@ TEST_CASE("the interface of modules has another number when its header changes",
     // Changed? If a module that is compiled already would not stand it (another virtual function, another
     // member, another meaning), raise REEVE_MODULE_ABI. Then write down the new hash.
     CHECK(REEVE_MODULE_ABI == 1);
-    CHECK(hash_of(code) == 7222573777272481258u);
+    CHECK(hash_of(code) == 17328766349082120990u);
 }
