@@ -82,9 +82,12 @@ ALL_CODE = $(shell find conf ipc master worker tests -name '*.cpp' -o -name '*.h
 
 objects = $(patsubst %.cpp,$(OUT)/%.o,$(1))
 
-# What is compiled as a whole and not edited in between (sanitizers, fuzzers, clang-tidy) is compiled ten files
-# of a folder at a time, so that most of the time does not go into reading the same headers. Files of a folder
-# may therefore not have the same name for different things in their unnamed namespaces.
+# What is compiled as a whole and not edited in between (a fresh clone, sanitizers, fuzzers, clang-tidy) is compiled
+# up to 25 files of a folder at a time, so that most of the time does not go into reading the same headers. Files of
+# a folder may therefore not have the same name for different things in their unnamed namespaces. Who works on the
+# code says `make BATCH=no` once: from then on each file of the release is compiled by itself.
+BATCH ?= $(if $(wildcard $(OUT)/conf/load.o),no,yes)
+in_batches := $(or $(filter-out release,$(VARIANT)),$(filter yes,$(BATCH)))
 in_folder = $(foreach source,$(SOURCES),$(if $(filter $(1),$(dir $(source))),$(source)))
 define add_batch
 ifneq ($(2),)
@@ -96,7 +99,7 @@ $(1): force
 endif
 endef
 BATCHES :=
-$(foreach folder,$(sort $(dir $(SOURCES))),$(foreach part,1:10 11:20 21:30 31:40 41:50 51:60, \
+$(foreach folder,$(sort $(dir $(SOURCES))),$(foreach part,1:25 26:50 51:75 76:100, \
   $(eval $(call add_batch,$(OUT)/batch/$(subst /,_,$(folder))$(firstword $(subst :, ,$(part))).cpp,$(wordlist \
   $(firstword $(subst :, ,$(part))),$(lastword $(subst :, ,$(part))),$(call in_folder,$(folder)))))))
 .PHONY: force
@@ -303,7 +306,7 @@ $(PROGRAM): $(OUT)/master/main.o $(LIBRARY)
 	@echo "link  $@"
 	@$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(LIBRARY): $(if $(filter release,$(VARIANT)),$(call objects,$(SOURCES)),$(BATCHES:.cpp=.o)) $(LLHTTP_OBJECTS)
+$(LIBRARY): $(if $(in_batches),$(BATCHES:.cpp=.o),$(call objects,$(SOURCES))) $(LLHTTP_OBJECTS)
 	@rm -f $@
 	@ar rcs $@ $^
 
