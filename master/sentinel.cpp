@@ -21,7 +21,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kill_delay{1000};    ///< from Stop to KILL
+constexpr milliseconds stop_delay{1000};    ///< from Stop to KILL
 constexpr milliseconds abort_time{1000};    ///< from ABRT to KILL
 constexpr milliseconds resolve_time{6000};  ///< a start waits for names no longer; the sentinel knows less
 
@@ -68,7 +68,7 @@ void Sentinel::stop() {
     if (!slot_.running()) return;
     slot_.state = ipc::SlotState::draining;
     slot_.tell(ipc::Stop{});
-    timer_.arm(kill_delay);
+    timer_.arm(stop_delay);
 }
 
 void Sentinel::reopen(std::uint32_t request) {
