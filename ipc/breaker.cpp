@@ -143,7 +143,8 @@ Admission BreakerCell::admit(const BreakerRules& rules, std::uint64_t now_ms, st
             continue;
         }
         Admission probe = take_permit(rules, word.generation, now_ms, pid);
-        if (!probe.admitted) return refuse(probe.retry_after_ms, made);
+        // a probe may end long before its lease does
+        if (!probe.admitted) return refuse(std::min(probe.retry_after_ms, rules.reset_ms), made);
         if (load().generation == word.generation) {
             counts_.probes.add_shared();
             probe.transition = made;
