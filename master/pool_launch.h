@@ -28,8 +28,9 @@ struct Launch {
     pid_t master = 0;
 };
 
-/// In the child: a process group of its own, limits, user, folder, descriptors; then the program. Dies with
-/// the master. What fails is said on its standard error, and the status is 126 or 127, as a shell has it.
+/// In the child: a process group of its own, scheduled as a batch, limits, user, folder, descriptors; then
+/// the program. Dies with the master. What fails is said on its standard error, and the status is 126 or 127,
+/// as a shell has it.
 [[nodiscard]] int launch(const Launch& what);
 
 /// The variables of a member that is a program: PATH, the pool's own, and what keeps php-cgi from managing

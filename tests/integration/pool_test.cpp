@@ -1,4 +1,5 @@
 // Process pools on the real server: how many run, who waits, what is killed, and what nobody notices.
+#include <sched.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -293,6 +294,20 @@ TEST_CASE("a worker that is killed with tasks in flight leaves its members to ot
     for (pid_t program = 0; programs >> program;) CHECK_FALSE(lives(program));
     CHECK(server.get("/?quick").status == 200);
     CHECK(pool_of(server)["crashes_total"] == 0);
+}
+
+TEST_CASE("members and what they run let loops finish their turn, unless the operator has said how to run",
+          "[integration][pool]") {
+    const Site site("echo $$ >> $out/pid\nsleep 1000\n");
+    const Server server(site.folder, site.setup("size = 1\n"));
+    Client client = server.connect();
+    client.send(get("/"));
+    eventually("it is at work", [&] { return site.lines("pid") == 1; });
+    const int ours = ::sched_getscheduler(0);
+    const int theirs = ours == SCHED_OTHER ? SCHED_BATCH : ours;
+    CHECK(::sched_getscheduler(pool_of(server)["members"][0]["pid"].get<pid_t>()) == theirs);
+    CHECK(::sched_getscheduler(std::atoi(site.said("pid").c_str())) == theirs);
+    for (const auto& worker : server.status().workers) CHECK(::sched_getscheduler(worker.pid) == ours);
 }
 
 TEST_CASE("a client that leaves ends its program", "[integration][pool]") {
