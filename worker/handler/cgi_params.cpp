@@ -26,15 +26,14 @@ struct NumberText {
 
 /// "X-Forwarded-For" as "HTTP_X_FORWARDED_FOR" in `out`. False: the name has something else in it.
 bool assign_param_name(std::string& out, std::string_view field) {
-    out.assign("HTTP_");
-    for (const char c : field) {
+    out.assign("HTTP_").append(field);
+    for (auto at = out.begin() + 5; at != out.end(); ++at) {
+        const char c = *at;
         if (c == '-') {
-            out += '_';
+            *at = '_';
         } else if (c >= 'a' && c <= 'z') {
-            out += static_cast<char>(c - 'a' + 'A');
-        } else if ((c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')) {
-            out += c;
-        } else {
+            *at = static_cast<char>(c - 'a' + 'A');
+        } else if ((c < 'A' || c > 'Z') && (c < '0' || c > '9')) {
             return false;
         }
     }

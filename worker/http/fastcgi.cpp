@@ -26,12 +26,15 @@ std::uint8_t byte_at(std::string_view bytes, std::size_t at) noexcept {
 
 void append_byte(std::string& out, std::size_t value) { out += static_cast<char>(value & 0xff); }
 
-void append_length(std::string& out, std::size_t length) {
-    if (length < 0x80) return append_byte(out, length);
-    append_byte(out, length >> 24u | 0x80u);
-    append_byte(out, length >> 16u);
-    append_byte(out, length >> 8u);
-    append_byte(out, length);
+/// Returns what is behind it; 4 bytes at most.
+char* write_length(char* to, std::size_t length) noexcept {
+    if (length >= 0x80) {
+        *to++ = static_cast<char>(length >> 24u | 0x80u);
+        *to++ = static_cast<char>(length >> 16u);
+        *to++ = static_cast<char>(length >> 8u);
+    }
+    *to++ = static_cast<char>(length);
+    return to;
 }
 
 /// False: it is cut off.
@@ -108,14 +111,15 @@ bool RecordReader::read_header(std::string_view& bytes) {
 }
 
 void append_header(std::string& out, Type type, std::uint16_t request, std::size_t content) {
-    append_byte(out, version);
-    append_byte(out, static_cast<std::uint8_t>(type));
-    append_byte(out, request >> 8u);
-    append_byte(out, request);
-    append_byte(out, content >> 8u);
-    append_byte(out, content);
-    append_byte(out, 0);  // no padding: it is advice, and everybody reads byte by byte
-    append_byte(out, 0);
+    const char header[header_bytes] = {static_cast<char>(version),
+                                       static_cast<char>(type),
+                                       static_cast<char>(request >> 8u),
+                                       static_cast<char>(request & 0xff),
+                                       static_cast<char>(content >> 8u),
+                                       static_cast<char>(content),
+                                       0,  // no padding: it is advice, and everybody reads byte by byte
+                                       0};
+    out.append(header, sizeof header);
 }
 
 void append_record(std::string& out, Type type, std::uint16_t request, std::string_view content) {
@@ -170,9 +174,9 @@ void append_unknown_type(std::string& out, Type type) {
 }
 
 void append_param(std::string& out, std::string_view name, std::string_view value) {
-    append_length(out, name.size());
-    append_length(out, value.size());
-    out.append(name).append(value);
+    char lengths[8];
+    const char* end = write_length(write_length(lengths, name.size()), value.size());
+    out.append(lengths, static_cast<std::size_t>(end - lengths)).append(name).append(value);
 }
 
 std::optional<Param> take_param(std::string_view& bytes) noexcept {
