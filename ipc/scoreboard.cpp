@@ -253,6 +253,7 @@ void Scoreboard::vacate(std::uint32_t index) noexcept {
     cell.loop.waiting.set(0);
     cell.loop.busy.set(0);
     cell.loop.in_flight.end();
+    cell.modules.clear();
     cell.tenant.pid.set(0);
     cell.tenant.thread.set(0);
 }

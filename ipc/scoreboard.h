@@ -15,6 +15,7 @@
 #include "ipc/counter.h"
 #include "ipc/crash_note.h"
 #include "ipc/histogram.h"
+#include "ipc/in_flight.h"
 #include "ipc/rate_table.h"
 #include "ipc/result.h"
 #include "ipc/shared_text.h"
@@ -25,23 +26,7 @@ namespace ipc {
 
 /// Bumped when the layout changes: memory of another version is not read (an upgrade starts its counters
 /// anew).
-constexpr std::uint32_t scoreboard_layout = 8;
-
-/// What a loop is doing for whom, so that a crash can be pinned on a request.
-class InFlight {
- public:
-    static constexpr std::size_t text_max = 192;
-
-    /// Loop thread. Begins a request: "GET /path", cut at `text_max`.
-    void begin(std::string_view request) noexcept { text_.set(request); }
-    /// Loop thread. The loop went on to something else.
-    void end() noexcept { text_.clear(); }
-    /// Any process. Empty: no request was running.
-    [[nodiscard]] std::string text() const { return text_.get(); }
-
- private:
-    SharedText<text_max> text_;
-};
+constexpr std::uint32_t scoreboard_layout = 9;
 
 /// One event loop's cell; `alignas` keeps neighbours from sharing a cache line.
 struct alignas(128) LoopCell {
@@ -129,6 +114,7 @@ struct WorkerCell {
     Tenant tenant;
     LoopCell loop;
     CrashNote crash;
+    ModuleNames modules;  ///< of the first row of a worker: that its process has loaded
     BufferUse buffers;
     std::array<RouteCell, routes_max> routes;          ///< by `Scoreboard::route`
     std::array<PeerUse, peers_max> peers;              ///< by `Scoreboard::peer`

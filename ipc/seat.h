@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ipc/channel.h"
+#include "ipc/member_vitals.h"
 #include "ipc/pool_table.h"
 #include "ipc/scoreboard.h"
 #include "ipc/unique_fd.h"
@@ -57,10 +58,11 @@ struct Seat : Desk {
 
 /// What a process of a pool is handed that serves FastCGI by our own code.
 struct PoolSeat {
-    UniqueFd listener;   ///< blocking; it has it alone
-    UniqueFd config;     ///< as in `Seat`
-    std::string pool;    ///< its name
-    int master_pid = 0;  ///< as in `Seat`
+    UniqueFd listener;               ///< blocking; it has it alone
+    UniqueFd config;                 ///< as in `Seat`
+    std::string pool;                ///< its name
+    int master_pid = 0;              ///< as in `Seat`
+    MemberVitals* vitals = nullptr;  ///< of one that runs a module; null: nobody watches
 };
 
 }  // namespace ipc

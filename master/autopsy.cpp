@@ -1,4 +1,5 @@
-// master/autopsy.cpp: master and worker are one image, so a worker's addresses are ours.
+// master/autopsy.cpp: master and worker are one image, so a worker's addresses are ours, apart from what it
+// has loaded itself.
 #include "master/autopsy.h"
 
 #include <cxxabi.h>
@@ -7,7 +8,9 @@
 #include <signal.h>
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <array>
+#include <cstdint>
 #include <cstdlib>
 #include <memory>
 #include <string_view>
@@ -21,18 +24,31 @@ struct Free {
     void operator()(char* text) const noexcept { std::free(text); }
 };
 
-/// "worker::Life::begin()+0x12", or "reeve+0x1234" where there is no name.
-std::string name_of(void* address) {
+std::string_view without_folders(const char* path) {
+    const std::string_view file(path != nullptr ? path : "");
+    return file.substr(file.rfind('/') + 1);
+}
+
+/// "worker::Life::begin()+0x12", or "reeve+0x1234" where there is no name. What lies in an object that was
+/// noted is only ours to name if we have the same one in the same place.
+std::string name_of(const ipc::CrashNote& note, void* address) {
     Dl_info found{};
-    if (::dladdr(address, &found) == 0) return fmt::format("{}", address);
+    const bool known = ::dladdr(address, &found) != 0;
+    const auto value = reinterpret_cast<std::uintptr_t>(address);
+    if (const auto object = note.object_at(value)) {
+        const auto file = note.file(*object);
+        if (!known || reinterpret_cast<std::uintptr_t>(found.dli_fbase) != note.begin(*object) ||
+            without_folders(found.dli_fname).substr(0, file.size()) != file)
+            return fmt::format("{}+{:#x}", file, value - note.bias(*object));
+    }
+    if (!known) return fmt::format("{}", address);
     const auto* at = static_cast<const char*>(address);
     if (found.dli_sname == nullptr || found.dli_saddr == nullptr) {
         Dl_info ours{};  // the process's title stands where the program's name was
         const bool is_ours =
             ::dladdr(reinterpret_cast<void*>(&autopsy), &ours) != 0 && ours.dli_fbase == found.dli_fbase;
-        const std::string_view file(is_ours || found.dli_fname == nullptr ? "reeve" : found.dli_fname);
-        return fmt::format("{}+{:#x}", file.substr(file.rfind('/') + 1),
-                           at - static_cast<const char*>(found.dli_fbase));
+        const auto file = without_folders(is_ours || found.dli_fname == nullptr ? "reeve" : found.dli_fname);
+        return fmt::format("{}+{:#x}", file, at - static_cast<const char*>(found.dli_fbase));
     }
     int failed = 0;
     const std::unique_ptr<char, Free> plain(abi::__cxa_demangle(found.dli_sname, nullptr, nullptr, &failed));
@@ -46,18 +62,47 @@ std::string backtrace_of(const ipc::CrashNote& note) {
     std::string text;
     for (std::size_t index = 0; index < count && text.size() < backtrace_bytes_max; ++index) {
         if (index > 0) text += " < ";
-        text += name_of(frames[index]);
+        text += name_of(note, frames[index]);
     }
     if (text.size() > backtrace_bytes_max) text.resize(backtrace_bytes_max);
     return text;
 }
 
+/// Whether `name` is one of "one,two".
+bool is_among(std::string_view names, std::string_view name) {
+    while (!names.empty()) {
+        const auto end = std::min(names.find(','), names.size());
+        if (names.substr(0, end) == name) return true;
+        names.remove_prefix(std::min(end + 1, names.size()));
+    }
+    return false;
+}
+
+/// Calls are more than what was said before; but what was said has the handler, too.
+std::string guilty(const std::string& among_calls, const std::string& running) {
+    const auto said = std::string_view(running).substr(0, running.find(' '));
+    return among_calls.empty() || is_among(among_calls, said) ? running : among_calls;
+}
+
 }  // namespace
 
-std::string autopsy(const ipc::CrashNote& note) {
+std::string module_words(const std::string& running) {
+    if (running.empty()) return {};
+    const bool plain = running.find('"') == std::string::npos &&
+                       std::count(running.begin(), running.end(), '=') <= 1 &&
+                       std::count(running.begin(), running.end(), ' ') <= 1;
+    return plain ? " module=" + running : fmt::format(" module={:?}", running);
+}
+
+std::string memory_words(std::uint64_t rss_bytes, std::uint64_t max_memory, const std::string& modules) {
+    return fmt::format(" rss_bytes={} max_memory={}{}{}", rss_bytes, max_memory,
+                       modules.empty() ? "" : " modules_loaded=", modules);
+}
+
+std::string autopsy(const ipc::CrashNote& note, const std::string& running) {
     const auto signal = note.signal();
-    if (signal.number == 0) return {};
-    std::string text;
+    if (signal.number == 0) return module_words(running);
+    std::string text = module_words(guilty(note.module(), running));
     if (signal.address != 0) text += fmt::format(" fault_address={:#x}", signal.address);
     if (signal.number == SIGSYS) {
         const std::unique_ptr<char, Free> name(

@@ -153,7 +153,10 @@ int work_with(worker::Loaded& loaded, ipc::Seat seat) {
 }
 
 int work(ipc::Seat seat) {
-    auto loaded = worker::Loaded::load(seat.config.get());
+    auto& in_flight = seat.cell->loop.in_flight;
+    auto loaded = worker::Loaded::load(seat.config.get(),
+                                       [&](const std::string& module) { in_flight.begin({}, module); });
+    in_flight.end();
     return loaded ? work_with(*loaded, std::move(seat)) : cannot_load(seat, loaded.error());
 }
 

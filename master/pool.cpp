@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "ipc/clock.h"
+#include "master/autopsy.h"
 #include "master/process_usage.h"
 
 namespace master {
@@ -30,6 +31,10 @@ std::uint64_t about(std::uint64_t limit) {
     if (limit == 0) return 0;
     std::random_device random;
     return std::max<std::uint64_t>(1, limit - limit / 10 + random() % (limit / 5 + 1));
+}
+
+std::string request_words(const std::string& request) {
+    return request.empty() ? request : fmt::format(" request={:?}", request);
 }
 
 }  // namespace
@@ -120,8 +125,8 @@ void Pool::look_at(Member& member, std::uint64_t now) {
             if (!started_ && !start_failure_)
                 start_failure_ = fmt::format("pool {}: its process takes no connections", config_.name);
             spdlog::error(
-                "pool member takes no connections and is ended pool={} member={} pid={} waited_ms={}",
-                config_.name, member.index, member.process->pid(), now - member.started_ms);
+                "pool member takes no connections and is ended pool={} member={} pid={} waited_ms={}{}",
+                config_.name, member.index, member.process->pid(), now - member.started_ms, doing(member));
             return end(member, now, config_.kill_grace);
         case MemberState::doubtful:
             probe(member, now);
@@ -142,14 +147,37 @@ void Pool::look_at_end(Member& member, std::uint64_t now) {
     member.due_ms = 0;
     member.killed = true;
     table_.counters(index_).kills.add_shared();
-    spdlog::warn("pool member does not leave and is killed pool={} member={} pid={}", config_.name,
-                 member.index, member.process->pid());
+    spdlog::warn("pool member does not leave and is killed pool={} member={} pid={}{}", config_.name,
+                 member.index, member.process->pid(), doing(member));
     member.process->signal_group(SIGKILL);
 }
 
+/// A process's own, so that a late one does not speak for its successor. Null: it is not watched.
+ipc::MemberVitals* Pool::renew_vitals(Member& member) const {
+    member.vitals = {};
+    if (config_.run.kind != conf::PoolRun::Kind::module) return nullptr;
+    auto made = ipc::SharedCell<ipc::MemberVitals>::make();
+    if (made) member.vitals = std::move(*made);
+    return member.vitals.get();
+}
+
+/// " request=\"GET /\" module=thumbnails handler=small", as far as it has said.
+std::string Pool::doing(const Member& member) {
+    if (!member.vitals) return {};
+    const auto& in_flight = member.vitals->in_flight;
+    return request_words(in_flight.text()) + module_words(in_flight.module());
+}
+
+/// Likewise, and what its note says.
+std::string Pool::post_mortem(const Member& member) {
+    if (!member.vitals) return {};
+    const auto& in_flight = member.vitals->in_flight;
+    return request_words(in_flight.text()) + autopsy(member.vitals->crash, in_flight.module());
+}
+
 void Pool::end_overdue(Member& member, std::uint64_t now) {
-    spdlog::warn("pool task takes too long and its process is ended pool={} member={} pid={} timeout_ms={}",
-                 config_.name, member.index, member.process->pid(), config_.timeout.count());
+    spdlog::warn("pool task takes too long and its process is ended pool={} member={} pid={} timeout_ms={}{}",
+                 config_.name, member.index, member.process->pid(), config_.timeout.count(), doing(member));
     end(member, now, config_.kill_grace);
 }
 
@@ -172,12 +200,13 @@ void Pool::spawn(Member& member, std::uint64_t now) {
     member.started_ms = now;
     member.ready_ms = member.due_ms = 0;
     member.tasks_limit = about(config_.max_tasks);
-    const Launch what{.pool = config_,
-                      .user = config_.user.empty() ? around_.user : config_.user,
-                      .listener = member.socket.fd(),
-                      .config = around_.config,
-                      .serve = around_.serve,
-                      .title = around_.title};
+    Launch what{.pool = config_,
+                .user = config_.user.empty() ? around_.user : config_.user,
+                .listener = member.socket.fd(),
+                .config = around_.config,
+                .serve = around_.serve,
+                .title = around_.title};
+    what.vitals = renew_vitals(member);
     const auto spawned = member.process->spawn(what, {around_.config});
     if (!spawned) {
         spdlog::error("pool member cannot be started pool={} member={} why={:?}", config_.name, member.index,
@@ -223,10 +252,11 @@ void Pool::on_end(Member& member, const Ending& ending) {
     const auto is = state(member);
     const bool asked = member.asked;
     spdlog::log(asked ? spdlog::level::info : spdlog::level::err,
-                "pool member {} pool={} member={} generation={} pid={} ending={:?} age_ms={} tasks={}{}",
+                "pool member {} pool={} member={} generation={} pid={} ending={:?} age_ms={} tasks={}{}{}",
                 asked ? "left" : "died", config_.name, member.index, around_.generation,
                 member.process->pid(), ending.text(), now - member.started_ms,
-                table_.tasks(index_, member.index), is == MemberState::busy ? " with a task" : "");
+                table_.tasks(index_, member.index), is == MemberState::busy ? " with a task" : "",
+                post_mortem(member));
     member.probe.reset();
     member.asked = false;
     member.due_ms = 0;
@@ -316,11 +346,12 @@ void Pool::shrink(std::uint64_t now) {
 
 std::optional<std::string> Pool::recycle_cause(const Member& member, std::uint64_t now) const {
     const auto tasks = table_.tasks(index_, member.index);
-    if (member.tasks_limit != 0 && tasks >= member.tasks_limit) return fmt::format("tasks={}", tasks);
+    if (member.tasks_limit != 0 && tasks >= member.tasks_limit) return fmt::format(" tasks={}", tasks);
     if (config_.max_memory == 0 || now - memory_looked_ms_ < rss_every_ms) return std::nullopt;
     const auto usage = process_usage(member.process->pid());
     if (!usage || usage->rss_bytes <= config_.max_memory) return std::nullopt;
-    return fmt::format("rss_bytes={}", usage->rss_bytes);
+    return memory_words(usage->rss_bytes, config_.max_memory,
+                        member.vitals ? member.vitals->modules.get() : std::string());
 }
 
 /// One after the other.
@@ -341,7 +372,7 @@ void Pool::recycle(std::uint64_t now) {
         if (!cause) continue;
         Member* successor = spare();
         if (successor == nullptr) return;
-        spdlog::info("pool member is replaced pool={} member={} pid={} by_member={} {}", config_.name,
+        spdlog::info("pool member is replaced pool={} member={} pid={} by_member={}{}", config_.name,
                      member->index, member->process->pid(), successor->index, *cause);
         successor->wanted = true;
         successor->replaces = member->index;

@@ -11,7 +11,9 @@
 
 #include "conf/pool.h"
 #include "ipc/event.h"
+#include "ipc/member_vitals.h"
 #include "ipc/pool_table.h"
+#include "ipc/shared_cell.h"
 #include "master/backoff.h"
 #include "master/pool_output.h"
 #include "master/pool_process.h"
@@ -68,13 +70,14 @@ class Pool {
         PoolSocket socket;
         std::unique_ptr<PoolProcess> process;
         Backoff backoff;
-        ipc::UniqueFd probe;           ///< connected; once it is accepted, the process is ready
-        bool wanted = false;           ///< there is to be a process
-        bool asked = false;            ///< the process was told to leave
-        bool killed = false;           ///< and did not
-        std::uint64_t started_ms = 0;  ///< the process; monotonic, as all times here
-        std::uint64_t ready_ms = 0;    ///< it took a connection; 0: not yet
-        std::uint64_t due_ms = 0;      ///< no process: not before this; asked: KILL
+        ipc::SharedCell<ipc::MemberVitals> vitals;  ///< with the process of now; of a module
+        ipc::UniqueFd probe;                        ///< connected; once it is accepted, the process is ready
+        bool wanted = false;                        ///< there is to be a process
+        bool asked = false;                         ///< the process was told to leave
+        bool killed = false;                        ///< and did not
+        std::uint64_t started_ms = 0;               ///< the process; monotonic, as all times here
+        std::uint64_t ready_ms = 0;                 ///< it took a connection; 0: not yet
+        std::uint64_t due_ms = 0;                   ///< no process: not before this; asked: KILL
         std::uint64_t tasks_limit = 0;
         std::optional<std::uint32_t> replaces;  ///< a successor: of whom
     };
@@ -93,6 +96,9 @@ class Pool {
     void recycle(std::uint64_t now);
     [[nodiscard]] std::optional<std::string> recycle_cause(const Member& member, std::uint64_t now) const;
     void succeed(Member& successor, std::uint64_t now);
+    [[nodiscard]] ipc::MemberVitals* renew_vitals(Member& member) const;
+    [[nodiscard]] static std::string doing(const Member& member);
+    [[nodiscard]] static std::string post_mortem(const Member& member);
     void on_line(const Member& member, std::string_view line);
     [[nodiscard]] Member* spare();
     [[nodiscard]] std::uint32_t living() const noexcept;

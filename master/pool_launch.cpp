@@ -133,6 +133,7 @@ int launch(const Launch& what) {
     seat.config = ipc::UniqueFd(what.config);
     seat.pool = pool.name;
     seat.master_pid = what.master;
+    seat.vitals = what.vitals;
     return what.serve(std::move(seat));
 }
 

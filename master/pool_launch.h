@@ -26,6 +26,7 @@ struct Launch {
     const PoolMain& serve;
     ProcessTitle* title = nullptr;  ///< likewise
     pid_t master = 0;
+    ipc::MemberVitals* vitals = nullptr;  ///< likewise
 };
 
 /// In the child: a process group of its own, scheduled as a batch, limits, user, folder, descriptors; then

@@ -3,12 +3,10 @@
 
 #include <signal.h>
 #include <spdlog/spdlog.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
-#include <new>
 #include <optional>
 #include <span>
 #include <utility>
@@ -25,19 +23,7 @@ constexpr milliseconds stop_delay{1000};    ///< from Stop to KILL
 constexpr milliseconds abort_time{1000};    ///< from ABRT to KILL
 constexpr milliseconds resolve_time{6000};  ///< a start waits for names no longer; the sentinel knows less
 
-/// Of its own for each process: a late one must not speak for its successor.
-ipc::Result<ipc::SentinelVitals*> map_vitals() {
-    void* memory = ::mmap(nullptr, sizeof(ipc::SentinelVitals), PROT_READ | PROT_WRITE,
-                          MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) return ipc::system_error("mmap memory for a sentinel");
-    return new (memory) ipc::SentinelVitals();
-}
-
 }  // namespace
-
-void Sentinel::Unmap::operator()(ipc::SentinelVitals* vitals) const noexcept {
-    ::munmap(vitals, sizeof *vitals);
-}
 
 Sentinel::Sentinel(const Surroundings& around, std::function<void()> on_change)
     : around_(around),
@@ -130,10 +116,11 @@ void Sentinel::spawn() {
     respawn_later();
 }
 
+/// Its vitals are its own: a late one must not speak for its successor.
 ipc::Result<void> Sentinel::fork() {
-    auto vitals = map_vitals();
+    auto vitals = ipc::SharedCell<ipc::SentinelVitals>::make();
     if (!vitals) return tl::make_unexpected(std::move(vitals.error()));
-    vitals_.reset(*vitals);
+    vitals_ = std::move(*vitals);
     return slot_.spawn({around_.logs.error_descriptor(), around_.config},
                        [this](ipc::Channel channel) { return run(std::move(channel)); });
 }

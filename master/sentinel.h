@@ -4,12 +4,12 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <vector>
 
 #include "ipc/event.h"
 #include "ipc/scoreboard.h"
 #include "ipc/seat.h"
+#include "ipc/shared_cell.h"
 #include "master/logs.h"
 #include "master/slot.h"
 #include "master/title.h"
@@ -71,10 +71,6 @@ class Sentinel final : private SlotOwner {
     int run(ipc::Channel channel);
     void respawn_later();
 
-    struct Unmap {
-        void operator()(ipc::SentinelVitals* vitals) const noexcept;
-    };
-
     Surroundings around_;
     std::function<void()> on_change_;
     bool wanted_ = false;
@@ -83,7 +79,7 @@ class Sentinel final : private SlotOwner {
     std::uint32_t term_ = 0;
     Slot slot_;
     Watchdog watchdog_;
-    std::unique_ptr<ipc::SentinelVitals, Unmap> vitals_;  ///< shared with the process of now; none before
+    ipc::SharedCell<ipc::SentinelVitals> vitals_;  ///< shared with the process of now; none before
     ipc::Event timer_;  ///< wanted: the next look or start; stuck, or not wanted any more: KILL
 };
 

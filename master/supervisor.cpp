@@ -31,7 +31,6 @@ constexpr std::uint64_t memory_every_ms = 1000;     ///< how often resident memo
 constexpr std::uint64_t recycle_again_ms = 10'000;  ///< after a successor that did not get ready
 constexpr std::uint64_t end_surplus_ms = 1000;      ///< one worker that is not needed goes each
 constexpr std::uint32_t spawned_max = 16;           ///< workers that are started in one turn
-constexpr std::size_t requests_bytes_max = 400;     ///< of requests in flight that the log tells of
 
 std::uint64_t count_ms(milliseconds time) { return static_cast<std::uint64_t>(time.count()); }
 
@@ -187,16 +186,6 @@ void Supervisor::give_back_rows(const Slot& slot) {
 
 ipc::WorkerCell& Supervisor::cell_of(const Slot& slot, std::uint32_t executor) const {
     return around_.board.row(slot.rows.at(executor));
-}
-
-/// " loop=2", where there are several.
-std::string Supervisor::name_of(std::uint32_t executor) const {
-    const auto& crew = around_.plan.crew;
-    if (crew.executors() == 1) return {};
-    if (executor >= crew.number_of_threads(0))
-        return " thread=" + std::to_string(executor - crew.number_of_threads(0));
-    if (crew.has_main && executor == 0) return " loop=main";
-    return " loop=" + std::to_string(executor - crew.number_of_loop(0));
 }
 
 std::uint64_t Supervisor::requests_of(const Slot& slot) const {
@@ -385,54 +374,6 @@ void Supervisor::on_end(Slot& slot, const Ending& ending) {
     on_change_();
 }
 
-void Supervisor::report_death(Slot& slot, const Ending& ending) {
-    const auto now = ipc::monotonic_ms();
-    const auto& note = cell_of(slot).crash;
-    const auto pool = note.pool();  // of threads, if it was one of its
-    const auto known = note.signal().number != 0 ? note.signal().executor : slot.rows.size() == 1 ? 0 : -1;
-    const bool is_known = known >= 0 && static_cast<std::size_t>(known) < slot.rows.size();
-    const auto executor = is_known ? static_cast<std::uint32_t>(known) : 0;
-    auto request = is_known ? cell_of(slot, executor).loop.in_flight.text() : note.about();
-    bool is_sure = !request.empty();
-    if (!is_sure) request = in_flight(slot, is_sure);
-    const bool asked = mode_ == Mode::leaving || slot.role == Slot::Role::leaving || slot.surplus;
-    spdlog::log(asked && ending.signal == 0 ? spdlog::level::info : spdlog::level::err,
-                "worker {} slot={} generation={} pid={}{} ending={:?} age_ms={} request={:?}{}",
-                asked ? "left" : "died", slot.index(), around_.generation, slot.pid(),
-                is_known       ? name_of(executor)
-                : pool.empty() ? pool
-                               : " pool=" + pool,
-                ending.text(), now - slot.started_ms, request, autopsy(note));
-    const bool crashed = ending.signal != 0 && ending.signal != SIGKILL && ending.signal != SIGTERM;
-    if (is_sure && (crashed || slot.cause == RestartCause::stuck)) suspect(request, now);
-    if (asked) return;
-    const auto cause = slot.cause.value_or(ending.signal != 0 ? RestartCause::signal : RestartCause::exit);
-    around_.board.masters().restarts[static_cast<std::size_t>(cause)].add_shared();
-}
-
-/// All that its loops and threads were doing. `alone`: it was one request.
-std::string Supervisor::in_flight(const Slot& slot, bool& alone) const {
-    std::string all;
-    std::size_t count = 0;
-    for (const auto row : slot.rows) {
-        const auto text = around_.board.row(row).loop.in_flight.text();
-        if (text.empty() || all.size() > requests_bytes_max) continue;
-        ++count;
-        if (!all.empty()) all += "; ";
-        all += text;
-    }
-    alone = count == 1;
-    return all;
-}
-
-void Supervisor::suspect(const std::string& request, std::uint64_t now) {
-    const auto crashes = around_.poison.crashed(request, now);
-    if (crashes < 2) return;
-    around_.board.masters().poison_requests.add_shared();
-    spdlog::critical("poison request: workers die of it again and again request={:?} crashes={}", request,
-                     crashes);
-}
-
 void Supervisor::replace(Slot& slot) {
     ++slot.restarts;
     const auto now = ipc::monotonic_ms();
@@ -456,7 +397,7 @@ void Supervisor::replace(Slot& slot) {
 
 // ---- one worker for another -----------------------------------------------------------------------
 
-ipc::Result<void> Supervisor::recycle(std::uint32_t index, RestartCause cause) {
+ipc::Result<void> Supervisor::recycle(std::uint32_t index, RestartCause cause, const std::string& more) {
     const auto name = "worker " + std::to_string(index);
     if (mode_ != Mode::running) return ipc::failure("workers are not replaced now");
     if (index >= slots_.size()) return ipc::failure("there is no " + name);
@@ -473,8 +414,8 @@ ipc::Result<void> Supervisor::recycle(std::uint32_t index, RestartCause cause) {
 
     auto slot = make_slot(index);
     if (!slot) return ipc::failure("the scoreboard has no row left for another worker");
-    spdlog::info("worker is replaced slot={} generation={} pid={} cause={}", index, around_.generation,
-                 seated.pid(), ipc::name(cause));
+    spdlog::info("worker is replaced slot={} generation={} pid={} cause={}{}", index, around_.generation,
+                 seated.pid(), ipc::name(cause), more);
     slot->role = Slot::Role::successor;
     slot->restarts = seated.restarts + 1;
     spawn(*slot);
@@ -520,13 +461,17 @@ void Supervisor::recycle_if_due(Slot& slot, std::uint64_t now) {
     if (!successors_.empty()) return;  // one after the other
     const auto served = requests_of(slot) - slot.requests_before;
     std::optional<RestartCause> cause;
+    std::string more;
     if (slot.requests_limit != 0 && served >= slot.requests_limit) cause = RestartCause::max_requests;
     if (around_.plan.max_memory != 0 && now - memory_looked_ms_ >= memory_every_ms) {
         const auto usage = process_usage(slot.pid());
-        if (usage && usage->rss_bytes > around_.plan.max_memory) cause = RestartCause::max_memory;
+        if (usage && usage->rss_bytes > around_.plan.max_memory) {
+            cause = RestartCause::max_memory;
+            more = memory_words(usage->rss_bytes, around_.plan.max_memory, cell_of(slot).modules.get());
+        }
     }
     if (!cause) return;
-    if (const auto begun = recycle(slot.index(), *cause); !begun)
+    if (const auto begun = recycle(slot.index(), *cause, more); !begun)
         spdlog::error("worker cannot be replaced slot={} why={:?}", slot.index(), begun.error().text());
 }
 
@@ -566,7 +511,8 @@ void Supervisor::look_after(Slot& slot, std::uint64_t now) {
                 slot.due_ms = 0;  // its channel ends with the preloader
                 return around_.preloader->give_up();
             }
-            spdlog::error("worker not ready in time and is killed slot={} pid={}", slot.index(), slot.pid());
+            spdlog::error("worker not ready in time and is killed slot={} pid={}{}", slot.index(), slot.pid(),
+                          module_words(cell_of(slot).loop.in_flight.module()));
             slot.due_ms = 0;
             slot.cause = RestartCause::not_ready;
             return slot.signal(SIGKILL);
@@ -607,14 +553,12 @@ void Supervisor::on_pulse(Slot& slot, std::uint32_t executor, Pulse pulse, std::
             return fall_silent(slot, executor, false);
         case Pulse::silent:
             if (!was_silent)
-                spdlog::warn("worker is stuck slot={} pid={}{} silent_ms={} request={:?}", slot.index(),
-                             slot.pid(), name_of(executor), silent_ms,
-                             cell_of(slot, executor).loop.in_flight.text());
+                spdlog::warn("worker is stuck slot={} pid={}{} silent_ms={}{}", slot.index(), slot.pid(),
+                             name_of(executor), silent_ms, doing(slot, executor));
             return fall_silent(slot, executor, true);
         case Pulse::dead:
-            spdlog::error("worker is stuck and is aborted slot={} pid={}{} silent_ms={} request={:?}",
-                          slot.index(), slot.pid(), name_of(executor), silent_ms,
-                          cell_of(slot, executor).loop.in_flight.text());
+            spdlog::error("worker is stuck and is aborted slot={} pid={}{} silent_ms={}{}", slot.index(),
+                          slot.pid(), name_of(executor), silent_ms, doing(slot, executor));
             return abort(slot, executor);
     }
 }

@@ -77,8 +77,10 @@ class Supervisor final : public SlotOwner {
     void tell_all(const ipc::Message& message);
     /// All write to the files of `logs` from now on. Returns the number of this request.
     std::uint32_t reopen();
-    /// Another process takes the seat, once it is READY. Fails when that cannot begin now.
-    [[nodiscard]] ipc::Result<void> recycle(std::uint32_t index, ipc::RestartCause cause);
+    /// Another process takes the seat, once it is READY. Fails when that cannot begin now. `more`: what else
+    /// the log says of why.
+    [[nodiscard]] ipc::Result<void> recycle(std::uint32_t index, ipc::RestartCause cause,
+                                            const std::string& more = {});
     /// While another master may still use them, sockets that no slot has stay open.
     void hold_sockets(bool held) noexcept { adoption_.hold(held); }
     /// A generation that was to follow us did not, and left sockets that listen.
@@ -139,6 +141,8 @@ class Supervisor final : public SlotOwner {
     [[nodiscard]] ipc::WorkerCell& cell_of(const Slot& slot, std::uint32_t executor = 0) const;
     [[nodiscard]] std::string name_of(std::uint32_t executor) const;
     [[nodiscard]] std::string in_flight(const Slot& slot, bool& alone) const;
+    [[nodiscard]] std::string doing(const Slot& slot, std::uint32_t executor) const;
+    [[nodiscard]] std::string only_module(const Slot& slot) const;
     [[nodiscard]] std::uint64_t requests_of(const Slot& slot) const;
     [[nodiscard]] std::uint64_t connections_of(const Slot& slot) const;
     void give_back_rows(const Slot& slot);

@@ -3,9 +3,11 @@
 
 #include <execinfo.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <array>
 #include <span>
+#include <string_view>
 
 #include "ipc/sanitized.h"
 
@@ -23,9 +25,38 @@ constexpr std::array fatal_signals{SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIG
 
 // A handler can be told nothing, so what it needs is here. Set once, before any signal can come.
 ipc::CrashNote* note_of_process = nullptr;
+pid_t owner_of_note = 0;  // a child that code of a module forks has the handler too, but not the note
+ObjectMap objects_of_process;
 std::array<std::byte, stack_bytes> handler_stack;
 thread_local int number_of_thread = 0;                                     // of the main thread: it is 0
 thread_local const execution::ThreadPool::Note* note_of_thread = nullptr;  // of a pool's
+
+/// Where the calls lie, from the innermost on.
+class Whereabouts {
+ public:
+    explicit Whereabouts(std::span<void* const> frames) noexcept {
+        for (void* const frame : frames)
+            if (const auto* object = objects_of_process.find(reinterpret_cast<std::uintptr_t>(frame)))
+                add(*object);
+    }
+    [[nodiscard]] ipc::CrashNote::Place place() const noexcept {
+        return {module_, {objects_.data(), count_}};
+    }
+
+ private:
+    void add(const ObjectMap::Object& object) noexcept {
+        if (module_.empty()) module_ = object.module_name();
+        for (std::size_t index = 0; index < count_; ++index)
+            if (objects_[index].begin == object.begin) return;
+        if (count_ < objects_.size())
+            objects_[count_++] = {
+                .file = object.file_name(), .begin = object.begin, .end = object.end, .bias = object.bias};
+    }
+
+    std::string_view module_ = "";
+    std::array<ipc::CrashNote::Object, ipc::CrashNote::objects_max> objects_{};
+    std::size_t count_ = 0;
+};
 
 void on_crash(int number, siginfo_t* info, void*) {
     std::array<void*, ipc::CrashNote::frames_max + frames_of_handler> stack{};
@@ -41,17 +72,19 @@ void on_crash(int number, siginfo_t* info, void*) {
         signal.system_call = info->si_syscall;
     else if (info->si_code > 0)  // the kernel's own: a fault, with an address
         signal.address = reinterpret_cast<std::uintptr_t>(info->si_addr);
-    ipc::CrashNote::Task task{"", ""};
-    if (const auto* note = note_of_thread)
-        task = {note->pool, {note->about.data(), note->about_bytes.load(std::memory_order_relaxed)}};
-    note_of_process->write(signal, frames.subspan(skipped), task);
+    ipc::CrashNote::Task task{"", "", ""};
+    if (const auto* note = note_of_thread) task = {note->pool, note->about.get(), note->module.get()};
+    const auto calls = frames.subspan(skipped);
+    if (::getpid() == owner_of_note) note_of_process->write(signal, calls, task, Whereabouts(calls).place());
     ::raise(number);  // the default action is back, and comes when we return
 }
 
 }  // namespace
 
-void note_crashes(ipc::CrashNote& note) {
+void note_crashes(ipc::CrashNote& note, const ObjectMap& objects) {
     note_of_process = &note;
+    owner_of_note = ::getpid();
+    objects_of_process = objects;
     std::array<void*, 1> loaded{};
     ::backtrace(loaded.data(), 1);  // the first call loads a library, which a handler must not
 

@@ -10,6 +10,7 @@
 
 #include "ipc/crash_note.h"
 #include "worker/execution/thread_pool.h"
+#include "worker/object_map.h"
 
 namespace worker {
 
@@ -17,7 +18,8 @@ namespace worker {
 /// process as they would have: with a core, and with the signal as its status. On a stack of its own, so
 /// that an overflow of the stack is noted too. Once a process; `note` outlives it.
 /// In a build for a sanitizer the faults are left to that.
-void note_crashes(ipc::CrashNote& note);
+/// `objects`: by which calls are found to be those of a module.
+void note_crashes(ipc::CrashNote& note, const ObjectMap& objects);
 
 /// The calling thread is this executor of the worker: a note says so when it is this one that crashes.
 /// It gets a stack for the handler too.

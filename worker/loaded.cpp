@@ -17,10 +17,10 @@ ipc::Result<conf::Config> load_config(int text) {
     return std::move(loaded->config);
 }
 
-ipc::Result<Loaded> Loaded::load(int text) {
+ipc::Result<Loaded> Loaded::load(int text, const module::Modules::OnLoad& on_load) {
     auto config = load_config(text);
     if (!config) return tl::make_unexpected(std::move(config.error()));
-    auto modules = module::Modules::load(*config);
+    auto modules = module::Modules::load(*config, on_load);
     if (!modules) return tl::make_unexpected(std::move(modules.error()));
     return Loaded{.config = std::move(*config), .modules = std::move(*modules)};
 }

@@ -18,8 +18,8 @@ struct Loaded {
     conf::Config config;
     module::Modules modules;  ///< that its routes name
 
-    /// `text` as above.
-    [[nodiscard]] static ipc::Result<Loaded> load(int text);
+    /// `text` as above; `on_load` is told of each module before it is loaded.
+    [[nodiscard]] static ipc::Result<Loaded> load(int text, const module::Modules::OnLoad& on_load = {});
 };
 
 }  // namespace worker

@@ -54,10 +54,23 @@ conf::Crew crew_of(const conf::Config& config, const ipc::Seat& seat) {
     return crew;
 }
 
+/// To the master, who knows neither which there are nor where they lie.
+void introduce(const module::Modules& modules, ipc::WorkerCell& cell) {
+    std::vector<ObjectMap::Named> named;
+    named.reserve(modules.all().size());
+    std::string names;
+    for (const module::Module& module : modules.all()) {
+        named.push_back({module.name(), module.inside()});
+        names += (names.empty() ? "" : ",") + module.name();
+    }
+    cell.modules.set(names);
+    note_crashes(cell.crash, ObjectMap::of_process(named));
+}
+
 /// Builds what all loops share, then the loops, and lives in them.
 ipc::Result<void> serve(const Loaded& loaded, ipc::Seat& seat) {
     const conf::Config& config = loaded.config;
-    note_crashes(seat.cell->crash);
+    introduce(loaded.modules, *seat.cell);
     seat.cell->tenant.thread.set(static_cast<std::uint64_t>(::gettid()));
     if (auto limited = limit_core(config.reeve.core_max); !limited) return limited;
     if (config.execution.cpu_affinity && seat.loops == 1)

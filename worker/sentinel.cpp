@@ -199,7 +199,7 @@ class Sentinel {
 };
 
 ipc::Result<void> stand_guard(const conf::Config& config, ipc::Seat& seat) {
-    note_crashes(seat.vitals->crash);
+    note_crashes(seat.vitals->crash, ObjectMap::of_process({}));
     if (auto limited = limit_core(config.reeve.core_max); !limited) return limited;
     if (auto dropped = drop_privileges(config.reeve.user, seat.master_pid); !dropped) return dropped;
     if (config.reeve.sandbox)

@@ -54,12 +54,13 @@ int status_of(const std::function<void()>& body) {
     return status;
 }
 
-int ended_by(const SharedNote& note, const std::function<void()>& crash) {
+int ended_by(const SharedNote& note, const std::function<void()>& crash,
+             const worker::ObjectMap& objects = worker::ObjectMap::of_process({})) {
     const int status = status_of([&] {
         ::signal(SIGABRT, SIG_DFL);  // the test framework has its own
         ::signal(SIGSEGV, SIG_DFL);
         ::signal(SIGFPE, SIG_DFL);
-        worker::note_crashes(*note);
+        worker::note_crashes(*note, objects);
         crash();
     });
     return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
@@ -104,6 +105,27 @@ TEST_CASE("an overflow of the stack is noted too", "[crash]") {
     CHECK(note->signal().number == SIGSEGV);
 }
 #endif
+
+namespace {
+
+/// It stands for a module.
+[[gnu::noinline]] void crash_of_a_module() { std::abort(); }
+
+}  // namespace
+
+TEST_CASE("the module among the calls is named, and where in it they are", "[crash]") {
+    const SharedNote note;
+    worker::ObjectMap objects;
+    const auto begin = reinterpret_cast<std::uintptr_t>(&crash_of_a_module);
+    objects.add({.begin = begin, .end = begin + 64, .bias = begin, .file = {"a.so"}, .module = {"one"}});
+    CHECK(ended_by(note, crash_of_a_module, objects) == SIGABRT);
+    const auto text = master::autopsy(*note);
+    CAPTURE(text);
+    CHECK(text.find(" module=one backtrace=\"") == 0);
+    CHECK(text.find(" < a.so+0x") != std::string::npos);
+    CHECK(master::autopsy(*note, "one handler=hello").find(" module=one handler=hello backtrace=") == 0);
+    CHECK(master::autopsy(*note, "two handler=hello").find(" module=one backtrace=") == 0);
+}
 
 TEST_CASE("without a crash there is nothing to say", "[crash]") {
     const SharedNote note;

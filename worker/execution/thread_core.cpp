@@ -44,18 +44,18 @@ class AllSignalsBlocked {
     sigset_t before_{};
 };
 
-void write_down(ThreadPool::Note& note, std::string_view about) {
-    const auto bytes = std::min(about.size(), note.about.size());
-    std::memcpy(note.about.data(), about.data(), bytes);
-    note.about_bytes.store(static_cast<std::uint32_t>(bytes), std::memory_order_release);
-}
-
 /// In the thread itself, or of another that has been writing for long: the bytes stay until its job is over.
-std::string text_of(const ThreadPool::Note& note) {
-    std::string text(note.about.data(), note.about_bytes.load(std::memory_order_acquire));
+std::string printable(std::string_view from) {
+    std::string text(from);
     std::replace_if(
         text.begin(), text.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
     return text;
+}
+
+/// " module=numbers handler=primes", if it is a module's.
+std::string module_of(const ThreadPool::Note& note) {
+    const std::string module = printable(note.module.get());
+    return module.empty() ? module : " module=" + module;
 }
 
 /// False: an exception came out.
@@ -219,9 +219,11 @@ void ThreadCore::work(Lock& lock, ThreadPool::Note& note, Ticket ticket) {
     publish();
     lock.unlock();
 
-    write_down(note, job->about());
+    note.about.set(job->about());
+    note.module.set(job->module());
     const auto outcome = run(*job, limits_.name) ? ThreadOutcome::done : ThreadOutcome::threw;
-    note.about_bytes.store(0, std::memory_order_relaxed);
+    note.about.clear();
+    note.module.clear();
 
     lock.lock();
     const bool was_stuck = here->stuck;
@@ -294,8 +296,9 @@ void ThreadCore::give_up(Run& run) {
     account_.table.counters(account_.pool).timeouts.add_shared();
     count_over(timeout_us_, false);
     tell(std::move(run.ticket), ThreadOutcome::overdue);
-    spdlog::warn("a task of a thread takes too long pool={} about={:?} limit_ms={} stuck={} threads={}",
-                 limits_.name, text_of(run.note), limits_.timeout.count(), stuck_, threads_);
+    spdlog::warn("a task of a thread takes too long pool={} about={:?}{} limit_ms={} stuck={} threads={}",
+                 limits_.name, printable(run.note.about.get()), module_of(run.note), limits_.timeout.count(),
+                 stuck_, threads_);
 }
 
 /// Under the mutex: the watcher has to look then, or before.

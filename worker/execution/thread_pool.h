@@ -27,6 +27,8 @@ class ThreadJob {
     /// What the log calls it when it takes too long or crashes, such as a request; its first
     /// `ThreadPool::about_max` bytes. Asked once, in the thread, before `run`.
     [[nodiscard]] virtual std::string_view about() const noexcept { return {}; }
+    /// Whose code it is, as `ipc::InFlight::module`; likewise. Empty: no module's.
+    [[nodiscard]] virtual std::string_view module() const noexcept { return {}; }
 };
 
 enum class ThreadOutcome : std::uint8_t {
@@ -46,6 +48,7 @@ struct ThreadTicket;
 class ThreadPool {
  public:
     static constexpr std::size_t about_max = 160;
+    static constexpr std::size_t module_max = 96;
 
     struct Limits {
         std::string name;
@@ -61,11 +64,29 @@ class ThreadPool {
         ipc::PoolTable& table;
         std::uint32_t pool = 0, row = 0;  ///< ours in it, and of this worker in the scoreboard
     };
+    /// Written by one thread, read by it or by others while it is at its job.
+    template <std::size_t Bytes>
+    class NoteText {
+     public:
+        void set(std::string_view text) noexcept {
+            const auto bytes = std::min(text.size(), Bytes);
+            std::copy_n(text.data(), bytes, text_.data());
+            bytes_.store(static_cast<std::uint32_t>(bytes), std::memory_order_release);
+        }
+        void clear() noexcept { bytes_.store(0, std::memory_order_relaxed); }
+        [[nodiscard]] std::string_view get() const noexcept {
+            return {text_.data(), bytes_.load(std::memory_order_acquire)};
+        }
+
+     private:
+        std::array<char, Bytes> text_{};
+        std::atomic<std::uint32_t> bytes_{0};  ///< 0: nothing
+    };
     /// What a thread is at, written by it, for a crash handler that runs in it.
     struct Note {
         std::string pool;
-        std::array<char, about_max> about{};
-        std::atomic<std::uint32_t> about_bytes{0};  ///< 0: nothing
+        NoteText<about_max> about;
+        NoteText<module_max> module;
     };
     /// Called in each thread, and has to call what it is given, which is that thread's life.
     using Lodging = std::function<void(const Note&, const std::function<void()>&)>;

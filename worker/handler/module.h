@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -40,6 +41,8 @@ class ModuleRoute final : public http::Handler {
 
     [[nodiscard]] const conf::Route& route() const noexcept { return route_; }
     [[nodiscard]] const reeve::Setup::NamedHandler& handler() const noexcept { return handler_; }
+    /// As `ipc::InFlight` has it.
+    [[nodiscard]] const std::string& code() const noexcept { return code_; }
     [[nodiscard]] const Rooms& rooms() const noexcept { return rooms_; }
     [[nodiscard]] execution::Loop& loop() const noexcept { return rooms_.loop; }
     /// Null: there is no such pool, or it does not compute.
@@ -55,6 +58,7 @@ class ModuleRoute final : public http::Handler {
 
     const conf::Route& route_;
     const reeve::Setup::NamedHandler& handler_;
+    std::string code_;
     Rooms rooms_;
     std::vector<std::unique_ptr<ComputePool>> pools_;
     std::vector<std::unique_ptr<ModuleWork>> work_over_;

@@ -67,6 +67,20 @@ spdlog::level::level_enum level_of(reeve::Level level) {
     return spdlog::level::err;
 }
 
+/// Code of a module runs, for a request.
+class Running {
+ public:
+    Running(ModuleRoute& route, const http::Exchange& exchange) : in_flight_(route.loop().cell().in_flight) {
+        in_flight_.begin(exchange.request.begin_of_line(), route.code());
+    }
+    Running(const Running&) = delete;
+    Running& operator=(const Running&) = delete;
+    ~Running() { in_flight_.end(); }
+
+ private:
+    ipc::InFlight& in_flight_;
+};
+
 }  // namespace
 
 void ModuleVisit::begin(http::Exchange& exchange) {
@@ -112,12 +126,14 @@ void ModuleVisit::on_room() {
 
 /// The client left, and nobody else wants to know.
 void ModuleVisit::on_gone() {
+    const Running destructors(route_, *exchange_);
     exchange_->upstream_failure = "the client left";
     leave();
 }
 
 void ModuleVisit::on_limit(short) {
     route_.loop().enter();
+    const Running destructors(route_, *exchange_);
     refuse(504, "it took too long");
 }
 
@@ -125,6 +141,7 @@ void ModuleVisit::start() {
     reeve::Request request = request_of(*exchange_, route_.route());
     if (route_.handler().body == reeve::Body::whole) request.body = std::move(body_);
     try {
+        const Running its_beginning(route_, *exchange_);
         coroutine_ = route_.handler().handler(std::move(request), context_);
     } catch (const std::exception& thrown) {
         return refuse(500, thrown.what());
@@ -137,12 +154,12 @@ void ModuleVisit::start() {
 
 void ModuleVisit::run(std::coroutine_handle<> coroutine) {
     const execution::Stopwatch stopwatch;
-    auto& in_flight = route_.loop().cell().in_flight;
-    in_flight.begin(exchange_->request.begin_of_line());
-    coroutine.resume();
-    route_.loop().ran(stopwatch.ticks(), route_.route().name, exchange_->request.method(),
-                      exchange_->request.raw_target());
-    in_flight.end();
+    {
+        const Running running(route_, *exchange_);
+        coroutine.resume();
+        route_.loop().ran(stopwatch.ticks(), route_.route().name, exchange_->request.method(),
+                          exchange_->request.raw_target());
+    }
     if (coroutine_.over()) end();
 }
 
@@ -338,7 +355,10 @@ void ModuleVisit::leave() {
 
 ModuleRoute::ModuleRoute(const conf::Route& route, const reeve::Setup::NamedHandler& handler,
                          const Rooms& rooms)
-    : route_(route), handler_(handler), rooms_(rooms) {}
+    : route_(route),
+      handler_(handler),
+      code_(fmt::format("{} handler={}", route.module.module, handler.name)),
+      rooms_(rooms) {}
 
 ModuleRoute::~ModuleRoute() = default;
 

@@ -20,14 +20,15 @@ constexpr std::size_t result_max = 256ull << 20;  ///< bytes of what a function 
 /// A module's work, as threads know it.
 class BlockingJob final : public execution::ThreadJob {
  public:
-    BlockingJob(std::shared_ptr<reeve::detail::Job> work, std::string_view request)
-        : work_(std::move(work)), request_(request) {}
+    BlockingJob(std::shared_ptr<reeve::detail::Job> work, std::string_view request, std::string_view code)
+        : work_(std::move(work)), request_(request), code_(code) {}
     void run() override { work_->run(); }
     [[nodiscard]] std::string_view about() const noexcept override { return request_; }
+    [[nodiscard]] std::string_view module() const noexcept override { return code_; }
 
  private:
     std::shared_ptr<reeve::detail::Job> work_;
-    std::string request_;
+    std::string request_, code_;
 };
 
 bool is_clean(std::string_view text) {
@@ -74,7 +75,8 @@ ModuleBlocking::ModuleBlocking(ModuleVisit& visit, reeve::detail::Wait& wait, ex
 
 bool ModuleBlocking::start() {
     pool_.submit(*this,
-                 std::make_shared<BlockingJob>(std::move(job_), visit_.exchange().request.begin_of_line()));
+                 std::make_shared<BlockingJob>(std::move(job_), visit_.exchange().request.begin_of_line(),
+                                               visit_.route().code()));
     return true;
 }
 

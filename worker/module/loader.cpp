@@ -83,7 +83,7 @@ ipc::Result<Module> Module::load(const conf::Module& config, bool checking) {
     const auto opened = open(config.path);
     if (!opened) return tl::make_unexpected(opened.error());
     if (auto fits = compare(**opened); !fits) return tl::make_unexpected(std::move(fits.error()));
-    Module module(config.name);
+    Module module(config.name, *opened);
     module.setup_.checking = checking;
     module.setup_.options.reserve(config.options.size());
     for (const auto& option : config.options) module.setup_.options.emplace_back(option.name, option.value);
@@ -112,13 +112,14 @@ std::string Module::missing_handler(std::string_view name) const {
     return fmt::format("module {} has no handler `{}`; it has {}", name_, name, names);
 }
 
-ipc::Result<Modules> Modules::load(const conf::Config& config) {
+ipc::Result<Modules> Modules::load(const conf::Config& config, const OnLoad& on_load) {
     Modules modules;
     for (const conf::Module& one : config.modules) {
         if (std::none_of(config.routes.begin(), config.routes.end(), [&](const conf::Route& route) {
                 return route.handler == conf::Route::Handler::module && route.module.module == one.name;
             }))
             continue;
+        if (on_load) on_load(one.name);
         auto module = Module::load(one, false);
         if (!module) return ipc::failure(fmt::format("module {}: {}", one.name, module.error().text()));
         modules.all_.push_back(std::move(*module));

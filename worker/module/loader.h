@@ -2,8 +2,10 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "conf/config.h"
@@ -26,24 +28,30 @@ class Module {
     [[nodiscard]] const reeve::Function* function(std::string_view name) const noexcept;
     /// "there is no handler `x`; there are `a`, `b`".
     [[nodiscard]] std::string missing_handler(std::string_view name) const;
+    /// An address in it.
+    [[nodiscard]] const void* inside() const noexcept { return inside_; }
     [[nodiscard]] bool computes() const noexcept { return !setup_.functions.empty(); }
 
  private:
-    explicit Module(std::string name) : name_(std::move(name)) {}
+    Module(std::string name, const void* inside) : name_(std::move(name)), inside_(inside) {}
 
     std::string name_;
+    const void* inside_;
     reeve::Setup setup_;
 };
 
 /// Those of a process. Read only once they are loaded, so that all threads may have them.
 class Modules {
  public:
+    /// Told of each by name before it is loaded: from then on its code runs.
+    using OnLoad = std::function<void(const std::string& module)>;
+
     /// All that the routes of a configuration name: what a worker needs.
-    [[nodiscard]] static ipc::Result<Modules> load(const conf::Config& config);
+    [[nodiscard]] static ipc::Result<Modules> load(const conf::Config& config, const OnLoad& on_load = {});
 
     /// By name; null: it is not loaded.
     [[nodiscard]] const Module* find(std::string_view name) const noexcept;
-    [[nodiscard]] std::size_t size() const noexcept { return all_.size(); }
+    [[nodiscard]] const std::deque<Module>& all() const noexcept { return all_; }
 
  private:
     std::deque<Module> all_;

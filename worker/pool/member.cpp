@@ -4,17 +4,29 @@
 #include <sys/signalfd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <optional>
 #include <utility>
 
+#include "worker/crash_handler.h"
 #include "worker/pool/cgi.h"
 #include "worker/pool/fastcgi_server.h"
 #include "worker/pool/module_member.h"
 #include "worker/pool/work.h"
 
 namespace worker::pool {
+namespace {
+
+/// To the master, as a worker does; and crashes are noted from now on.
+void introduce(const module::Module& module, ipc::MemberVitals& vitals) {
+    vitals.modules.set(module.name());
+    note_crashes(vitals.crash,
+                 ObjectMap::of_process(std::array{ObjectMap::Named{module.name(), module.inside()}}));
+}
+
+}  // namespace
 
 int serve(const conf::Config& config, ipc::PoolSeat seat) {
     const auto pool = std::find_if(config.pools.begin(), config.pools.end(),
@@ -38,14 +50,20 @@ int serve(const conf::Config& config, ipc::PoolSeat seat) {
     std::optional<module::Module> module;
     std::optional<ModuleMember> computer;
     if (pool->run.kind == conf::PoolRun::Kind::module) {
-        auto loaded = module::Module::load(conf::module_of(*pool, config.modules), false);
+        const conf::Module its = conf::module_of(*pool, config.modules);
+        auto* const vitals = seat.vitals;
+        if (vitals != nullptr) vitals->in_flight.begin({}, its.name);
+        auto loaded = module::Module::load(its, false);
+        if (vitals != nullptr) vitals->in_flight.end();
         if (!loaded) {
             std::fprintf(stderr, "reeve: module %s: %s\n", pool->run.command.front().c_str(),
                          loaded.error().text().c_str());
             return EXIT_FAILURE;
         }
         module.emplace(std::move(*loaded));
-        computer.emplace(*module, conf::module_handler_of(*pool), leave.get());
+        if (vitals != nullptr) introduce(*module, *vitals);
+        computer.emplace(*module, conf::module_handler_of(*pool), leave.get(),
+                         vitals != nullptr ? &vitals->in_flight : nullptr);
         handle = [&computer](FastcgiRequest& request) { return computer->run(request); };
     } else if (pool->run.kind == conf::PoolRun::Kind::work) {
         handle = work;

@@ -179,6 +179,25 @@ void fail_handler(FastcgiRequest& request, const InPlace& host, int status, std:
 
 }  // namespace
 
+/// What code of the module runs, and for whom.
+class ModuleMember::Running {
+ public:
+    Running(const ModuleMember& member, std::string_view kind, std::string_view name,
+            std::string_view request)
+        : in_flight_(member.in_flight_) {
+        if (in_flight_ != nullptr)
+            in_flight_->begin(request, fmt::format("{} {}={}", member.module_.name(), kind, name));
+    }
+    Running(const Running&) = delete;
+    Running& operator=(const Running&) = delete;
+    ~Running() {
+        if (in_flight_ != nullptr) in_flight_->end();
+    }
+
+ private:
+    ipc::InFlight* in_flight_;
+};
+
 std::uint32_t ModuleMember::run(FastcgiRequest& request) const {
     const std::string_view function = request.param("REEVE_COMPUTE");
     if (function.empty())
@@ -196,8 +215,12 @@ void ModuleMember::compute(FastcgiRequest& request, std::string_view name) const
     if (function == nullptr)
         return say(500, fmt::format("module {} has no function `{}`", module_.name(), name));
     if (!take_body(request, leave_)) return request.give_up();
+    const auto result = [&] {
+        const Running running(*this, "function", name, {});
+        return (*function)(request.body());
+    };
     try {
-        say(200, (*function)(request.body()));
+        say(200, result());
     } catch (const std::exception& thrown) {
         say(500, thrown.what());
     } catch (...) {
@@ -215,6 +238,7 @@ void ModuleMember::handle(FastcgiRequest& request) const {
         if (!take_body(request, leave_)) return request.gone() ? request.give_up() : request.write(too_large);
         asked.body = std::exchange(request.body(), {});
     }
+    const Running running(*this, "handler", handler->name, asked.method + " " + asked.target);
     try {
         reeve::Task<reeve::Response> coroutine = handler->handler(std::move(asked), context);
         if (!coroutine.coroutine()) throw reeve::Failed(500, "it returned no coroutine");

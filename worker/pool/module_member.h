@@ -4,7 +4,10 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <utility>
 
+#include "ipc/in_flight.h"
 #include "worker/module/loader.h"
 #include "worker/pool/fastcgi_server.h"
 
@@ -15,20 +18,23 @@ namespace worker::pool {
 class ModuleMember {
  public:
     /// `module` must outlive it. `handler`: whom requests go to, as of `module::Module`. `leave`: as of
-    /// `FastcgiServer`.
-    ModuleMember(const module::Module& module, std::string handler, int leave)
-        : module_(module), handler_(std::move(handler)), leave_(leave) {}
+    /// `FastcgiServer`. `in_flight` is where it says what it runs; null: nobody watches.
+    ModuleMember(const module::Module& module, std::string handler, int leave, ipc::InFlight* in_flight)
+        : module_(module), handler_(std::move(handler)), leave_(leave), in_flight_(in_flight) {}
 
     /// 0.
     [[nodiscard]] std::uint32_t run(FastcgiRequest& request) const;
 
  private:
+    class Running;
+
     void compute(FastcgiRequest& request, std::string_view function) const;
     void handle(FastcgiRequest& request) const;
 
     const module::Module& module_;
     std::string handler_;
     int leave_;
+    ipc::InFlight* in_flight_;
 };
 
 }  // namespace worker::pool

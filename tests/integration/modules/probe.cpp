@@ -361,6 +361,21 @@ std::string variable(std::string_view name) {
     return value != nullptr ? value : "-";
 }
 
+/// For ever.
+std::string spins(std::string_view) {
+    for (volatile bool forever = true; forever;) {
+    }
+    return {};
+}
+
+/// As many bytes.
+std::string leaks(std::string_view bytes) {
+    const auto size = static_cast<std::size_t>(std::strtol(std::string(bytes).c_str(), nullptr, 10));
+    auto* lost = static_cast<volatile char*>(std::malloc(size));  // NOLINT: that is what it is for
+    for (std::size_t i = 0; i < size; i += 4096) lost[i] = 1;
+    return std::to_string(::getpid());
+}
+
 void load(reeve::Setup& setup) {
     setup.compute("reverse", reverse);
     setup.compute("pid", own_pid);
@@ -368,6 +383,8 @@ void load(reeve::Setup& setup) {
     setup.compute("refuses", refuses);
     setup.compute("nap", sleeps);
     setup.compute("variable", variable);
+    setup.compute("spins", spins);
+    setup.compute("leaks", leaks);
     setup.handler("blocks", blocks);
     setup.handler("block_many", block_many);
     setup.handler("block_throws", block_throws);
@@ -377,6 +394,9 @@ void load(reeve::Setup& setup) {
     if (setup.option("refuse") == "yes") setup.refuse("it was told to");
     if (setup.option("throw") == "yes") throw std::runtime_error("it was told to throw");
     if (setup.option("crash") == "yes") std::abort();
+    if (const std::string path(setup.option("crash_if"));
+        !setup.checking && ::access(path.c_str(), F_OK) == 0)
+        std::abort();
     setup.handler("hello", hello);
     setup.handler("echo", echo);
     setup.handler("count", count);
