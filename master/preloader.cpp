@@ -152,6 +152,25 @@ void Preloader::on_clear(short) {
     on_change_();
 }
 
+pid_t Preloader::dead_child() const {
+    siginfo_t info{};
+    if (!slot_.running() ||
+        ::waitid(P_PGID, static_cast<id_t>(slot_.pid()), &info, WEXITED | WNOHANG | WNOWAIT) < 0)
+        return 0;
+    return info.si_pid == slot_.pid() ? 0 : info.si_pid;
+}
+
+void Preloader::collect(pid_t lost) const {
+    siginfo_t info{};
+    if (::waitid(P_PID, static_cast<id_t>(lost), &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0) return;
+    const bool exited = info.si_code == CLD_EXITED;
+    const Ending ending{.signal = exited ? 0 : info.si_status,
+                        .status = exited ? info.si_status : 0,
+                        .core = info.si_code == CLD_DUMPED};
+    spdlog::warn("a process that the preloader forked ended before it was known pid={} ending={:?}", lost,
+                 ending.text());
+}
+
 /// It is never missed so much that there were no time for a breath.
 void Preloader::respawn_later() {
     std::optional<milliseconds> served;

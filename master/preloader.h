@@ -69,6 +69,12 @@ class Preloader final : private SlotOwner {
     /// It does not do what it was asked for, so it is killed.
     void give_up();
 
+    /// Somebody in its group who has ended and is not collected yet; it may have been heard of, or not. 0:
+    /// there is none, or the preloader itself has ended, and all will be cleared away.
+    [[nodiscard]] pid_t dead_child() const;
+    /// That one is known to nobody, and will not be.
+    void collect(pid_t lost) const;
+
     [[nodiscard]] bool wanted() const noexcept { return wanted_; }
     [[nodiscard]] pid_t pid() const noexcept { return slot_.running() ? slot_.pid() : 0; }
     [[nodiscard]] std::uint32_t restarts() const noexcept { return slot_.restarts; }

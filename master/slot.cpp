@@ -1,6 +1,7 @@
 // master/slot.cpp: channel and pidfd of one worker, as events.
 #include "master/slot.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
@@ -56,6 +57,11 @@ ipc::Result<ipc::Channel> Slot::expect() {
     listen(std::move(ends->first));
     expects_ = true;
     return std::move(ends->second);
+}
+
+bool Slot::unheard() const noexcept {
+    pollfd look{.fd = channel_.fd(), .events = POLLIN, .revents = 0};
+    return expects_ && ::poll(&look, 1, 0) != 0;
 }
 
 /// From now on it is ours alone: whatever is left in the group of who forked it ends with that one.

@@ -55,6 +55,9 @@ class Slot {
     /// Neither born nor unborn yet. There is nobody to tell, nor to signal.
     [[nodiscard]] bool expects() const noexcept { return expects_; }
 
+    /// It `expects`, and the channel has something to say, or has ended.
+    [[nodiscard]] bool unheard() const noexcept;
+
     [[nodiscard]] std::uint32_t index() const noexcept { return index_; }
     [[nodiscard]] bool running() const noexcept { return static_cast<bool>(child_); }
     /// Of the process that runs, or that ran last; to show, not to signal.

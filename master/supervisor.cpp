@@ -492,6 +492,7 @@ void Supervisor::on_look(short) {
     watchdog_.look(now);
     if (mode_ != Mode::leaving) {
         on_preloader();
+        collect_unborn();
         for_each([&](Slot& slot) { look_after(slot, now); });
         for (std::size_t index = 0; index < slots_.size(); ++index) recycle_if_due(*slots_[index], now);
         if (now - memory_looked_ms_ >= memory_every_ms) memory_looked_ms_ = now;

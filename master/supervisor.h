@@ -143,6 +143,7 @@ class Supervisor final : public SlotOwner {
     [[nodiscard]] std::string in_flight(const Slot& slot, bool& alone) const;
     [[nodiscard]] std::string doing(const Slot& slot, std::uint32_t executor) const;
     [[nodiscard]] std::string only_module(const Slot& slot) const;
+    void collect_unborn();
     [[nodiscard]] std::uint64_t requests_of(const Slot& slot) const;
     [[nodiscard]] std::uint64_t connections_of(const Slot& slot) const;
     void give_back_rows(const Slot& slot);

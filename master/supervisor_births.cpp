@@ -21,6 +21,7 @@ using std::chrono::milliseconds;
 
 constexpr std::uint64_t birth_ms = 2000;   ///< from asking until it is there
 constexpr std::size_t births_max = 16;     ///< asked for at once: they fit into the preloader's channel
+constexpr int collected_max = 64;          ///< at a look
 constexpr milliseconds seat_time{10'000};  ///< that a worker waits for its seat: the master is never so busy
 
 }  // namespace
@@ -83,6 +84,22 @@ void Supervisor::on_unborn(Slot& slot, const std::string& why) {
     }
     look_.arm(milliseconds{0});
     on_change_();
+}
+
+/// Those who died before they said who they are would stay zombies for as long as the preloader lives. One
+/// that is dead has said all that it ever will: where a channel has something to say, it may be that.
+void Supervisor::collect_unborn() {
+    if (around_.preloader == nullptr) return;
+    for (int tries = 0; tries < collected_max; ++tries) {
+        const pid_t lost = around_.preloader->dead_child();
+        if (lost == 0) return;
+        bool expected = false;
+        for_each([&](const Slot& slot) {
+            expected = expected || slot.unheard() || (slot.running() && slot.pid() == lost);
+        });
+        if (expected) return;  // the next look
+        around_.preloader->collect(lost);
+    }
 }
 
 /// In the process that the preloader has forked; see `run`.

@@ -1,4 +1,5 @@
 // tests/master/preload_test.cpp: workers that another process forks for the master, and all that may end it.
+#include <seccomp.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -72,6 +73,17 @@ int stat_field(pid_t pid, int number) {
     std::string word;
     for (int at = 2; at < number; ++at) rest >> word;
     return word.empty() ? -1 : std::stoi(word);
+}
+
+/// Children of that process that have ended, and that nobody has collected.
+std::vector<pid_t> zombies_of(pid_t parent) {
+    std::vector<pid_t> all;
+    for (const auto& each : std::filesystem::directory_iterator("/proc")) {
+        const pid_t pid = std::atoi(each.path().filename().c_str());
+        const auto stat = pid > 0 ? test::read_file(each.path().string() + "/stat") : std::string();
+        if (stat.find(") Z ") != stat.npos && stat_field(pid, 4) == parent) all.push_back(pid);
+    }
+    return all;
 }
 
 std::vector<std::string> descriptors(pid_t pid) {
@@ -243,6 +255,30 @@ TEST_CASE("a worker whose preloader ends right then is not lost", "[master][prel
         instance.await_another(pid, round);
     }
     CHECK(instance.times("worker died") == 3);  // those that the test killed
+}
+
+TEST_CASE("who dies between its fork and its first word is collected, and the master forks instead",
+          "[master][preload]") {
+    // What is forked closes descriptors first, and what forks does not.
+    Preloaded instance([](int config, const auto& go) -> ipc::Result<int> {
+        const scmp_filter_ctx filter = ::seccomp_init(SCMP_ACT_ALLOW);
+        if (filter == nullptr ||
+            ::seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(close_range), 0) != 0 ||
+            ::seccomp_load(filter) != 0)
+            return ipc::failure("no filter");
+        return load(config, go);
+    });
+    instance.await_serving();
+    const std::string collected = "a process that the preloader forked ended before it was known";
+    CHECK(eventually([&] { return instance.times(collected) == 3; }));
+    const pid_t preloader = instance.preloader();
+    CHECK(zombies_of(instance.process.pid()).empty());
+    instance.replace_one();
+    CHECK(eventually([&] { return instance.times(collected) == 4; }));
+    CHECK(zombies_of(instance.process.pid()).empty());
+    CHECK(instance.preloader() == preloader);
+    CHECK(instance.times("the master does it") == 4);
+    CHECK(instance.log().find("ending=\"signal SIGSYS") != std::string::npos);
 }
 
 TEST_CASE("each generation has a preloader of its own", "[master][preload]") {

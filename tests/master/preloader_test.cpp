@@ -99,6 +99,26 @@ TEST_CASE("who was forked and not adopted ends with the preloader, and is collec
     REQUIRE(fixture.until([&] { return child->reap().has_value(); }));
 }
 
+TEST_CASE("who died before anybody knew of it is found, and collected while the preloader lives",
+          "[master][preload]") {
+    Fixture fixture;
+    CHECK(fixture.preloader->dead_child() == 0);
+    ipc::Channel first{ipc::UniqueFd()}, second{ipc::UniqueFd()};
+    const auto lost = static_cast<pid_t>(fixture.fork(first));
+    const auto living = static_cast<pid_t>(fixture.fork(second));
+    CHECK(fixture.preloader->dead_child() == 0);
+    REQUIRE(::kill(lost, SIGKILL) == 0);
+    REQUIRE(fixture.until([&] { return fixture.preloader->dead_child() == lost; }));
+    CHECK(::kill(lost, 0) == 0);  // a zombie, which was only looked at
+    fixture.preloader->collect(lost);
+    CHECK(::kill(lost, 0) != 0);
+    CHECK(fixture.preloader->dead_child() == 0);
+    CHECK(::kill(living, 0) == 0);
+    fixture.preloader->collect(living);  // does not wait for it
+    CHECK(::kill(living, 0) == 0);
+    CHECK(fixture.preloader->ready());
+}
+
 TEST_CASE("only a child of ours can be adopted", "[master][preload]") {
     CHECK_FALSE(master::Child::adopt(::getpid()));
     CHECK_FALSE(master::Child::adopt(::getppid()));
