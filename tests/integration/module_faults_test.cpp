@@ -167,7 +167,7 @@ TEST_CASE("a module in a process of a pool is named, whatever it does",
         CHECK(server.ask(post("/compute?dies", "")).status == 502);
         const auto line = log_line(server, "pool member died");
         CAPTURE(line);
-        CHECK(contains(line, "with a task module=probe function=dies backtrace=\""));
+        CHECK(contains(line, " module=probe function=dies backtrace=\""));
         CHECK(contains(line, " < probe.so+0x"));
         CHECK(server.ask(post("/compute?reverse", "abc")).body == "cba");
     }
