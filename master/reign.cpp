@@ -236,6 +236,8 @@ void Reign::upgrade(Upgrade::Done done) {
                       .control_path = plan.reeve.control};
     upgrade_.begin(program_, offer, plan.reeve.start_timeout, service_.environment().variables(),
                    [this, done = std::move(done)](const std::string& why, const std::string& note) {
+                       auto& masters = board_.masters();  // whoever is told finds it counted
+                       (why.empty() ? masters.upgrades : masters.upgrade_failures).add_shared();
                        done(why, note);
                        on_heir(why);
                    });
@@ -328,14 +330,11 @@ void Reign::on_housekeeping(short) {
 }
 
 void Reign::on_heir(const std::string& why) {
-    auto& masters = board_.masters();
     if (!why.empty()) {
-        masters.upgrade_failures.add_shared();
         spdlog::error("upgrade failed, serving goes on why={:?}", why);
         if (serving_) serving_->supervisor().settle();
         return;
     }
-    masters.upgrades.add_shared();
     spdlog::info("another master has taken over pid={}", upgrade_.pid());
     service_.main_pid(upgrade_.pid());
     if (control_) control_->pause();
