@@ -2,6 +2,7 @@
 
 #include <event2/event.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -12,8 +13,10 @@ namespace worker::connection {
 namespace {
 
 constexpr std::uint64_t linger_ms = 5'000;
-constexpr std::size_t turn_bytes_max = 8192 * 1024;  // sent in one turn, so that one download starves nobody
-constexpr std::uint8_t turn_rounds_max = 16;         // reads and sends in one turn, likewise
+// Sent in one turn, so that one download starves nobody; and where others are there with short answers, so
+// that they hardly notice it. Not always so little: so many turns make a download dearer by a tenth.
+constexpr std::uint64_t turn_bytes_max = 8192 * 1024, shared_turn_bytes_max = 256 * 1024;
+constexpr std::uint8_t turn_rounds_max = 16;  // reads and sends in one turn, likewise
 constexpr std::size_t produced_text_max = 32 * 1024;
 
 }  // namespace
@@ -79,6 +82,7 @@ void Connection::on_deadline() noexcept {
 void Connection::advance() {
     if (state_ == State::closed) return;
     rounds_ = 0;
+    sent_before_ = sent_;
     for (State next = step(); next != state_; next = step()) enter(next);
     wait();
 }
@@ -194,26 +198,45 @@ Connection::State Connection::send() {
     const std::uint64_t before = sent_;
     switch (send_output()) {
         case Sent::all:
+            note_answered();
             owner_.give_back(std::move(output_));
             session_->on_sent();
             return proceed();
         case Sent::blocked:
             writable_ = false;
+            long_ = true;
             watch_writable();
             break;
-        case Sent::yielded: yield(); break;
+        case Sent::yielded:
+            long_ = true;
+            yield();
+            break;
         case Sent::failed: break_off(); return State::closed;
     }
     if (sent_ != before) owner_.loop().arm(*this, session_->send_patience_ms());
     return State::sending;
 }
 
+/// Whether there is somebody whom others' turns keep waiting.
+void Connection::note_answered() noexcept {
+    if (!std::exchange(long_, false) && sent_ - sent_before_ <= shared_turn_bytes_max)
+        owner_.note_short_answer();
+}
+
+/// What is left of this connection's share of the turn. What is streamed has `turn_rounds_max` pieces.
+std::size_t Connection::turn_bytes_left() const noexcept {
+    const bool small = state_ == State::sending && owner_.has_short_answers();
+    const std::uint64_t share = small ? shared_turn_bytes_max : turn_bytes_max;
+    return share - std::min(sent_ - sent_before_, share);
+}
+
 /// Only a file can hold up the loop: on the disk.
 Sent Connection::send_output() {
     const bool last = session_->ends_after_output();
-    if (output_->only_text()) return output_->send(transport_, turn_bytes_max, last, sent_);
+    const std::size_t budget = turn_bytes_left();
+    if (output_->only_text()) return output_->send(transport_, budget, last, sent_);
     const execution::Stopwatch stopwatch;
-    const Sent sent = output_->send(transport_, turn_bytes_max, last, sent_);
+    const Sent sent = output_->send(transport_, budget, last, sent_);
     if (const auto ticks = stopwatch.ticks(); ticks >= execution::Stopwatch::long_ticks)
         session_->on_slow_send(ticks);
     return sent;
@@ -232,18 +255,23 @@ Connection::State Connection::stream() {
             break_off();
             return State::closed;
         }
-        if (session_->wants() != Wants::stream) return proceed();
+        if (session_->wants() != Wants::stream) return end_stream();
         if (session_->reads()) {
             moving = stream_input() || moving;
         } else if (peer_left()) {
             break_off();
             return State::closed;
         }
-        if (session_->wants() != Wants::stream) return proceed();
+        if (session_->wants() != Wants::stream) return end_stream();
         moved = moved || moving;
     }
     time_stream(moved || sent_ != before);
     return State::streaming;
+}
+
+Connection::State Connection::end_stream() {
+    note_answered();
+    return proceed();
 }
 
 Connection::State Connection::stream_late() {
@@ -270,9 +298,13 @@ bool Connection::stream_output() {
             return true;
         case Sent::blocked:
             writable_ = false;
+            long_ = true;
             watch_writable();
             return false;
-        case Sent::yielded: yield(); return false;
+        case Sent::yielded:
+            long_ = true;
+            yield();
+            return false;
         case Sent::failed: failed_ = true; return false;
     }
     std::abort();

@@ -89,12 +89,15 @@ class Connection final : private execution::Deadline, public Registered {
     [[nodiscard]] State receive();
     [[nodiscard]] State stream();
     [[nodiscard]] State stream_late();
+    [[nodiscard]] State end_stream();
     [[nodiscard]] bool stream_output();
     [[nodiscard]] bool stream_input();
     [[nodiscard]] bool peer_left();
     void time_stream(bool moved);
     [[nodiscard]] State send();
     [[nodiscard]] Sent send_output();
+    void note_answered() noexcept;
+    [[nodiscard]] std::size_t turn_bytes_left() const noexcept;
     [[nodiscard]] State discard();
     /// Where the session's wish leads.
     [[nodiscard]] State proceed();
@@ -114,6 +117,7 @@ class Connection final : private execution::Deadline, public Registered {
     event event_{};
     std::unique_ptr<event> writable_event_;  ///< only once the peer has been too slow for us
     std::uint64_t sent_ = 0, received_ = 0;
+    std::uint64_t sent_before_ = 0;  ///< this turn
     std::uint64_t id_;
     Peer peer_;
     std::optional<Peer> local_;  ///< once somebody has asked for it
@@ -133,6 +137,7 @@ class Connection final : private execution::Deadline, public Registered {
     bool yields_ = false;  ///< as soon as it is watched
     bool later_ = false;   ///< goes on in the next turn
     bool late_ = false;
+    bool long_ = false;        ///< what is being sent takes several turns
     std::uint8_t rounds_ = 0;  ///< reads and sends of this turn
 };
 

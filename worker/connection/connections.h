@@ -61,6 +61,12 @@ class Connections final : public Reception {
     [[nodiscard]] Input& input() noexcept { return input_; }
     [[nodiscard]] std::unique_ptr<Output> borrow_output();
     void give_back(std::unique_ptr<Output> output);
+    /// A whole answer was out in one turn.
+    void note_short_answer() noexcept { short_answer_ms_ = loop_.clock().now_ms(); }
+    /// Whether there was such a one lately: then nobody should have long turns.
+    [[nodiscard]] bool has_short_answers() const noexcept {
+        return loop_.clock().now_ms() - short_answer_ms_ < 100;
+    }
     /// Destroys it after this turn.
     void retire(Connection& connection);
     /// Gives its socket away.
@@ -76,6 +82,7 @@ class Connections final : public Reception {
     Input input_;
     Census& census_;
     std::size_t size_ = 0;
+    std::uint64_t short_answer_ms_ = 0;  ///< when there was one last
     execution::Link open_;
     std::vector<Connection*> retired_;
     std::vector<std::unique_ptr<Output>> outputs_;  ///< spare ones

@@ -8,7 +8,7 @@
 namespace worker::connection {
 namespace {
 
-constexpr std::size_t text_kept_max = 64 * 1024;
+constexpr std::size_t text_kept_max = 128 * 1024;  // whoever streams needs it again and again
 constexpr std::size_t vectors_max = 64;
 // Files from here on leave in many sendfile calls, each of which would end with a short segment.
 constexpr std::uint64_t corked_min = 512 * 1024;
