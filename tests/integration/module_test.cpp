@@ -33,11 +33,11 @@ std::string routes(const std::vector<std::string>& handlers, const std::string& 
     return text;
 }
 
-/// One process with one loop, so that what its handlers count is all there is.
+/// One process, so that what its handlers count is all there is.
 struct Site {
     explicit Site(const std::vector<std::string>& handlers, const std::string& lines = "",
                   const std::string& more = "")
-        : setup{.execution = "model = event\nworkers = 1\n", .routes = routes(handlers, lines) + more} {
+        : setup{.execution = just_workers(1), .routes = routes(handlers, lines) + more} {
         module_file(folder, "probe");
     }
     TemporaryFolder folder;
@@ -127,20 +127,21 @@ TEST_CASE("what a handler throws is the server's error, and nobody else's", "[in
     CHECK(contains(server.log(), "handler=throws status=500"));
 }
 
-TEST_CASE("many coroutines wait on one loop at once", "[integration][module][concurrent]") {
+TEST_CASE("many coroutines wait on one loop at once", "[integration][module][concurrent][one-process]") {
     Site site({"sleep", "count", "naps"});
     const Server server(site.folder, site.setup);
     std::vector<Client> clients;
     for (int i = 0; i < 50; ++i) clients.push_back(server.connect());
-    for (auto& client : clients) client.send(get("/sleep?1000"));
+    for (auto& client : clients) client.send(get("/sleep?3000"));
     eventually("all of them wait", [&] { return server.get("/count").body == "100"; });  // two frames each
-    for (auto& client : clients) CHECK(client.response().body == "1000");
+    for (auto& client : clients) CHECK(client.response().body == "3000");
     CHECK(forgets_all(server));
     CHECK(server.get("/naps?5").body == "0 1 2 3 4 1 2");
     CHECK(forgets_all(server));
 }
 
-TEST_CASE("a coroutine ends where it waits when its client leaves", "[integration][module][concurrent]") {
+TEST_CASE("a coroutine ends where it waits when its client leaves",
+          "[integration][module][concurrent][one-process]") {
     const Origin origin(silent());
     Site site({"sleep", "count", "stream", "upload", "gather"}, "",
               "[upstream origin]\npeer = " + origin.address() + "\n");
@@ -217,7 +218,8 @@ TEST_CASE("a response has the length that its handler said, or its connection en
     CHECK(shorter.rest() == "few");
 }
 
-TEST_CASE("tasks that write at once all wait for the client", "[integration][module]") {
+TEST_CASE("tasks that write at once all wait for the client",
+          "[integration][module][concurrent][one-process]") {
     Site site({"pours", "count"});
     const Server server(site.folder, site.setup);
     {
@@ -238,7 +240,7 @@ TEST_CASE("a deadline that nobody needs any more wakes nobody", "[integration][m
 }
 
 TEST_CASE("a route's timeout ends its coroutine", "[integration][module]") {
-    Site site({"sleep", "stream"}, "timeout = 100ms\n",
+    Site site({"sleep", "stream"}, "timeout = 500ms\n",
               "[route count]\npath = /count\nmodule = probe/count\n");
     const Server server(site.folder, site.setup);
     CHECK(server.get("/sleep?100000").status == 504);
@@ -246,7 +248,7 @@ TEST_CASE("a route's timeout ends its coroutine", "[integration][module]") {
     CHECK(forgets_all(server));
 }
 
-TEST_CASE("a handler asks upstreams", "[integration][module]") {
+TEST_CASE("a handler asks upstreams", "[integration][module][one-loop]") {
     const Origin origin(by_target({{"/quick", answer("quick", "X-Origin: one\r\nConnection: X-Hop\r\n")},
                                    {"/large", answer(std::string(2000, 'l'))}}));
     Site site({"fetch"}, "", "[upstream origin]\npeer = " + origin.address() + "\n");
@@ -443,7 +445,8 @@ TEST_CASE("a function that takes too long is answered in time, and ended", "[int
     CHECK(forgets_all(server));
 }
 
-TEST_CASE("calls wait for a process, or are refused", "[integration][module][pool][concurrent]") {
+TEST_CASE("calls wait for a process, or are refused",
+          "[integration][module][pool][concurrent][one-process]") {
     Site site({"many", "compute", "count"}, "", numbers("size = 2\nqueue = 3\n"));
     const Server server(site.folder, site.setup);
     const auto body = server.get("/many?8").body;
@@ -501,14 +504,15 @@ TEST_CASE("what a pool's module is, is known before anything begins", "[integrat
     CHECK(check(folder, "[pool p]\nrun = module " + probe + "\n").status == 0);
 }
 
-TEST_CASE("what blocks runs in threads, and the loop goes on", "[integration][module][threads][concurrent]") {
+TEST_CASE("what blocks runs in threads, and the loop goes on",
+          "[integration][module][threads][concurrent][one-process]") {
     Site site({"blocks", "block_many", "block_throws", "hello", "count"}, "",
-              "[pool threads]\nkind = thread\nsize = 2\nsize_max = 4\nqueue = 3\ntimeout = 2s\n");
+              "[pool threads]\nkind = thread\nsize = 2\nsize_max = 4\nqueue = 3\n");
     const Server server(site.folder, site.setup);
     CHECK(server.get("/blocks").body == "a text");
     CHECK(server.get("/block_throws").body == "a thread's own trouble");
     auto client = server.connect();
-    client.send(get("/blocks?500"));
+    client.send(get("/blocks?2000"));
     eventually("it is in its thread", [&] { return server.get("/count").body == "1"; });
     CHECK(server.get("/hello/you").status == 200);
     CHECK(client.response().body == "a text");
@@ -528,12 +532,12 @@ TEST_CASE("work in a thread that takes too long is answered in time", "[integrat
 }
 
 TEST_CASE("work whose client has left is taken back, or ends unseen",
-          "[integration][module][threads][concurrent]") {
+          "[integration][module][threads][concurrent][one-process]") {
     Site site({"blocks", "count"}, "", "[pool threads]\nkind = thread\nsize = 1\n");
     const Server server(site.folder, site.setup);
     auto begun = server.connect(), waits = server.connect();
-    begun.send(get("/blocks?500"));
-    waits.send(get("/blocks?500"));
+    begun.send(get("/blocks?2000"));
+    waits.send(get("/blocks?2000"));
     eventually("both are there", [&] { return server.get("/count").body == "2"; });
     begun.close();
     waits.close();

@@ -253,6 +253,8 @@ TEST_CASE("PHP serves on while its server reloads and restarts workers", "[integ
     slow.send(get("/download.php?bytes=30000000&length=1"));
     CHECK(slow.head().status == 200);
     CHECK(site.server.command({"-s", "reload"}).status == 0);
+    eventually("the old worker takes nobody any more",
+               [&] { return contains(site.server.log(), "draining connections="); });
     CHECK(site.at("/").status == 200);
     CHECK(slow.take(30'000'000).size() == 30'000'000);
 }

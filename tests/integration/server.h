@@ -45,8 +45,8 @@ struct Status {
 [[nodiscard]] Status parse_status(const std::string& json);
 
 /// The execution model that tests run under which do not choose one: the environment's REEVE_MODEL, or
-/// `event`. Tests that are about knobs which another model sets otherwise have a tag: [knobs], or
-/// [not-MODEL].
+/// `event`. Tests that are about what a model rules out, or about knobs that it sets otherwise, have a
+/// tag: the Makefile lists these.
 [[nodiscard]] std::string model();
 /// Whether a process serves a request while another one is not over: for what a test has to say of that only
 /// beside other things. One that is about nothing else has the tag [concurrent].

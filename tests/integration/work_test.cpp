@@ -66,8 +66,7 @@ TEST_CASE("a query says how much, where it may", "[integration][work]") {
     }
 }
 
-TEST_CASE("inline work stops its loop, and that of a pool does not",
-          "[integration][work][one-loop][inline]") {
+TEST_CASE("inline work stops its loop, and that of a pool does not", "[integration][work][knobs]") {
     const TemporaryFolder folder;
     const Server server(folder, {.execution = "model = event\nworkers = 1\n", .routes = routes});
     Client other = server.connect();
@@ -104,7 +103,7 @@ TEST_CASE("a member that dies at work costs its task alone", "[integration][work
 TEST_CASE("work that a pool of threads has no room for is refused, and so is what takes too long",
           "[integration][work][one-process][concurrent]") {
     const TemporaryFolder folder;
-    const Server server(folder, {.execution = "model = event\nworkers = 1\n", .routes = routes});
+    const Server server(folder, {.execution = just_workers(1), .routes = routes});
     const auto waiting = [&] {
         const auto status = nlohmann::json::parse(server.command({"status", "--json"}).output);
         for (const auto& pool : status["pools"])
