@@ -213,7 +213,7 @@ integration: $(INTEGRATION) $(PROGRAM) $(PROMTOOL) $(FCGI_ECHO) $(MODULE_OBJECTS
 # Under each execution model, but for tests that are about what a model rules out: those say so by a tag.
 #   [knobs]        it sets the knobs of [execution] itself: it is the same under all
 #   [concurrent]   requests that are served while another one is not over
-#   [many]         hundreds of these at once
+#   [many]         more of these at once than a pool has executors
 #   [one-loop]     what a loop keeps for its next client: connections to peers, open files, budgets
 #   [inline]       handlers that run on the loop
 #   [one-process]  a process with several clients

@@ -127,7 +127,8 @@ TEST_CASE("what a handler throws is the server's error, and nobody else's", "[in
     CHECK(contains(server.log(), "handler=throws status=500"));
 }
 
-TEST_CASE("many coroutines wait on one loop at once", "[integration][module][concurrent][one-process]") {
+TEST_CASE("many coroutines wait on one loop at once",
+          "[integration][module][concurrent][one-process][many]") {
     Site site({"sleep", "count", "naps"});
     const Server server(site.folder, site.setup);
     std::vector<Client> clients;
