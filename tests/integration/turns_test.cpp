@@ -90,11 +90,3 @@ TEST_CASE("a client that takes a module's stream as fast as it is made keeps nob
                                            "[route stream]\npath = /stream\nmodule = probe/stream\n"});
     CHECK(bytes_a_turn(server, "/stream?1000000000") < 2'000'000);  // sixteen pieces
 }
-
-TEST_CASE("a download has small turns while others get short answers", "[integration][turns][knobs]") {
-    const TemporaryFolder folder;
-    std::filesystem::resize_file(folder.write("large", ""), std::uintmax_t{8} << 30);  // of holes
-    const Server server(folder, {.execution = "model = event\nworkers = 1\n",
-                                 .routes = routes + "[route large]\npath = /large\nfiles = @folder@\n"});
-    CHECK(bytes_a_turn(server, "/large") < 500'000);
-}

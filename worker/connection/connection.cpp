@@ -16,7 +16,8 @@ constexpr std::uint64_t linger_ms = 5'000;
 // Sent in one turn, so that one download starves nobody; and where others are there with short answers, so
 // that they hardly notice it. Not always so little: so many turns make a download dearer by a tenth.
 constexpr std::uint64_t turn_bytes_max = 8192 * 1024, shared_turn_bytes_max = 256 * 1024;
-constexpr std::uint8_t turn_rounds_max = 16;  // reads and sends in one turn, likewise
+constexpr std::uint64_t shared_stream_bytes_max = 128 * 1024;  // what is streamed is copied, too
+constexpr std::uint8_t turn_rounds_max = 16;                   // reads and sends in one turn, likewise
 constexpr std::size_t produced_text_max = 32 * 1024;
 
 }  // namespace
@@ -223,18 +224,20 @@ void Connection::note_answered() noexcept {
         owner_.note_short_answer();
 }
 
-/// What is left of this connection's share of the turn. What is streamed has `turn_rounds_max` pieces.
+/// What is left of this connection's share of the turn. What is streamed has `turn_rounds_max` pieces at
+/// most.
 std::size_t Connection::turn_bytes_left() const noexcept {
-    const bool small = state_ == State::sending && owner_.has_short_answers();
-    const std::uint64_t share = small ? shared_turn_bytes_max : turn_bytes_max;
+    const std::uint64_t share = !owner_.has_short_answers()  ? turn_bytes_max
+                                : state_ == State::streaming ? shared_stream_bytes_max
+                                                             : shared_turn_bytes_max;
     return share - std::min(sent_ - sent_before_, share);
 }
 
 /// Only a file can hold up the loop: on the disk.
 Sent Connection::send_output() {
     const bool last = session_->ends_after_output();
+    if (output_->only_text()) return output_->send(transport_, turn_bytes_max, last, sent_);
     const std::size_t budget = turn_bytes_left();
-    if (output_->only_text()) return output_->send(transport_, budget, last, sent_);
     const execution::Stopwatch stopwatch;
     const Sent sent = output_->send(transport_, budget, last, sent_);
     if (const auto ticks = stopwatch.ticks(); ticks >= execution::Stopwatch::long_ticks)
@@ -286,7 +289,7 @@ Connection::State Connection::stream_late() {
 /// Whether the session could go on because of it.
 bool Connection::stream_output() {
     if (!output_ || !writable_) return false;
-    if (++rounds_ > turn_rounds_max) {
+    if (++rounds_ > turn_rounds_max || turn_bytes_left() == 0) {
         yield();
         return false;
     }

@@ -57,7 +57,8 @@ Sent Output::send(Transport& transport, std::size_t budget, bool last, std::uint
         const Piece& piece = pieces_[first_];
         Moved moved;
         if (piece.pipe) {
-            moved = transport.send_pipe(piece.file, static_cast<std::size_t>(piece.size));
+            const auto size = std::min<std::uint64_t>(piece.size, budget - spent);
+            moved = transport.send_pipe(piece.file, static_cast<std::size_t>(size));
         } else if (piece.file >= 0) {
             if (!corked_ && piece.size >= corked_min) transport.cork(corked_ = true);
             const auto size = std::min<std::uint64_t>(piece.size, budget - spent);

@@ -86,8 +86,8 @@ void Connection::on_event(evutil_socket_t, short what, void* self) noexcept {
     if ((what & EV_WRITE) != 0) connection.writable = true;
     if (connection.user_ != nullptr) return connection.user_->on_io();
     if (!connection.readable) return;
-    // Idle, and it says something or ends. Or this is old news: its last user read all of it in this very pass,
-    // before it was told.
+    // Idle, and it says something or ends. Or this is old news: its last user read all of it in this very
+    // pass, before it was told.
     connection.readable = connection.ending || connection.transport.peek() != worker::connection::Io::blocked;
     if (connection.readable) connection.owner_.drop(connection);
 }
