@@ -28,7 +28,7 @@ ipc::CrashNote* note_of_process = nullptr;
 pid_t owner_of_note = 0;  // a child that code of a module forks has the handler too, but not the note
 ObjectMap objects_of_process;
 std::array<std::byte, stack_bytes> handler_stack;
-thread_local int number_of_thread = 0;                                     // of the main thread: it is 0
+thread_local int number_of_thread = -1;                                    // of others' threads: none of ours
 thread_local const execution::ThreadPool::Note* note_of_thread = nullptr;  // of a pool's
 
 /// Where the calls lie, from the innermost on.
@@ -84,6 +84,7 @@ void on_crash(int number, siginfo_t* info, void*) {
 void note_crashes(ipc::CrashNote& note, const ObjectMap& objects) {
     note_of_process = &note;
     owner_of_note = ::getpid();
+    number_of_thread = 0;
     objects_of_process = objects;
     std::array<void*, 1> loaded{};
     ::backtrace(loaded.data(), 1);  // the first call loads a library, which a handler must not
@@ -97,6 +98,8 @@ void note_crashes(ipc::CrashNote& note, const ObjectMap& objects) {
     action.sa_flags = static_cast<int>(SA_SIGINFO | SA_ONSTACK | SA_RESETHAND);
     for (const int number : fatal_signals) ::sigaction(number, &action, nullptr);
 }
+
+void know_objects(const ObjectMap& objects) { objects_of_process = objects; }
 
 NotedThread::NotedThread(std::optional<std::uint32_t> number)
     : stack_(std::make_unique<std::byte[]>(stack_bytes)) {

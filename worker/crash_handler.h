@@ -20,6 +20,8 @@ namespace worker {
 /// In a build for a sanitizer the faults are left to that.
 /// `objects`: by which calls are found to be those of a module.
 void note_crashes(ipc::CrashNote& note, const ObjectMap& objects);
+/// More is loaded by now; what that has set for these signals stays as it is.
+void know_objects(const ObjectMap& objects);
 
 /// The calling thread is this executor of the worker: a note says so when it is this one that crashes.
 /// It gets a stack for the handler too.

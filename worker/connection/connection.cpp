@@ -193,6 +193,7 @@ Connection::State Connection::send() {
     }
     if (!writable_) return State::sending;
     if (++rounds_ > turn_rounds_max) {
+        long_ = true;
         yield();
         return State::sending;
     }
@@ -236,8 +237,8 @@ std::size_t Connection::turn_bytes_left() const noexcept {
 /// Only a file can hold up the loop: on the disk.
 Sent Connection::send_output() {
     const bool last = session_->ends_after_output();
-    if (output_->only_text()) return output_->send(transport_, turn_bytes_max, last, sent_);
     const std::size_t budget = turn_bytes_left();
+    if (output_->only_text()) return output_->send(transport_, budget, last, sent_);
     const execution::Stopwatch stopwatch;
     const Sent sent = output_->send(transport_, budget, last, sent_);
     if (const auto ticks = stopwatch.ticks(); ticks >= execution::Stopwatch::long_ticks)
@@ -273,8 +274,9 @@ Connection::State Connection::stream() {
 }
 
 Connection::State Connection::end_stream() {
-    note_answered();
-    return proceed();
+    const State next = proceed();
+    if (next != State::sending) note_answered();
+    return next;
 }
 
 Connection::State Connection::stream_late() {
@@ -290,6 +292,7 @@ Connection::State Connection::stream_late() {
 bool Connection::stream_output() {
     if (!output_ || !writable_) return false;
     if (++rounds_ > turn_rounds_max || turn_bytes_left() == 0) {
+        long_ = true;
         yield();
         return false;
     }

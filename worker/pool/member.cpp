@@ -19,11 +19,10 @@
 namespace worker::pool {
 namespace {
 
-/// To the master, as a worker does; and crashes are noted from now on.
+/// To the master, as a worker does.
 void introduce(const module::Module& module, ipc::MemberVitals& vitals) {
     vitals.modules.set(module.name());
-    note_crashes(vitals.crash,
-                 ObjectMap::of_process(std::array{ObjectMap::Named{module.name(), module.inside()}}));
+    know_objects(ObjectMap::of_process(std::array{ObjectMap::Named{module.name(), module.inside()}}));
 }
 
 }  // namespace
@@ -52,7 +51,10 @@ int serve(const conf::Config& config, ipc::PoolSeat seat) {
     if (pool->run.kind == conf::PoolRun::Kind::module) {
         const conf::Module its = conf::module_of(*pool, config.modules);
         auto* const vitals = seat.vitals;
-        if (vitals != nullptr) vitals->in_flight.begin({}, its.name);
+        if (vitals != nullptr) {
+            note_crashes(vitals->crash, ObjectMap::of_process({}));  // before a runtime of the module's own
+            vitals->in_flight.begin({}, its.name);
+        }
         auto loaded = module::Module::load(its, false);
         if (vitals != nullptr) vitals->in_flight.end();
         if (!loaded) {
