@@ -15,9 +15,10 @@ namespace {
 constexpr std::uint64_t linger_ms = 5'000;
 // Sent in one turn, so that one download starves nobody; and where others are there with short answers, so
 // that they hardly notice it. Not always so little: so many turns make a download dearer by a tenth.
-constexpr std::uint64_t turn_bytes_max = 8192 * 1024, shared_turn_bytes_max = 256 * 1024;
-constexpr std::uint64_t shared_stream_bytes_max = 128 * 1024;  // what is streamed is copied, too
-constexpr std::uint8_t turn_rounds_max = 16;                   // reads and sends in one turn, likewise
+constexpr std::uint64_t turn_bytes_max = 8192 * 1024, short_answer_bytes_max = 256 * 1024;
+constexpr std::uint64_t shared_turn_bytes_max = 128 * 1024;
+constexpr std::uint64_t shared_stream_bytes_max = 64 * 1024;  // what is streamed is copied, too
+constexpr std::uint8_t turn_rounds_max = 16;                  // reads and sends in one turn, likewise
 constexpr std::size_t produced_text_max = 32 * 1024;
 
 }  // namespace
@@ -221,7 +222,7 @@ Connection::State Connection::send() {
 
 /// Whether there is somebody whom others' turns keep waiting.
 void Connection::note_answered() noexcept {
-    if (!std::exchange(long_, false) && sent_ - sent_before_ <= shared_turn_bytes_max)
+    if (!std::exchange(long_, false) && sent_ - sent_before_ <= short_answer_bytes_max)
         owner_.note_short_answer();
 }
 
