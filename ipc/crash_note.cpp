@@ -7,7 +7,8 @@ namespace ipc {
 
 void CrashNote::write(const Signal& signal, std::span<void* const> frames, const Task& task,
                       const Place& place) noexcept {
-    if (number_.load(std::memory_order_relaxed) != 0) return;
+    std::int32_t nothing = 0;
+    if (!number_.compare_exchange_strong(nothing, being_written, std::memory_order_acq_rel)) return;
     code_.store(signal.code, std::memory_order_relaxed);
     address_.store(signal.address, std::memory_order_relaxed);
     system_call_.store(signal.system_call, std::memory_order_relaxed);
@@ -44,7 +45,7 @@ std::string CrashNote::module_of_task() const {
 std::string CrashNote::module() const { return signal().number == 0 ? std::string() : module_.get(); }
 
 std::optional<std::size_t> CrashNote::object_at(std::uint64_t address) const noexcept {
-    if (number_.load(std::memory_order_acquire) == 0) return std::nullopt;
+    if (number_.load(std::memory_order_acquire) <= 0) return std::nullopt;
     const auto count = std::min<std::size_t>(object_count_.load(std::memory_order_relaxed), objects_max);
     for (std::size_t index = 0; index < count; ++index)
         if (address >= objects_[index].begin.load(std::memory_order_relaxed) &&
@@ -63,8 +64,9 @@ std::uint64_t CrashNote::bias(std::size_t object) const noexcept {
 
 CrashNote::Signal CrashNote::signal() const noexcept {
     Signal signal;
-    signal.number = number_.load(std::memory_order_acquire);
-    if (signal.number == 0) return signal;
+    const auto number = number_.load(std::memory_order_acquire);
+    if (number <= 0) return signal;
+    signal.number = number;
     signal.code = code_.load(std::memory_order_relaxed);
     signal.address = address_.load(std::memory_order_relaxed);
     signal.system_call = system_call_.load(std::memory_order_relaxed);
@@ -73,7 +75,7 @@ CrashNote::Signal CrashNote::signal() const noexcept {
 }
 
 std::size_t CrashNote::frames(std::span<void*, frames_max> frames) const noexcept {
-    if (number_.load(std::memory_order_acquire) == 0) return 0;
+    if (number_.load(std::memory_order_acquire) <= 0) return 0;
     const auto count = std::min<std::size_t>(frame_count_.load(std::memory_order_relaxed), frames_max);
     for (std::size_t index = 0; index < count; ++index)
         frames[index] = reinterpret_cast<void*>(

@@ -49,7 +49,7 @@ class CrashNote {
         std::span<const Object> objects;  ///< in which calls lie, `objects_max` at most
     };
 
-    /// Async-signal-safe. Only the first note of a life counts.
+    /// Async-signal-safe. Only the first note of a life counts; threads that crash at once do not mix theirs.
     void write(const Signal& signal, std::span<void* const> frames, const Task& task,
                const Place& place) noexcept;
     void write(const Signal& signal, std::span<void* const> frames) noexcept {
@@ -79,6 +79,8 @@ class CrashNote {
         std::atomic<std::uint64_t> begin{0}, end{0}, bias{0};
         SharedText<48> file;
     };
+
+    static constexpr std::int32_t being_written = -1;
 
     std::atomic<std::int32_t> number_{0}, code_{0}, system_call_{-1}, executor_{-1};
     std::atomic<std::uint32_t> frame_count_{0}, object_count_{0};

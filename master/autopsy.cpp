@@ -84,19 +84,37 @@ std::string guilty(const std::string& among_calls, const std::string& running) {
     return among_calls.empty() || is_among(among_calls, said) ? running : among_calls;
 }
 
+/// How much of the beginning says nothing but a name or several: what a process says of itself may be forged.
+std::size_t plain_length(std::string_view text) noexcept {
+    const auto is_plain = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+               c == '-' || c == '.' || c == ',' || c == '/';
+    };
+    return static_cast<std::size_t>(std::find_if_not(text.begin(), text.end(), is_plain) - text.begin());
+}
+
 }  // namespace
 
 std::string module_words(const std::string& running) {
     if (running.empty()) return {};
-    const bool plain = running.find('"') == std::string::npos &&
-                       std::count(running.begin(), running.end(), '=') <= 1 &&
-                       std::count(running.begin(), running.end(), ' ') <= 1;
-    return plain ? " module=" + running : fmt::format(" module={:?}", running);
+    std::string_view rest = running;
+    rest.remove_prefix(plain_length(rest));
+    if (rest.size() < running.size())
+        for (const std::string_view key : {" handler=", " function="})
+            if (rest.starts_with(key)) {
+                rest.remove_prefix(key.size());
+                rest.remove_prefix(plain_length(rest));
+                break;
+            }
+    return rest.empty() ? " module=" + running : fmt::format(" module={:?}", running);
 }
 
 std::string memory_words(std::uint64_t rss_bytes, std::uint64_t max_memory, const std::string& modules) {
-    return fmt::format(" rss_bytes={} max_memory={}{}{}", rss_bytes, max_memory,
-                       modules.empty() ? "" : " modules_loaded=", modules);
+    std::string text = fmt::format(" rss_bytes={} max_memory={}", rss_bytes, max_memory);
+    if (modules.empty()) return text;
+    text += plain_length(modules) == modules.size() ? " modules_loaded=" + modules
+                                                    : fmt::format(" modules_loaded={:?}", modules);
+    return text;
 }
 
 std::string autopsy(const ipc::CrashNote& note, const std::string& running) {

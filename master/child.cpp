@@ -106,11 +106,13 @@ void Child::signal(int number) const noexcept {
 
 std::optional<Ending> Child::reap() {
     siginfo_t info{};
-    if (!pidfd_ || ::waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &info, WEXITED | WNOHANG) < 0 ||
-        info.si_pid == 0)
-        return std::nullopt;
+    if (!pidfd_) return std::nullopt;
+    const int got = ::waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &info, WEXITED | WNOHANG);
+    const bool unknown = got < 0 && errno == ECHILD;  // somebody else has collected it
+    if (!unknown && (got < 0 || info.si_pid == 0)) return std::nullopt;
     pidfd_.reset();
     pid_ = -1;
+    if (unknown) return Ending{.signal = SIGKILL, .status = 0, .core = false};
     if (info.si_code == CLD_EXITED) return Ending{.signal = 0, .status = info.si_status, .core = false};
     return Ending{.signal = info.si_status, .status = 0, .core = info.si_code == CLD_DUMPED};
 }

@@ -46,6 +46,7 @@ class Child {
 
     void signal(int number) const noexcept;
     /// Collects a child that has ended; none when it still runs. This then holds no child any more.
+    /// One that somebody else collected has ended too; nobody knows how, and it counts as killed.
     [[nodiscard]] std::optional<Ending> reap();
 
  private:

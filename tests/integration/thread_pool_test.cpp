@@ -45,11 +45,14 @@ json pool_of(const Server& server) {
 /// Those of the pool, in all workers.
 std::vector<pid_t> threads_of(const Server& server) {
     std::vector<pid_t> all;
-    for (const auto& worker : server.status().workers)
-        for (const auto& thread :
-             std::filesystem::directory_iterator("/proc/" + std::to_string(worker.pid) + "/task"))
-            if (contents(thread.path().string() + "/comm") == "pool disk\n")
-                all.push_back(std::stoi(thread.path().filename().string()));
+    eventually("a thread has its name", [&] {  // it gives it to itself
+        for (const auto& worker : server.status().workers)
+            for (const auto& thread :
+                 std::filesystem::directory_iterator("/proc/" + std::to_string(worker.pid) + "/task"))
+                if (contents(thread.path().string() + "/comm") == "pool disk\n")
+                    all.push_back(std::stoi(thread.path().filename().string()));
+        return !all.empty();
+    });
     return all;
 }
 

@@ -31,6 +31,8 @@ TEST_CASE("words that are more than a module's are in quotes", "[crash]") {
     CHECK(master::module_words("one") == " module=one");
     CHECK(master::module_words("one function=f") == " module=one function=f");
     CHECK(master::module_words("one function=f ending=fine") == " module=\"one function=f ending=fine\"");
+    CHECK(master::module_words("one pid=1") == " module=\"one pid=1\"");
+    CHECK(master::module_words("=x handler=h") == " module=\"=x handler=h\"");
     CHECK(master::module_words("a\"b") == " module=\"a\\\"b\"");
 }
 
@@ -68,4 +70,6 @@ TEST_CASE("what a note claims beyond its bounds is not believed", "[crash]") {
 TEST_CASE("why a process is replaced that holds too much", "[crash]") {
     CHECK(master::memory_words(2, 1, "") == " rss_bytes=2 max_memory=1");
     CHECK(master::memory_words(2, 1, "one,two") == " rss_bytes=2 max_memory=1 modules_loaded=one,two");
+    CHECK(master::memory_words(2, 1, "one pid=1") ==
+          " rss_bytes=2 max_memory=1 modules_loaded=\"one pid=1\"");
 }

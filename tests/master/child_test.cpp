@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/wait.h>
 
 #include <fstream>
 
@@ -76,6 +77,17 @@ TEST_CASE("a child that still runs is not reaped", "[master]") {
     CHECK_FALSE(child->reap());
     child->signal(SIGKILL);
     CHECK(test::eventually([&] { return child->reap().has_value(); }));
+}
+
+TEST_CASE("a child that somebody else has collected has ended, too", "[master]") {
+    auto child = master::Child::fork({}, [] { return 0; });
+    REQUIRE(child);
+    const pid_t pid = child->pid();
+    REQUIRE(::waitpid(pid, nullptr, 0) == pid);
+    const auto ending = child->reap();
+    REQUIRE(ending);
+    CHECK(ending->text() == "signal SIGKILL");
+    CHECK_FALSE(*child);
 }
 
 TEST_CASE("the title takes the place of the arguments and never more", "[master]") {

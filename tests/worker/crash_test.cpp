@@ -11,9 +11,13 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <new>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "ipc/sanitized.h"
 #include "master/autopsy.h"
@@ -84,6 +88,32 @@ TEST_CASE("a process that aborts leaves a note with its calls, and ends by the s
     CAPTURE(text);
     CHECK(text.find("backtrace=\"") != std::string::npos);
     CHECK(text.find("abort") != std::string::npos);
+}
+
+TEST_CASE("of threads that crash at once the note is one's alone", "[crash]") {
+    for (int round = 0; round < 2000; ++round) {
+        ipc::CrashNote note;
+        std::atomic<int> ready{0};
+        const auto crash = [&](int number, const char* pool) {
+            const std::vector<void*> frames(static_cast<std::size_t>(number),
+                                            reinterpret_cast<void*>(std::intptr_t{number}));
+            ++ready;
+            for (int spins = 0; ready.load() < 2; ++spins)
+                if (spins > 10000) std::this_thread::yield();
+            note.write({.number = number}, frames, {pool, pool, pool}, {pool, {}});
+        };
+        std::thread one(crash, 6, "one"), two(crash, 11, "two");
+        one.join();
+        two.join();
+        const auto number = note.signal().number;
+        REQUIRE((number == 6 || number == 11));
+        const std::string whose = number == 6 ? "one" : "two";
+        CHECK(note.pool() == whose);
+        CHECK(note.module() == whose);
+        std::array<void*, ipc::CrashNote::frames_max> frames{};
+        REQUIRE(note.frames(frames) == static_cast<std::size_t>(number));
+        CHECK(frames[0] == reinterpret_cast<void*>(std::intptr_t{number}));
+    }
 }
 
 #if !REEVE_SANITIZED
