@@ -49,6 +49,8 @@ const std::string routes =
     "[route quick]\npath = /quick\nrespond = 200 \"quick\"\n"
     "[route metrics]\npath = /metrics\nmetrics = on\n";
 
+const std::string many_requests = "keepalive_requests = 1000000\n";
+
 /// How many bytes the greedy client gets in a turn of the loops, while another one asks for little things.
 /// Turns, not time: however busy the machine is there are no more of these.
 double bytes_a_turn(const Server& server, const std::string& target) {
@@ -86,6 +88,7 @@ TEST_CASE("a client that takes a module's stream as fast as it is made keeps nob
     std::filesystem::copy_file(std::string(modules) + "/probe.so", module);
     ::chmod(module.c_str(), 0755);
     const Server server(folder, {.execution = "workers = 1\n",
+                                 .server = many_requests,
                                  .routes = routes + "[module probe]\npath = @folder@/probe.so\n" +
                                            "[route stream]\npath = /stream\nmodule = probe/stream\n"});
     CHECK(bytes_a_turn(server, "/stream?1000000000") < 2'000'000);  // sixteen pieces
