@@ -71,6 +71,9 @@ bool asks_upstreams(const Route& route) {
 }
 
 bool is_used(const Config& config, const std::string& upstream) {
+    if (std::any_of(config.queues.begin(), config.queues.end(),
+                    [&](const Queue& queue) { return queue.upstream.name == upstream; }))
+        return true;
     return std::any_of(config.routes.begin(), config.routes.end(), [&](const Route& route) {
         if (route.handler == Route::Handler::module) return true;  // names upstreams in its code
         const auto& parts = route.fanout.parts;
@@ -183,6 +186,7 @@ void advise(const Config& config, const Origins& origins, unsigned cores, Report
         advise_upstream(config.upstreams[i], origins.upstreams.at(i), config, report);
     advise_pools(config, origins, report);
     advise_modules(config, origins, report);
+    advise_queues(config, origins, report);
     if (config.reeve.drain_delay >= config.reeve.shutdown_timeout)
         report.advise(place_of(origins.reeve, "drain_delay"),
                       fmt::format("drain_delay: leaves a drain no time, shutdown_timeout is {}",

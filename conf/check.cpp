@@ -40,6 +40,8 @@ class Checks {
         for (std::size_t i = 0; i < config_.servers.size(); ++i) check_server(i);
         for (std::size_t i = 0; i < config_.upstreams.size(); ++i) check_upstream(i);
         for (std::size_t i = 0; i < config_.routes.size(); ++i) check_route(i);
+        for (std::size_t i = 0; i < config_.queues.size(); ++i)
+            check_wire(config_.queues[i].upstream.name, origins_.queues.at(i), "upstream");
         check_paths();
     }
 
@@ -220,20 +222,22 @@ class Checks {
 
     /// A peer speaks one protocol.
     void check_wires(const Route& route, const Section* origin) {
-        const auto check = [&](const std::string& name, std::string_view key) {
-            const bool fastcgi = key == "fastcgi";
-            const auto place = place_of(origin, key);
-            const auto [first, fresh] = wires_.try_emplace(name, fastcgi, place);
-            if (fresh && fastcgi) check_health_of_programs(name, place);
-            if (fresh || first->second.first == fastcgi || !is_sound(origin, key)) return;
-            report_.refuse(place, fmt::format("{}: at {} [upstream {}] is asked by {}", key,
-                                              report_.refer(first->second.second, place), name,
-                                              fastcgi ? "HTTP" : "FastCGI"));
-        };
-        if (route.handler == Route::Handler::proxy) check(route.proxy.upstream, "proxy");
-        if (route.handler == Route::Handler::fastcgi) check(route.proxy.upstream, "fastcgi");
+        if (route.handler == Route::Handler::proxy) check_wire(route.proxy.upstream, origin, "proxy");
+        if (route.handler == Route::Handler::fastcgi) check_wire(route.proxy.upstream, origin, "fastcgi");
         if (route.handler == Route::Handler::fanout)
-            for (const auto& part : route.fanout.parts) check(part.upstream, "fanout");
+            for (const auto& part : route.fanout.parts) check_wire(part.upstream, origin, "fanout");
+    }
+
+    void check_wire(const std::string& name, const Section* origin, std::string_view key) {
+        if (name.empty()) return;
+        const bool fastcgi = key == "fastcgi";
+        const auto place = place_of(origin, key);
+        const auto [first, fresh] = wires_.try_emplace(name, fastcgi, place);
+        if (fresh && fastcgi) check_health_of_programs(name, place);
+        if (fresh || first->second.first == fastcgi || !is_sound(origin, key)) return;
+        report_.refuse(place, fmt::format("{}: at {} [upstream {}] is asked by {}", key,
+                                          report_.refer(first->second.second, place), name,
+                                          fastcgi ? "HTTP" : "FastCGI"));
     }
 
     void check_health_of_programs(const std::string& name, Place place) {
@@ -364,6 +368,7 @@ class Checks {
     void check_paths() {
         claim(config_.reeve.pid_file, "pid_file", place_of(origins_.reeve, "pid_file"));
         claim(config_.reeve.control, "control", place_of(origins_.reeve, "control"));
+        if (!config_.queues.empty()) claim(config_.store.path(), "url", place_of(origins_.store, "url"));
         if (config_.reeve.error_log.path != "stderr")
             claim(config_.reeve.error_log.path, "error_log", place_of(origins_.reeve, "error_log"));
         for (std::size_t i = 0; i < config_.servers.size(); ++i) {
@@ -402,6 +407,7 @@ void check(const Config& config, const Origins& origins, Report& report) {
     Checks(config, origins, report).run();
     check_pools(config, origins, report);
     check_modules(config, origins, report);
+    check_queues(config, origins, report);
 }
 
 Place place_of(const Section* section, std::string_view key, std::size_t nth) {

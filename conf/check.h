@@ -19,6 +19,9 @@ void advise_pools(const Config& config, const Origins& origins, Report& report);
 /// Of modules alone, by the above.
 void check_modules(const Config& config, const Origins& origins, Report& report);
 void advise_modules(const Config& config, const Origins& origins, Report& report);
+/// Of queues alone, and of the routes that lead to them, by the above.
+void check_queues(const Config& config, const Origins& origins, Report& report);
+void advise_queues(const Config& config, const Origins& origins, Report& report);
 /// What pools need of this machine: their programs, folders and users. Asks the file system.
 void check_pools_here(const Config& config, const Origins& origins, Report& report);
 /// The part of each that is about [execution] alone.

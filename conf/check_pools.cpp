@@ -49,13 +49,19 @@ class PoolChecks {
 
     void advise(const Config& config) {
         const bool threads = pool_.kind == Pool::Kind::thread;
-        if (std::none_of(config.routes.begin(), config.routes.end(), [&](const Route& route) {
-                if (route.handler == Route::Handler::work && route.work.pool == pool_.name) return true;
-                if (route.handler == Route::Handler::module) return true;  // names pools in its code
-                if (threads)
-                    return route.handler == Route::Handler::files && route.files.open_pool == pool_.name;
-                return route.handler == Route::Handler::pool && route.pool == pool_.name;
-            }))
+        if (std::none_of(config.routes.begin(), config.routes.end(),
+                         [&](const Route& route) {
+                             if (route.handler == Route::Handler::work && route.work.pool == pool_.name)
+                                 return true;
+                             if (route.handler == Route::Handler::module)
+                                 return true;  // names pools in its code
+                             if (threads)
+                                 return route.handler == Route::Handler::files &&
+                                        route.files.open_pool == pool_.name;
+                             return route.handler == Route::Handler::pool && route.pool == pool_.name;
+                         }) &&
+            std::none_of(config.queues.begin(), config.queues.end(),
+                         [&](const Queue& queue) { return queue.pool == pool_.name; }))
             report_.advise(origin_->place,
                            fmt::format("no route {} {}", threads ? "names" : "leads to", origin_->text()));
         for (const auto& limit : pool_.rlimits)

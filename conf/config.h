@@ -10,6 +10,7 @@
 
 #include "conf/module.h"
 #include "conf/pool.h"
+#include "conf/queue.h"
 
 namespace conf {
 
@@ -466,6 +467,8 @@ struct Route {
         pool,
         work,
         module,
+        enqueue,
+        jobs,
         health,
         status,
         metrics
@@ -481,8 +484,10 @@ struct Route {
     Redirect redirect;
     Proxy proxy;  ///< of `fastcgi` too; of `fanout`, but for its upstream
     Fanout fanout;
-    Cgi cgi;           ///< of `fastcgi` and `pool`
-    std::string pool;  ///< its name
+    Cgi cgi;              ///< of `fastcgi` and `pool`
+    std::string pool;     ///< its name
+    std::string enqueue;  ///< name of its queue
+    JobsAccess jobs;      ///< of `jobs` and `enqueue`
     Work work;
     ModuleUse module;
     bool strip_prefix =
@@ -508,7 +513,9 @@ struct Config {
     std::vector<Upstream> upstreams;  ///< in file order
     std::vector<Pool> pools;          ///< in file order
     std::vector<Module> modules;      ///< in file order
-    std::vector<Route> routes;        ///< in file order
+    Store store;
+    std::vector<Queue> queues;  ///< in file order
+    std::vector<Route> routes;  ///< in file order
     bool operator==(const Config&) const = default;
 };
 

@@ -48,6 +48,9 @@ std::string dump(const Config& given) {
         write(out, "upstream " + upstream.name, upstream_settings(), upstream);
     for (const auto& pool : config.pools) write(out, "pool " + pool.name, pool_settings(), pool);
     for (const auto& module : config.modules) write(out, "module " + module.name, module_settings(), module);
+    if (!config.queues.empty() || config.store != Store{})
+        write(out, "store", store_settings(), config.store);
+    for (const auto& queue : config.queues) write(out, "queue " + queue.name, queue_settings(), queue);
     for (const auto& route : config.routes) write(out, "route " + route.name, route_settings(), route);
     return out;
 }
@@ -58,6 +61,11 @@ std::string dump_without_secrets(const Config& given) {
     for (auto& upstream : config.upstreams) {
         if (upstream.sticky.secret.empty()) continue;
         upstream.sticky.secret = hidden_secret;
+        hidden = true;
+    }
+    for (auto& route : config.routes) {
+        if (route.jobs.token.empty()) continue;
+        route.jobs.token = hidden_secret;
         hidden = true;
     }
     std::string out = dump(config);

@@ -18,6 +18,12 @@ namespace conf {
 /// Whether bodies may go to files, in `buffer_path`.
 [[nodiscard]] bool spills(const Config& config);
 
+/// Whether there is a keeper, and what it needs.
+[[nodiscard]] bool has_jobs(const Config& config) noexcept;
+
+/// The first route with `jobs = on` on one of the servers of `from`; null: there is none.
+[[nodiscard]] const Route* jobs_route(const Config& config, const Route& from) noexcept;
+
 /// A handler whose requests are never shed: who asks wants to know how it is when it is worst.
 [[nodiscard]] constexpr bool is_never_shed(Route::Handler handler) noexcept {
     return handler == Route::Handler::health || handler == Route::Handler::status ||

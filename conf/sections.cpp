@@ -73,6 +73,15 @@ class Reader {
             module.name = section.name;
             read_settings(section, module_settings(), module);
             if (keep) config_.modules.push_back(std::move(module)), origins_.modules.push_back(&section);
+        } else if (section.kind == "store") {
+            Store store;
+            read_settings(section, store_settings(), store);
+            if (keep) config_.store = std::move(store), origins_.store = &section;
+        } else if (section.kind == "queue") {
+            Queue queue;
+            queue.name = section.name;
+            read_settings(section, queue_settings(), queue);
+            if (keep) config_.queues.push_back(std::move(queue)), origins_.queues.push_back(&section);
         } else {
             Route route;
             route.name = section.name;

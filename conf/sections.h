@@ -13,7 +13,8 @@ namespace conf {
 struct Origins {
     const Section* reeve = nullptr;
     const Section* execution = nullptr;
-    std::vector<const Section*> servers, upstreams, pools, modules, routes;  ///< as in Config
+    const Section* store = nullptr;
+    std::vector<const Section*> servers, upstreams, pools, modules, queues, routes;  ///< as in Config
 };
 
 /// Reads every section and complains about what it does not know or like; marks the entries it refused.

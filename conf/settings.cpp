@@ -9,6 +9,7 @@
 #include "conf/models.h"
 #include "conf/module_types.h"
 #include "conf/pool_types.h"
+#include "conf/queue_types.h"
 #include "conf/types.h"
 #include "conf/upstream_types.h"
 #include "conf/work_types.h"
@@ -363,6 +364,10 @@ const Settings<Route>& route_settings() {
         row.used_by = {Handler::fastcgi, Handler::pool};
         return row;
     };
+    const auto job = [](auto row) {
+        row.used_by = {Handler::jobs, Handler::enqueue};
+        return row;
+    };
     const auto program = [](auto member) { return in(&Route::cgi, member); };
     const auto fanout = [](auto row) { return used_by(Handler::fanout, std::move(row)); };
     const auto fan = [](auto member) { return in(&Route::fanout, member); };
@@ -531,6 +536,16 @@ const Settings<Route>& route_settings() {
         cgi(scalar<Route>("internal_files", program(&Cgi::internal_files), Path{},
                           "folder of files that the program may name, by X-Accel-Redirect or X-Sendfile")),
 
+        choosing(Handler::enqueue, scalar<Route>("enqueue", &Route::enqueue, SectionName{},
+                                                 "handler: makes a job of this queue of each POST, 202")),
+        choosing(Handler::jobs,
+                 scalar<Route>("jobs", NothingHeld{}, On{},
+                               "handler: on: jobs below its path: to look at, cancel, list, try again")),
+        job(scalar<Route>("jobs_token", in(&Route::jobs, &JobsAccess::token), BearerToken{},
+                          "what clients must send as `Authorization: Bearer TOKEN`; unset: nothing")),
+        job(list<Route>("allow", in(&Route::jobs, &JobsAccess::allow), Networks{},
+                        "addresses and networks of clients; none: all; others: 403")),
+
         choosing(Handler::work,
                  scalar<Route>("work", in(&Route::work, &Work::amount), WorkType{},
                                "handler: for trials: `cpu=5ms wait=20ms` of a processor and asleep, in each "
@@ -585,18 +600,21 @@ std::vector<Described> described() {
     describe("upstream", upstream_settings(), Upstream{}, all);
     describe("pool", pool_settings(), Pool{}, all);
     describe("module", module_settings(), Module{}, all);
+    describe("store", store_settings(), Store{}, all);
+    describe("queue", queue_settings(), Queue{}, all);
     describe("route", route_settings(), Route{}, all);
     return all;
 }
 
 const std::vector<std::string_view>& section_kinds() {
-    static const std::vector<std::string_view> kinds{"reeve", "execution", "server", "upstream",
-                                                     "pool",  "module",    "route"};
+    static const std::vector<std::string_view> kinds{"reeve",  "execution", "server", "upstream", "pool",
+                                                     "module", "store",     "queue",  "route"};
     return kinds;
 }
 
 bool is_named(std::string_view kind) {
-    return kind == "server" || kind == "upstream" || kind == "pool" || kind == "module" || kind == "route";
+    return kind == "server" || kind == "upstream" || kind == "pool" || kind == "module" || kind == "queue" ||
+           kind == "route";
 }
 
 void complete(Config& config) {
@@ -604,6 +622,9 @@ void complete(Config& config) {
     for (auto& server : config.servers)
         if (server.listen.empty()) server.listen = default_server().listen;
     for (auto& route : config.routes) {
+        if (route.handler == Route::Handler::enqueue && !route.limits.body_max)
+            for (const auto& queue : config.queues)
+                if (queue.name == route.enqueue) route.limits.body_max = queue.job_size_max;
         // Programs have one request at a time: slow clients must not hold them.
         const bool to_program = route.handler == Route::Handler::fastcgi ||
                                 route.handler == Route::Handler::pool || !route.work.pool.empty();

@@ -16,6 +16,8 @@ namespace conf {
 [[nodiscard]] const Settings<Upstream>& upstream_settings();
 [[nodiscard]] const Settings<Pool>& pool_settings();
 [[nodiscard]] const Settings<Module>& module_settings();
+[[nodiscard]] const Settings<Store>& store_settings();
+[[nodiscard]] const Settings<Queue>& queue_settings();
 [[nodiscard]] const Settings<Route>& route_settings();
 
 /// `files`, `respond`...: the key that chooses the handler.

@@ -104,6 +104,12 @@ struct Crowded {
     std::uint32_t on = 0;  ///< 1 or 0
 };
 
+/// Master to keeper, once it drains: no worker of its generation is left.
+struct Alone {
+    static constexpr std::uint8_t kind = 18;
+    static auto fields(auto&) { return std::tie(); }
+};
+
 /// Master to preloader, with the worker's end of its channel attached: fork it, as a child of the master.
 struct Fork {
     static constexpr std::uint8_t kind = 20;
@@ -147,7 +153,7 @@ struct SeatWhole {
 
 using Message =
     std::variant<Ready, Failed, Unready, Drain, Stop, Reopen, Reopened, Adopt, Release, Serve, SetLevel,
-                 Occupied, Crowded, Fork, Born, SeatRows, SeatLogs, SeatSockets, SeatWhole>;
+                 Occupied, Crowded, Alone, Fork, Born, SeatRows, SeatLogs, SeatSockets, SeatWhole>;
 
 /// One frame: version, kind, then the fields in order, little-endian; a text is a length and its bytes,
 /// and so is a list of numbers.

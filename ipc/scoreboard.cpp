@@ -24,7 +24,7 @@ struct Scoreboard::Memory {
     std::atomic<std::uint32_t> layout{scoreboard_layout};
     std::atomic<std::uint32_t> rows_used{0};
     std::atomic<std::uint32_t> routes_used{1};
-    std::atomic<std::uint32_t> peers_used{1}, upstreams_used{1}, names_used{1};
+    std::atomic<std::uint32_t> peers_used{1}, upstreams_used{1}, names_used{1}, job_queues_used{1};
     MasterCell masters;
     SentinelCell sentinel;
     std::array<ListenerCell, listener_cells> listeners;
@@ -32,6 +32,8 @@ struct Scoreboard::Memory {
     std::array<UpstreamCell, upstreams_max> upstreams;
     std::array<PeerCell, peers_max> peers;
     std::array<NameCell, names_max> names;
+    JobsCell jobs;
+    std::array<JobQueueCell, job_queues_max> job_queues;
     std::uint64_t seed = 0;
     alignas(RateTable::alignment) std::array<std::byte, RateTable::bytes_for(rate_keys)> rates;
     alignas(CountTable::alignment) std::array<std::byte, CountTable::bytes_for(rows_max, count_keys)> counts;
@@ -104,6 +106,7 @@ std::string_view name(Executor executor) {
         case Executor::loop: return "loop";
         case Executor::acceptor: return "acceptor";
         case Executor::thread: return "thread";
+        case Executor::keeper: return "keeper";
     }
     std::abort();
 }
@@ -153,6 +156,7 @@ Result<Scoreboard> Scoreboard::make() {
     made->peers_used.store(1);
     made->upstreams_used.store(1);
     made->names_used.store(1);
+    made->job_queues_used.store(1);
     if (::getentropy(&made->seed, sizeof made->seed) < 0) return system_error("seed scoreboard");
     return Scoreboard(std::move(file), made);
 }
@@ -333,6 +337,35 @@ UpstreamCell& Scoreboard::upstream_cell(std::uint32_t index) noexcept { return m
 const UpstreamCell& Scoreboard::upstream_cell(std::uint32_t index) const noexcept {
     return memory_->upstreams.at(index);
 }
+
+std::uint32_t Scoreboard::add_job_queue(std::string_view name) {
+    if (const auto known = job_queue(name); known != 0) return known;
+    const auto index = memory_->job_queues_used.load();
+    if (index >= job_queues_max) return 0;
+    memory_->job_queues[index].name.set(name);
+    memory_->job_queues_used.store(index + 1);
+    return index;
+}
+
+std::uint32_t Scoreboard::job_queue(std::string_view name) const {
+    const auto wanted = name.substr(0, SharedText<64>::text_max);
+    for (std::uint32_t index = 1; index < job_queues_used(); ++index)
+        if (memory_->job_queues[index].name.get() == wanted) return index;
+    return 0;
+}
+
+std::uint32_t Scoreboard::job_queues_used() const noexcept {
+    return std::min<std::uint32_t>(memory_->job_queues_used.load(), job_queues_max);
+}
+
+JobQueueCell& Scoreboard::job_queue_cell(std::uint32_t index) noexcept {
+    return memory_->job_queues.at(index);
+}
+const JobQueueCell& Scoreboard::job_queue_cell(std::uint32_t index) const noexcept {
+    return memory_->job_queues.at(index);
+}
+JobsCell& Scoreboard::jobs() noexcept { return memory_->jobs; }
+const JobsCell& Scoreboard::jobs() const noexcept { return memory_->jobs; }
 
 std::uint32_t Scoreboard::add_peer(std::string_view upstream, std::string_view address) {
     if (const auto known = peer(upstream, address); known != 0) return known;

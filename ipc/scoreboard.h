@@ -16,6 +16,7 @@
 #include "ipc/crash_note.h"
 #include "ipc/histogram.h"
 #include "ipc/in_flight.h"
+#include "ipc/jobs_cells.h"
 #include "ipc/rate_table.h"
 #include "ipc/result.h"
 #include "ipc/shared_text.h"
@@ -26,7 +27,7 @@ namespace ipc {
 
 /// Bumped when the layout changes: memory of another version is not read (an upgrade starts its counters
 /// anew).
-constexpr std::uint32_t scoreboard_layout = 9;
+constexpr std::uint32_t scoreboard_layout = 10;
 
 /// One event loop's cell; `alignas` keeps neighbours from sharing a cache line.
 struct alignas(128) LoopCell {
@@ -75,7 +76,8 @@ struct Totals {
 enum class Executor : std::uint8_t {
     loop,      ///< serves clients
     acceptor,  ///< accepts for the loops of its worker, or only talks to the master
-    thread     ///< runs handlers, which may block: it has no heartbeat
+    thread,    ///< runs handlers, which may block: it has no heartbeat
+    keeper     ///< no worker's: calls upstreams and has tasks of pools for jobs
 };
 [[nodiscard]] std::string_view name(Executor executor);
 
@@ -100,7 +102,7 @@ struct Tenant {
     }
     [[nodiscard]] Executor kind() const noexcept {
         const auto found = executor.get();
-        return found <= static_cast<std::uint64_t>(Executor::thread) ? static_cast<Executor>(found)
+        return found <= static_cast<std::uint64_t>(Executor::keeper) ? static_cast<Executor>(found)
                                                                      : Executor::loop;
     }
 };
@@ -156,8 +158,8 @@ struct SentinelCell {
     HealthLease names;  ///< to resolve names; its terms are those of `lease`
 };
 
-/// What the master watches of one sentinel; in memory that only these two share.
-struct SentinelVitals {
+/// What the master watches of one sentinel or keeper; in memory that only these two share.
+struct CompanionVitals {
     LoopCell loop;
     CrashNote crash;
 };
@@ -222,6 +224,16 @@ class Scoreboard {
     [[nodiscard]] std::uint32_t upstreams_used() const noexcept;
     [[nodiscard]] UpstreamCell& upstream_cell(std::uint32_t index) noexcept;
     [[nodiscard]] const UpstreamCell& upstream_cell(std::uint32_t index) const noexcept;
+
+    /// Queues of jobs, as routes above: added by a master before it forks, 0 for those beyond
+    /// `job_queues_max`.
+    std::uint32_t add_job_queue(std::string_view name);
+    [[nodiscard]] std::uint32_t job_queue(std::string_view name) const;
+    [[nodiscard]] std::uint32_t job_queues_used() const noexcept;
+    [[nodiscard]] JobQueueCell& job_queue_cell(std::uint32_t index) noexcept;
+    [[nodiscard]] const JobQueueCell& job_queue_cell(std::uint32_t index) const noexcept;
+    [[nodiscard]] JobsCell& jobs() noexcept;
+    [[nodiscard]] const JobsCell& jobs() const noexcept;
 
     /// Peers of upstreams, as routes above: added by a master before it forks, 0 for those beyond
     /// `peers_max`.

@@ -52,8 +52,10 @@ struct Seat : Desk {
     std::uint32_t loops = 1, threads = 0;  ///< that it shall have, as in conf::Crew
     std::vector<WorkerCell*> crew;         ///< of each of its loops and threads, by number; [0] is `cell`
     PoolTable* pools = nullptr;  ///< of its generation, where it has pools; in the order of `conf::Config`
-    SentinelVitals* vitals = nullptr;  ///< of a sentinel, as `cell` of a worker
-    std::uint32_t term = 0;            ///< likewise: its number for `HealthLease`
+    CompanionVitals* vitals = nullptr;  ///< of a sentinel or keeper, as the loop in `cell` of a worker
+    std::uint32_t term = 0;             ///< of a sentinel: its number for `HealthLease`
+    UniqueFd keeper_address;  ///< O_PATH, of the socket of keepers: where jobs go; none: there are no jobs
+    UniqueFd keeper_socket;   ///< of a keeper: that socket; it listens, and does not block
 };
 
 /// What a process of a pool is handed that serves FastCGI by our own code.

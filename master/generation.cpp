@@ -34,6 +34,7 @@ ipc::Result<std::unique_ptr<Generation>> Generation::prepare(const Common& commo
     auto listeners = Listeners::bind(plan.listens, sharing, plan.workers * plan.queues(), before);
     if (!listeners) return tl::make_unexpected(std::move(listeners.error()));
     for (const auto& route : plan.routes) common.board.add_route(route);
+    for (const auto& queue : plan.job_queues) common.board.add_job_queue(queue);
     for (const auto& [upstream, address] : plan.peers) {
         common.board.add_upstream(upstream);
         common.board.add_peer(upstream, address);
@@ -49,8 +50,31 @@ ipc::Result<std::unique_ptr<Generation>> Generation::prepare(const Common& commo
                                                     std::move(*listeners), number, std::move(on_change)));
     if (auto pools = made->prepare_pools(common); !pools)
         return tl::make_unexpected(std::move(pools.error()));
+    if (auto keeper = made->prepare_keeper(common); !keeper)
+        return tl::make_unexpected(std::move(keeper.error()));
     made->prepare_preloader(common);
     return made;
+}
+
+ipc::Result<void> Generation::prepare_keeper(const Common& common) {
+    if (plan_.job_queues.empty() || !common.keep) return {};
+    if (auto opened = KeeperSocket::open_once(common.keeper_socket); !opened) return opened;
+    auto keeper = Keeper::make({.process = {.loop = common.loop,
+                                            .logs = logs_,
+                                            .config = text_.get(),
+                                            .board = common.board,
+                                            .title = common.title,
+                                            .run = common.keep,
+                                            .watchdog = plan_.reeve.watchdog,
+                                            .start_timeout = plan_.reeve.start_timeout * 9 / 10,
+                                            .generation = number()},
+                                .socket = *common.keeper_socket,
+                                .pools = pools_.get()},
+                               [this] { on_keeper(); });
+    if (!keeper) return tl::make_unexpected(std::move(keeper.error()));
+    keeper_ = std::move(*keeper);
+    supervisor_.send_jobs_to(common.keeper_socket->address());
+    return {};
 }
 
 void Generation::prepare_preloader(const Common& common) {
@@ -123,18 +147,31 @@ Generation::Generation(const Common& common, Found found, Logs logs, Listeners l
 
 /// Pools have work as long as there are workers.
 void Generation::on_workers() {
-    if (ending_ && pools_ && supervisor_.running() == 0 && !std::exchange(pools_told_, true))
-        pools_->stop(hurried_);
+    if (ending_ && keeper_ && supervisor_.running() == 0 && !std::exchange(keeper_told_, true))
+        keeper_->alone();
+    on_keeper();
+}
+
+/// And for its keeper.
+void Generation::on_keeper() {
+    const bool over = ending_ && supervisor_.running() == 0 && !keeper_running();
+    if (over && pools_ && !std::exchange(pools_told_, true)) pools_->stop(hurried_);
     on_change_();
 }
 
 std::optional<std::string> Generation::start_failure() const {
     if (supervisor_.start_failure()) return supervisor_.start_failure();
+    if (keeper_ && keeper_->start_failure()) return keeper_->start_failure();
     return pools_ ? pools_->start_failure() : std::nullopt;
 }
 
 void Generation::start() {
-    if (preloader_) preloader_->start(pools_ ? pools_->table().descriptors() : std::vector<int>());
+    if (preloader_) {
+        auto kept = pools_ ? pools_->table().descriptors() : std::vector<int>();
+        kept.push_back(supervisor_.keeper_address());
+        preloader_->start(std::move(kept));
+    }
+    if (keeper_) keeper_->start();
     supervisor_.start();
     if (pools_) pools_->start();
     if (plan_.names.empty()) return;
@@ -143,7 +180,7 @@ void Generation::start() {
 }
 
 bool Generation::started() const {
-    return supervisor_.started() && (!pools_ || pools_->started()) &&
+    return supervisor_.started() && (!pools_ || pools_->started()) && (!keeper_ || keeper_->started()) &&
            (plan_.names.empty() || sentinel_.resolved());
 }
 
@@ -161,6 +198,7 @@ ipc::Result<void> Generation::serve() {
     forget_unlimited();
     if (!plan_.checked.empty()) sentinel_.start(term_);
     sentinel_.serve();
+    if (keeper_) keeper_->serve();
     return {};
 }
 
@@ -189,11 +227,13 @@ void Generation::forget_unlimited() {
 void Generation::tell_all(const ipc::Message& message) {
     supervisor_.tell_all(message);
     sentinel_.tell(message);
+    if (keeper_) keeper_->tell(message);
 }
 
 std::uint32_t Generation::reopen() {
     const auto request = supervisor_.reopen();
     sentinel_.reopen(request);
+    if (keeper_) keeper_->reopen(request);
     return request;
 }
 
@@ -202,7 +242,12 @@ std::vector<std::string> Generation::unconfirmed(std::uint32_t request) const {
     for (const auto slot : supervisor_.unconfirmed(request))
         names.push_back("worker " + std::to_string(slot));
     if (!sentinel_.confirmed(request)) names.emplace_back("sentinel");
+    if (keeper_ && !keeper_->confirmed(request)) names.emplace_back("keeper");
     return names;
+}
+
+void Generation::give_up_jobs() {
+    if (keeper_) keeper_->succeed();
 }
 
 void Generation::drain(const Listeners& next) {
@@ -219,6 +264,7 @@ void Generation::drain_keeping_sockets() {
     spdlog::info("draining generation={} timeout_ms={}", number(), limit.count());
     supervisor_.drain(limit);
     if (preloader_) preloader_->stop();
+    if (keeper_) keeper_->drain(limit);
     sentinel_.stop();  // the workers that drain hear what the next one says
     escalate(SIGKILL, limit + drain_grace);
     on_workers();
@@ -231,7 +277,9 @@ void Generation::stop() {
     supervisor_.stop();
     if (preloader_) preloader_->stop();
     sentinel_.stop();
-    if (pools_told_) pools_->stop(true);  // they may have begun to leave in their own time
+    if (keeper_) keeper_->drain(milliseconds(0));
+    if (keeper_ && keeper_told_) keeper_->alone();  // sooner than it was told before
+    if (pools_told_) pools_->stop(true);            // they may have begun to leave in their own time
     escalate(SIGTERM, stop_time);
     on_workers();
 }

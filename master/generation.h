@@ -12,6 +12,7 @@
 #include "ipc/event.h"
 #include "ipc/scoreboard.h"
 #include "ipc/unique_fd.h"
+#include "master/keeper.h"
 #include "master/listeners.h"
 #include "master/logs.h"
 #include "master/plan.h"
@@ -31,10 +32,12 @@ struct Common {
     Poison& poison;
     ProcessTitle& title;
     const WorkerMain& run;
-    const WorkerMain& watch;       ///< empty: nobody checks upstreams
-    const PoolMain& serve_pool;    ///< what members of pools do that are no programs
-    const PreloadMain& preload;    ///< how what workers share is loaded; empty: it never is
-    std::uint64_t started_ms = 0;  ///< when the first master started; CLOCK_MONOTONIC
+    const WorkerMain& watch;                     ///< empty: nobody checks upstreams
+    const WorkerMain& keep;                      ///< empty: nobody keeps jobs
+    const PoolMain& serve_pool;                  ///< what members of pools do that are no programs
+    const PreloadMain& preload;                  ///< how what workers share is loaded; empty: it never is
+    std::optional<KeeperSocket>& keeper_socket;  ///< opened when it is needed first
+    std::uint64_t started_ms = 0;                ///< when the first master started; CLOCK_MONOTONIC
 };
 
 // getting ready ──serve──▶ serving ──drain──▶ draining ──too long──▶ killed;  any ──stop──▶ stopping
@@ -56,6 +59,8 @@ class Generation {
     [[nodiscard]] const Sentinel& sentinel() const noexcept { return sentinel_; }
     /// Null: it has none.
     [[nodiscard]] const Preloader* preloader() const noexcept { return preloader_.get(); }
+    /// Null: it has none.
+    [[nodiscard]] const Keeper* keeper() const noexcept { return keeper_.get(); }
     /// Null: it has none.
     [[nodiscard]] const Pools* pools() const noexcept { return pools_.get(); }
     [[nodiscard]] const Plan& plan() const noexcept { return plan_; }
@@ -86,6 +91,8 @@ class Generation {
     /// Those who have not confirmed that request, nor died: "worker 0", "sentinel".
     [[nodiscard]] std::vector<std::string> unconfirmed(std::uint32_t request) const;
 
+    /// Its jobs are for the keeper of another generation, or of another master, from now on.
+    void give_up_jobs();
     /// Finishes what it holds within the plan's `shutdown_timeout`; who stays longer is killed.
     /// Addresses that `next` does not have are given up, once what waits there has been taken; our own as
     /// `next`: none is, somebody else may go on with them.
@@ -101,12 +108,15 @@ class Generation {
     Generation(const Common& common, Found found, Logs logs, Listeners listeners, std::uint32_t number,
                std::function<void()> on_change);
     [[nodiscard]] std::uint32_t running() const noexcept {
-        return supervisor_.running() + (sentinel_.running() ? 1 : 0) + (pools_ ? pools_->running() : 0) +
-               (preloader_ && preloader_->running() ? 1 : 0);
+        return supervisor_.running() + (sentinel_.running() ? 1 : 0) + (keeper_running() ? 1 : 0) +
+               (pools_ ? pools_->running() : 0) + (preloader_ && preloader_->running() ? 1 : 0);
     }
     [[nodiscard]] ipc::Result<void> prepare_pools(const Common& common);
+    [[nodiscard]] bool keeper_running() const noexcept { return keeper_ && keeper_->running(); }
+    [[nodiscard]] ipc::Result<void> prepare_keeper(const Common& common);
     void prepare_preloader(const Common& common);
     void on_workers();
+    void on_keeper();
     void forget_unchecked();
     void forget_unlimited();
     void on_deadline(short what);
@@ -122,11 +132,13 @@ class Generation {
     std::unique_ptr<Preloader> preloader_;  ///< null: there is none
     Supervisor supervisor_;
     Sentinel sentinel_;
-    std::uint32_t term_ = 0;  ///< of its sentinel; see `ipc::HealthLease`. 0: none yet
+    std::unique_ptr<Keeper> keeper_;  ///< null: there are no jobs
+    std::uint32_t term_ = 0;          ///< of its sentinel; see `ipc::HealthLease`. 0: none yet
     bool ending_ = false;
     bool hurried_ = false;
-    bool pools_told_ = false;  ///< to leave: its workers have left
-    int next_signal_ = 0;      ///< what comes when the deadline passes; 0: nothing
+    bool keeper_told_ = false;  ///< that it is alone
+    bool pools_told_ = false;   ///< to leave: its workers have left, and its keeper
+    int next_signal_ = 0;       ///< what comes when the deadline passes; 0: nothing
     ipc::Event deadline_;
 };
 

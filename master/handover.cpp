@@ -104,6 +104,10 @@ ipc::Result<Inheritance> understand(const Json& json) {
         if (auto adopted = ipc::Scoreboard::adopt(std::move(board))) got.board = std::move(*adopted);
     if (auto file = take(json.value("pid_file", Json())))
         got.pid_file.emplace(PidFile::adopt(std::move(file), json.value("pid_file_path", std::string())));
+    auto keeper_listener = take(json.value("keeper_listener", Json()));
+    auto keeper_address = take(json.value("keeper_address", Json()));
+    if (keeper_listener && keeper_address)
+        got.keeper_socket.emplace(std::move(keeper_listener), std::move(keeper_address));
     got.control_path = json.value("control_path", std::string());
     if (auto socket = take(json.value("control", Json())))
         if (auto adopted = UnixSocket::adopt(std::move(socket), got.control_path))
@@ -124,6 +128,8 @@ ipc::Result<ipc::UniqueFd> write_handover(const Offer& offer) {
               {"pid_file_path", offer.pid_file_path},
               {"control", offer.control},
               {"control_path", offer.control_path},
+              {"keeper_listener", offer.keeper_listener},
+              {"keeper_address", offer.keeper_address},
               {"report", offer.report},
               {"listeners", Json::array()}};
     for (const auto& entry : offer.listeners->all()) json["listeners"].push_back(listener_json(entry));
@@ -137,7 +143,8 @@ ipc::Result<ipc::UniqueFd> write_handover(const Offer& offer) {
 
 std::vector<int> handover_descriptors(const Offer& offer) {
     std::vector<int> all;
-    for (const int fd : {offer.board, offer.pid_file, offer.control, offer.report})
+    for (const int fd : {offer.board, offer.pid_file, offer.control, offer.keeper_listener,
+                         offer.keeper_address, offer.report})
         if (fd >= 0) all.push_back(fd);
     for (const auto& entry : offer.listeners->all())
         for (const auto& socket : entry.listener->group()) all.push_back(socket->fd.get());

@@ -9,6 +9,7 @@
 #include "ipc/result.h"
 #include "ipc/scoreboard.h"
 #include "ipc/unique_fd.h"
+#include "master/keeper_socket.h"
 #include "master/listeners.h"
 #include "master/pid_file.h"
 #include "master/unix_socket.h"
@@ -28,6 +29,7 @@ struct Offer {
     std::string pid_file_path{};
     int control = -1;  ///< -1: none
     std::string control_path{};
+    int keeper_listener = -1, keeper_address = -1;  ///< as in KeeperSocket; -1: none
     int report = -1;  ///< a pipe: the next master says here how its start went, as a daemon does
 };
 
@@ -48,6 +50,7 @@ struct Inheritance {
     Listeners listeners;
     std::optional<ipc::Scoreboard> board;  ///< none: it was of another layout
     std::optional<PidFile> pid_file;
+    std::optional<KeeperSocket> keeper_socket;
     std::optional<UnixSocket> control;
     std::string control_path;
     ipc::UniqueFd report;

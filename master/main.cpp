@@ -22,6 +22,7 @@
 #include "master/title.h"
 #include "master/top.h"
 #include "worker/buffer_path.h"
+#include "worker/keeper.h"
 #include "worker/module/loader.h"
 #include "worker/pool/member.h"
 #include "worker/process.h"
@@ -167,6 +168,13 @@ int watch(ipc::Seat seat) {
     return worker::watch(*config, std::move(seat));
 }
 
+int keep(ipc::Seat seat) {
+    auto config = worker::load_config(seat.config.get());
+    if (!config) return cannot_load(seat, config.error());
+    config->reeve.error_log.level = static_cast<conf::LogLevel>(seat.log_level);
+    return worker::keep(*config, std::move(seat));
+}
+
 /// What a preloader does: all workers that `go` forks have what is loaded here.
 ipc::Result<int> preload(int config, const std::function<int(const master::WorkerMain&)>& go) {
     auto loaded = worker::Loaded::load(config);
@@ -234,6 +242,7 @@ int serve(const CommandLine& asked, master::ProcessTitle& title) {
                         .read = read,
                         .worker = work,
                         .sentinel = watch,
+                        .keeper = keep,
                         .pool = serve_pool,
                         .preload = preload,
                         .program = std::move(*program),

@@ -59,6 +59,7 @@ ipc::Result<Holdings> take_hold(const Plan& plan, Inheritance from, bool is_heir
                     .pid_file = std::move(*pid_file),
                     .board = std::move(*board),
                     .signals = std::move(*signals),
+                    .keeper_socket = std::move(from.keeper_socket),
                     .inherited = std::move(from.listeners),
                     .generation = from.generation,
                     .started_ms = started,
@@ -87,8 +88,8 @@ int run(Start start, ProcessTitle& title, StartReport& report) {
     // Until the configured log is open, what goes wrong is said by `report` alone.
     spdlog::set_level(spdlog::level::off);
     Reign reign(*loop, std::move(start.program), std::move(start.read), std::move(*holdings),
-                std::move(start.service), title, start.worker, start.sentinel, start.pool, start.preload,
-                report);
+                std::move(start.service), title, start.worker, start.sentinel, start.keeper, start.pool,
+                start.preload, report);
     return reign.run(std::move(start.first));
 }
 

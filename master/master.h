@@ -19,6 +19,7 @@ struct Start {
     ReadConfig read;                         ///< how to read it again
     WorkerMain worker;                       ///< what each worker does, in its own process
     WorkerMain sentinel{};                   ///< what checks upstreams, likewise; none: nobody does
+    WorkerMain keeper{};                     ///< what keeps jobs, likewise; none: nobody does
     PoolMain pool{};                         ///< what members of pools do that are no programs
     PreloadMain preload{};                   ///< how what workers share is loaded; none: it never is
     Program program;                         ///< what an upgrade starts

@@ -73,7 +73,7 @@ void look_at_memory(Status& status) {
     };
     status.master.memory = look_at(status.master.pid);
     for (auto& worker : status.workers) worker.memory = look_at(worker.pid);
-    for (auto* companions : {&status.preloaders, &status.sentinels})
+    for (auto* companions : {&status.preloaders, &status.sentinels, &status.keepers})
         for (auto& each : *companions) each.memory = look_at(each.pid);
     for (auto& pool : status.pools) {
         pool.memory.clear();

@@ -55,7 +55,8 @@ ipc::Result<ipc::UniqueFd> block_master_signals() {
 
 Reign::Reign(event_base& loop, Program program, ReadConfig read, Holdings holdings,
              ServiceEnvironment service, ProcessTitle& title, const WorkerMain& run, const WorkerMain& watch,
-             const PoolMain& serve_pool, const PreloadMain& preload, StartReport& report)
+             const WorkerMain& keep, const PoolMain& serve_pool, const PreloadMain& preload,
+             StartReport& report)
     : loop_(loop),
       program_(std::move(program)),
       read_(std::move(read)),
@@ -63,14 +64,17 @@ Reign::Reign(event_base& loop, Program program, ReadConfig read, Holdings holdin
       control_socket_(std::move(holdings.control)),
       pid_file_(std::move(holdings.pid_file)),
       board_(std::move(holdings.board)),
+      keeper_socket_(std::move(holdings.keeper_socket)),
       common_{.loop = loop,
               .board = board_,
               .poison = poison_,
               .title = title,
               .run = run,
               .watch = watch,
+              .keep = keep,
               .serve_pool = serve_pool,
               .preload = preload,
+              .keeper_socket = keeper_socket_,
               .started_ms = holdings.started_ms},
       inherited_(std::move(holdings.inherited)),
       last_generation_(holdings.generation),
@@ -233,7 +237,9 @@ void Reign::upgrade(Upgrade::Done done) {
                       .pid_file = pid_file_ ? pid_file_->fd() : -1,
                       .pid_file_path = pid_file_ ? pid_file_->path() : std::string(),
                       .control = control_ ? control_->fd() : -1,
-                      .control_path = plan.reeve.control};
+                      .control_path = plan.reeve.control,
+                      .keeper_listener = keeper_socket_ ? keeper_socket_->listener() : -1,
+                      .keeper_address = keeper_socket_ ? keeper_socket_->address() : -1};
     upgrade_.begin(program_, offer, plan.reeve.start_timeout, service_.environment().variables(),
                    [this, done = std::move(done)](const std::string& why, const std::string& note) {
                        auto& masters = board_.masters();  // whoever is told finds it counted
@@ -401,12 +407,16 @@ void Reign::enter(State next) {
             return deadline_.arm(serving_->plan().reeve.drain_delay);
         case State::draining:
             reload_.cancel("the master is leaving");
-            if (upgrade_.has_heir()) return serving_->drain_keeping_sockets();
+            if (upgrade_.has_heir()) {
+                serving_->give_up_jobs();
+                return serving_->drain_keeping_sockets();
+            }
             service_.stopping("draining");
             if (predecessor_) return serving_->drain_keeping_sockets();  // they are its sockets too
             return serving_->drain({});
         case State::retiring:
             reload_.cancel("the workers are leaving");
+            if (upgrade_.has_heir()) serving_->give_up_jobs();
             return serving_->drain_keeping_sockets();
         case State::idle: spdlog::info("all workers have left, the master stays"); return;
         case State::stopping:
@@ -473,6 +483,7 @@ ipc::Result<void> Reign::commit(std::unique_ptr<Generation>& candidate) {
     auto before = std::exchange(serving_, std::move(candidate));
     spdlog::info("generation serves generation={} workers={}", serving_->number(), serving_->plan().workers);
     if (before) {
+        if (serving_->keeper() != nullptr) before->give_up_jobs();
         before->drain(predecessor_ ? before->listeners() : serving_->listeners());
         leaving_.push_back(std::move(before));
         bound_generations();
@@ -592,6 +603,10 @@ Status Reign::status() const {
         if (sentinel.wanted() || sentinel.running())
             status.sentinels.push_back(
                 {.generation = generation->number(), .pid = sentinel.pid(), .restarts = sentinel.restarts()});
+        if (const auto* keeper = generation->keeper();
+            keeper != nullptr && (keeper->wanted() || keeper->running()))
+            status.keepers.push_back(
+                {.generation = generation->number(), .pid = keeper->pid(), .restarts = keeper->restarts()});
         if (const auto* preloader = generation->preloader();
             preloader != nullptr && (preloader->wanted() || preloader->running()))
             status.preloaders.push_back({.generation = generation->number(),

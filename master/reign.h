@@ -29,13 +29,14 @@ struct Holdings {
     std::optional<UnixSocket> control;
     std::optional<PidFile> pid_file;
     ipc::Scoreboard board;
-    ipc::UniqueFd signals;         ///< of `Signals::block`
-    Listeners inherited;           ///< sockets that somebody else has bound
-    std::uint32_t generation = 0;  ///< the last one there was
-    std::uint64_t started_ms = 0;  ///< CLOCK_MONOTONIC, when the first master started
-    bool is_heir = false;          ///< another master serves until we do
-    int predecessor = 0;           ///< the pid of that one
-    bool counters_anew = false;    ///< its scoreboard has another layout
+    ipc::UniqueFd signals;                      ///< of `Signals::block`
+    std::optional<KeeperSocket> keeper_socket;  ///< likewise
+    Listeners inherited;                        ///< sockets that somebody else has bound
+    std::uint32_t generation = 0;               ///< the last one there was
+    std::uint64_t started_ms = 0;               ///< CLOCK_MONOTONIC, when the first master started
+    bool is_heir = false;                       ///< another master serves until we do
+    int predecessor = 0;                        ///< the pid of that one
+    bool counters_anew = false;                 ///< its scoreboard has another layout
 };
 
 /// The signals that mean something to a master.
@@ -48,8 +49,8 @@ class Reign final : private ReloadHost {
  public:
     /// All outlive this. `first`: the configuration to start with; `read`: how to read it again.
     Reign(event_base& loop, Program program, ReadConfig read, Holdings holdings, ServiceEnvironment service,
-          ProcessTitle& title, const WorkerMain& run, const WorkerMain& watch, const PoolMain& serve_pool,
-          const PreloadMain& preload, StartReport& report);
+          ProcessTitle& title, const WorkerMain& run, const WorkerMain& watch, const WorkerMain& keep,
+          const PoolMain& serve_pool, const PreloadMain& preload, StartReport& report);
     Reign(const Reign&) = delete;
     Reign& operator=(const Reign&) = delete;
     ~Reign() override;
@@ -115,6 +116,7 @@ class Reign final : private ReloadHost {
     std::optional<PidFile> pid_file_;
     ipc::Scoreboard board_;
     Poison poison_;
+    std::optional<KeeperSocket> keeper_socket_;  ///< none: there never were jobs
     Common common_;
     Listeners inherited_;
     std::uint32_t last_generation_;

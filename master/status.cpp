@@ -467,6 +467,7 @@ std::string status_text(const Status& status) {
             worker.in_flight.empty() ? "-" : worker.in_flight);
     for (const auto& preloader : status.preloaders) out += companion_text("preloader", preloader);
     for (const auto& sentinel : status.sentinels) out += companion_text("sentinel", sentinel);
+    for (const auto& keeper : status.keepers) out += companion_text("keeper", keeper);
     out +=
         fmt::format("\n{:<40} {:<10} {:>8} {:>8}  {}\n", "listener", "accept", "backlog", "waiting", "slots");
     for (const auto& listener : status.listeners)
@@ -504,6 +505,7 @@ std::string status_json(const Status& status) {
                           {"workers", workers},
                           {"sentinels", companions_json(status.sentinels)},
                           {"preloaders", companions_json(status.preloaders)},
+                          {"keepers", companions_json(status.keepers)},
                           {"listeners", listeners},
                           {"pools", pools_json(status)},
                           {"upstreams", upstreams_json(status)}};

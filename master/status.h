@@ -82,6 +82,7 @@ struct Status {
     std::vector<WorkerStatus> workers;
     std::vector<CompanionStatus> sentinels;
     std::vector<CompanionStatus> preloaders;
+    std::vector<CompanionStatus> keepers;
     std::vector<ListenerStatus> listeners;
     std::vector<PoolStatus> pools;
     std::vector<ipc::UpstreamReport> upstreams;

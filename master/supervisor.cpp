@@ -262,10 +262,11 @@ void Supervisor::furnish(ipc::Seat& seat) {
     if (around_.pools != nullptr) seat.pools = &around_.pools->table();
     seat.loops = around_.plan.crew.loops;
     seat.threads = around_.plan.crew.threads;
+    if (around_.keeper_address >= 0) seat.keeper_address = ipc::UniqueFd(around_.keeper_address);
 }
 
 std::vector<int> Supervisor::kept_descriptors(const Slot& slot) const {
-    std::vector<int> keep{around_.logs.error_descriptor(), around_.config};
+    std::vector<int> keep{around_.logs.error_descriptor(), around_.config, around_.keeper_address};
     const auto queues = around_.plan.queues();
     for (const auto& entry : around_.listeners.all())
         for (std::uint32_t queue = slot.index() * queues; queue < (slot.index() + 1) * queues; ++queue)

@@ -38,6 +38,7 @@ struct Surroundings {
     const WorkerMain& run;
     std::uint32_t generation = 1;
     std::uint64_t started_ms = 0;    ///< when the first master started
+    int keeper_address = -1;         ///< see `ipc::Seat`; -1: there are no jobs
     Pools* pools = nullptr;          ///< null: the generation has none
     Preloader* preloader = nullptr;  ///< forks the workers; null: we do
 };
@@ -54,6 +55,9 @@ class Supervisor final : public SlotOwner {
     Supervisor(Surroundings around, std::function<void()> on_change);
     ~Supervisor() override;
 
+    /// As `Surroundings::keeper_address`, before the start.
+    void send_jobs_to(int keeper_address) noexcept { around_.keeper_address = keeper_address; }
+    [[nodiscard]] int keeper_address() const noexcept { return around_.keeper_address; }
     /// Before the start: its workers have these pools, which outlive it.
     void use(Pools* pools) noexcept { around_.pools = pools; }
     /// Likewise, and it forks them.

@@ -111,6 +111,8 @@ void Life::on_message(ipc::Received received) {
         void operator()(const ipc::SeatLogs&) const {}
         void operator()(const ipc::SeatSockets&) const {}
         void operator()(const ipc::SeatWhole&) const {}
+        // What a keeper is told.
+        void operator()(const ipc::Alone&) const {}
     };
     std::visit(Act{*this, received.descriptors}, received.message);
 }

@@ -86,7 +86,8 @@ ipc::Result<void> serve(const Loaded& loaded, ipc::Seat& seat) {
     if (*buffer_path)
         ::signal(SIGXFSZ, SIG_IGN);  // a file at the limit of RLIMIT_FSIZE is full, and no crash
     if (conf::workers_are_sandboxed(config))
-        if (auto entered = enter_sandbox(!config.upstreams.empty() || !config.pools.empty(), false, unlinks);
+        if (auto entered = enter_sandbox(
+                !config.upstreams.empty() || !config.pools.empty() || !config.queues.empty(), false, unlinks);
             !entered)
             return entered;
     auto log_writer = start_log_writer(config, seat);

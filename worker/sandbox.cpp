@@ -89,6 +89,14 @@ constexpr std::array process{
     SCMP_SYS(getrusage),
 };
 
+// A store of jobs: what SQLite does with its files, and the lock beside them.
+constexpr std::array storage{
+    SCMP_SYS(fsync),    SCMP_SYS(fdatasync), SCMP_SYS(ftruncate), SCMP_SYS(fallocate), SCMP_SYS(unlink),
+    SCMP_SYS(unlinkat), SCMP_SYS(flock),     SCMP_SYS(fchmod),    SCMP_SYS(fchown),    SCMP_SYS(mkdir),
+    SCMP_SYS(mkdirat),  SCMP_SYS(rename),    SCMP_SYS(statfs),    SCMP_SYS(fstatfs),   SCMP_SYS(umask),
+    SCMP_SYS(utimes),   SCMP_SYS(utimensat),
+};
+
 // What the run time of a sanitizer does besides.
 #if REEVE_SANITIZED
 constexpr std::array sanitizer{SCMP_SYS(mincore), SCMP_SYS(msync),          SCMP_SYS(rt_sigtimedwait),
@@ -160,14 +168,15 @@ bool allow_in_part(void* filter, bool connects) {
 
 }  // namespace
 
-ipc::Result<void> enter_sandbox(bool connects, bool asks_names, bool unlinks) {
+ipc::Result<void> enter_sandbox(bool connects, bool asks_names, bool unlinks, bool stores) {
     const Filter filter(::seccomp_init(SCMP_ACT_TRAP));
     if (!filter) return ipc::failure("no memory for the sandbox");
     const bool built = allow(filter.get(), network) && allow(filter.get(), files) &&
                        allow(filter.get(), process) && allow(filter.get(), sanitizer) &&
                        allow_in_part(filter.get(), connects) &&
                        (!asks_names || allow_datagrams(filter.get())) &&
-                       (!unlinks || allow(filter.get(), std::array{SCMP_SYS(unlinkat)}));
+                       (!unlinks || allow(filter.get(), std::array{SCMP_SYS(unlinkat)})) &&
+                       (!stores || allow(filter.get(), storage));
     if (!built) return ipc::failure("the sandbox cannot be built");
     if (const int failed = ::seccomp_load(filter.get()); failed != 0)
         return tl::make_unexpected(

@@ -96,9 +96,14 @@ std::unique_ptr<dispatch::HandlerThreads> Station::make_threads(std::uint32_t lo
 }
 
 std::vector<std::unique_ptr<http::Handler>> Station::make_handlers() {
-    auto handlers = handler::make_handlers(
-        {house_.config, loop_, files_, buffers_, upstreams_, *house_.seat.scoreboard, house_.seat.pools,
-         queues_, house_.thread_pools, thread_desk_, house_.modules, house_.about, house_.ready});
+    if (const int address = house_.seat.keeper_address.get(); address >= 0)
+        keeper_.emplace(loop_, jobs::KeeperClient::Terms{.path = "/proc/self/fd/" + std::to_string(address),
+                                                         .owner = {},
+                                                         .timeout = house_.config.store.timeout});
+    auto handlers =
+        handler::make_handlers({house_.config, loop_, files_, buffers_, upstreams_, *house_.seat.scoreboard,
+                                house_.seat.pools, queues_, house_.thread_pools, thread_desk_,
+                                keeper_ ? &*keeper_ : nullptr, house_.modules, house_.about, house_.ready});
     if (!threads_) return handlers;
     std::vector<http::Handler*> own;
     for (std::size_t route = 0; route < handlers.size(); ++route) {

@@ -21,6 +21,7 @@
 #include "worker/execution/thread_pools.h"
 #include "worker/handler/make_handlers.h"
 #include "worker/http/http1.h"
+#include "worker/jobs/keeper_client.h"
 #include "worker/listener/acceptors.h"
 #include "worker/listener/turn_acceptor.h"
 #include "worker/observe/log_writer.h"
@@ -98,6 +99,7 @@ class Station {
     upstream::Upstreams upstreams_;
     execution::PoolQueues queues_;
     execution::ThreadDesk thread_desk_;
+    std::optional<jobs::KeeperClient> keeper_;  ///< none: there are no jobs
     observe::Recorder recorder_;
     dispatch::Limiter limiter_;
     std::unique_ptr<dispatch::HandlerThreads> threads_;

@@ -133,6 +133,14 @@ status = on
 [route g]
 path = /g
 metrics = on
+[queue q]
+pool = p
+[route x]
+path = /x
+enqueue = q
+[route y]
+path = /y/
+jobs = on
 )"));
     for (const auto& setting : described()) {
         CAPTURE(setting.key);

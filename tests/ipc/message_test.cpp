@@ -23,6 +23,7 @@ std::vector<ipc::Message> one_of_each() {
             ipc::SetLevel{.level = 4},
             ipc::Occupied{},
             ipc::Crowded{.on = 1},
+            ipc::Alone{},
             ipc::Fork{},
             ipc::Born{.pid = 4711},
             ipc::SeatRows{.rows = {1, 0xffffffff, 3}},

@@ -1,8 +1,8 @@
-#include "worker/handler/program_log.h"
+#include "worker/observe/program_log.h"
 
 #include "tests/worker/turn.h"
 
-using worker::handler::ProgramLog;
+using worker::observe::ProgramLog;
 
 namespace {
 
@@ -19,7 +19,7 @@ const ProgramLog::About about{.peer = "127.0.0.1:9000", .request = "GET /a", .id
 
 TEST_CASE("what a program says aside is told in lines, with its request", "[fastcgi][log]") {
     const worker::execution::Clock clock;
-    ProgramLog log("r", clock);
+    ProgramLog log("route", "r", clock);
     ProgramLog::Lines lines;
     Logged logged;
     log.add(lines, "one\r\ntw", about);
@@ -37,7 +37,7 @@ TEST_CASE("what a program says aside is told in lines, with its request", "[fast
 
 TEST_CASE("a line that never ends is cut, and holds no more memory than a line", "[fastcgi][log]") {
     const worker::execution::Clock clock;
-    ProgramLog log("r", clock);
+    ProgramLog log("route", "r", clock);
     ProgramLog::Lines lines;
     Logged logged;
     for (int i = 0; i < 1000; ++i) log.add(lines, std::string(1000, 'x'), about);
@@ -51,7 +51,7 @@ TEST_CASE("a line that never ends is cut, and holds no more memory than a line",
 
 TEST_CASE("a request has so many lines, and what is not told is counted", "[fastcgi][log]") {
     const worker::execution::Clock clock;
-    ProgramLog log("r", clock);
+    ProgramLog log("route", "r", clock);
     ProgramLog::Lines first, second;
     Logged logged;
     for (int i = 0; i < 70; ++i) log.add(first, "line\n", about);

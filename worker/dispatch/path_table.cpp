@@ -17,6 +17,8 @@ std::vector<std::string_view> methods_of(const conf::Route& route) {
             case Handler::health:
             case Handler::status:
             case Handler::metrics: methods = {"GET"}; break;
+            case Handler::enqueue: methods = {"POST"}; break;
+            case Handler::jobs: methods = {"GET", "POST", "DELETE"}; break;
             case Handler::respond:
             case Handler::redirect:
             case Handler::proxy:

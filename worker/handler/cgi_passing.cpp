@@ -26,7 +26,7 @@ CgiRoute::CgiRoute(const conf::Route& of, upstream::Upstreams& all, connection::
       scripts(of),
       params(of, facts, on.clock()),
       internal(of.cgi.internal_files, on.clock()),
-      log(of.name, on.clock()) {}
+      log("route", of.name, on.clock()) {}
 
 void CgiPassing::begin(http::Exchange& exchange) {
     exchange_ = &exchange;
@@ -137,10 +137,7 @@ void CgiPassing::write_head(const Way& way) {
                            .body_bytes = bytes,
                            .request_id = id_});
     head_.clear();
-    fastcgi::append_begin_request(head_, upstream::fastcgi_request, {.keep_connection = way.keep});
-    fastcgi::append_stream(head_, fastcgi::Type::params, upstream::fastcgi_request, params_);
-    fastcgi::append_end_of_stream(head_, fastcgi::Type::params, upstream::fastcgi_request);
-    if (!body) fastcgi::append_end_of_stream(head_, fastcgi::Type::standard_in, upstream::fastcgi_request);
+    upstream::append_question(head_, {.params = params_, .keep = way.keep, .body = body});
 }
 
 void CgiPassing::on_body(std::string_view payload) {
@@ -321,7 +318,7 @@ std::string_view CgiPassing::request_id() const noexcept {
     return id_.empty() ? exchange_->request.value(Known::x_request_id) : std::string_view(id_);
 }
 
-ProgramLog::About CgiPassing::about() const noexcept {
+observe::ProgramLog::About CgiPassing::about() const noexcept {
     if (exchange_ == nullptr) return {.peer = peer_, .request = {}, .id = id_};
     return {.peer = peer_, .request = exchange_->request.begin_of_line(), .id = request_id()};
 }

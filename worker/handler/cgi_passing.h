@@ -13,10 +13,10 @@
 #include "worker/execution/loop.h"
 #include "worker/handler/cgi_params.h"
 #include "worker/handler/internal_files.h"
-#include "worker/handler/program_log.h"
 #include "worker/handler/random_ids.h"
 #include "worker/handler/scripts.h"
 #include "worker/http/exchange.h"
+#include "worker/observe/program_log.h"
 #include "worker/upstream/call.h"
 
 namespace worker::handler {
@@ -36,7 +36,7 @@ struct CgiRoute {
     Scripts scripts;
     CgiParams params;
     InternalFiles internal;
-    ProgramLog log;
+    observe::ProgramLog log;
     RandomIds ids;
 };
 
@@ -121,7 +121,7 @@ class CgiPassing final : public http::Streamer, private upstream::Caller {
     void append_fields(std::string& out, const http::ResponseHead& head) const;
     void add_sticky();
     void send_internal();
-    [[nodiscard]] ProgramLog::About about() const noexcept;
+    [[nodiscard]] observe::ProgramLog::About about() const noexcept;
     void note_end();
     void leave();
 
@@ -138,7 +138,7 @@ class CgiPassing final : public http::Streamer, private upstream::Caller {
     connection::BodyBuffer body_, answer_;
     std::string internal_;       ///< the file that is wanted instead of the program's answer; empty: none
     std::string internal_type_;  ///< and what the program says it is
-    ProgramLog::Lines lines_;
+    observe::ProgramLog::Lines lines_;
     bool page_ = false;  ///< an error page: a GET of our own, and the client's body was for somebody else
     bool whole_ = false;
     bool collects_ = false;   ///< the body, in `body_`

@@ -6,7 +6,7 @@
 namespace worker::handler {
 namespace {
 
-std::uint64_t milliseconds(conf::Milliseconds time) { return static_cast<std::uint64_t>(time.count()); }
+std::uint64_t count_ms(conf::Milliseconds time) { return static_cast<std::uint64_t>(time.count()); }
 
 }  // namespace
 
@@ -64,7 +64,7 @@ FileCache::Entry* FileCache::use(std::uint32_t route, std::string_view path) {
 
 /// After `use`.
 bool FileCache::valid(const Entry& entry) const {
-    return entry.used_ms - entry.checked_ms < milliseconds(settings_.open_file_cache_valid);
+    return entry.used_ms - entry.checked_ms < count_ms(settings_.open_file_cache_valid);
 }
 
 void FileCache::add(std::uint32_t route, std::string_view path, const connection::Ref<Resource>& resource) {
@@ -89,7 +89,7 @@ void FileCache::evict(Entry& entry) {
 void FileCache::on_sweep(short) {
     loop_.enter();
     const std::uint64_t now = loop_.clock().now_ms();
-    const std::uint64_t inactive = milliseconds(settings_.open_file_cache_inactive);
+    const std::uint64_t inactive = count_ms(settings_.open_file_cache_inactive);
     while (recent_.linked()) {
         auto& oldest = static_cast<Entry&>(*recent_.next());
         if (const std::uint64_t idle = now - oldest.used_ms; idle < inactive) {

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "worker/handler/enqueue.h"
 #include "worker/handler/fanout.h"
 #include "worker/handler/fastcgi.h"
 #include "worker/handler/files.h"
 #include "worker/handler/health.h"
+#include "worker/handler/jobs.h"
 #include "worker/handler/metrics.h"
 #include "worker/handler/module.h"
 #include "worker/handler/pool.h"
@@ -27,6 +29,13 @@ std::unique_ptr<http::Handler> make_pool_route(const conf::Route& route, const s
     return std::make_unique<PoolRoute>(route, *pool, around.upstreams, around.buffers,
                                        around.queues.of(static_cast<std::size_t>(pool - pools.begin())),
                                        around.about.facts, around.loop);
+}
+
+std::unique_ptr<http::Handler> make_enqueue_route(const conf::Route& route, const Surroundings& around) {
+    const auto& queues = around.config.queues;
+    const auto queue = std::find_if(queues.begin(), queues.end(),
+                                    [&](const conf::Queue& one) { return one.name == route.enqueue; });
+    return std::make_unique<EnqueueRoute>(around.config, route, *queue, *around.keeping, around.loop);
 }
 
 std::unique_ptr<http::Handler> make(const conf::Route& route, std::uint32_t index,
@@ -64,6 +73,9 @@ std::unique_ptr<http::Handler> make(const conf::Route& route, std::uint32_t inde
                 ModuleRoute::Rooms{around.config, around.upstreams, around.queues, around.thread_pools,
                                    around.thread_desk, around.loop});
         }
+        case conf::Route::Handler::enqueue: return make_enqueue_route(route, around);
+        case conf::Route::Handler::jobs:
+            return std::make_unique<JobsRoute>(around.config, route, *around.keeping, around.loop);
         case conf::Route::Handler::health: return std::make_unique<Health>(route.health, around.ready);
         case conf::Route::Handler::status:
             return std::make_unique<Status>(around.about, around.scoreboard, around.pools, clock);
@@ -92,6 +104,8 @@ bool answers_in_one_go(const conf::Route& route) {
         case conf::Route::Handler::fastcgi:
         case conf::Route::Handler::pool:
         case conf::Route::Handler::module:
+        case conf::Route::Handler::enqueue:
+        case conf::Route::Handler::jobs:
         case conf::Route::Handler::health:
         case conf::Route::Handler::status:
         case conf::Route::Handler::metrics: return false;

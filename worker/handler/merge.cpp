@@ -11,7 +11,7 @@
 namespace worker::handler {
 namespace {
 
-using Json = nlohmann::json;
+using Parsed = nlohmann::json;
 
 /// Listens to nlohmann's parser, which has its own stack and leaves ours alone, and ends it at the limit.
 class Nesting {
@@ -20,15 +20,15 @@ class Nesting {
     bool start_array(std::size_t) { return ++depth_ <= json_depth_max; }
     bool end_object() { return leave(); }
     bool end_array() { return leave(); }
-    bool parse_error(std::size_t, const std::string&, const Json::exception&) { return false; }
+    bool parse_error(std::size_t, const std::string&, const Parsed::exception&) { return false; }
 
     bool null() { return true; }
     bool boolean(bool) { return true; }
-    bool number_integer(Json::number_integer_t) { return true; }
-    bool number_unsigned(Json::number_unsigned_t) { return true; }
-    bool number_float(Json::number_float_t, const std::string&) { return true; }
+    bool number_integer(Parsed::number_integer_t) { return true; }
+    bool number_unsigned(Parsed::number_unsigned_t) { return true; }
+    bool number_float(Parsed::number_float_t, const std::string&) { return true; }
     bool string(std::string&) { return true; }
-    bool binary(Json::binary_t&) { return true; }
+    bool binary(Parsed::binary_t&) { return true; }
     bool key(std::string&) { return true; }
 
  private:
@@ -50,7 +50,7 @@ std::optional<std::string_view> json_value(std::string_view body) {
     // The parser skips a mark, and takes NUL for the end whatever follows: `1 NUL ,"admin":true` passes.
     if (body.starts_with(mark) || body.find('\0') != body.npos) return std::nullopt;
     Nesting nesting;
-    if (!Json::sax_parse(body, &nesting)) return std::nullopt;
+    if (!Parsed::sax_parse(body, &nesting)) return std::nullopt;
     return body;
 }
 
@@ -169,7 +169,7 @@ std::string as_object(std::span<const Part> parts) {
     for (const Part& part : parts) {
         if (part.state != PartState::ok) continue;
         body += body.empty() ? "{" : ",";
-        body += Json(part.name).dump(-1, ' ', false, Json::error_handler_t::replace);
+        body += Parsed(part.name).dump(-1, ' ', false, Parsed::error_handler_t::replace);
         body.append(":").append(part.body);
     }
     body += body.empty() ? "{}" : "}";

@@ -1,12 +1,9 @@
 // worker/handler/metrics.cpp: sums over rows, one family after the other.
 #include "worker/handler/metrics.h"
 
-#include <spdlog/fmt/fmt.h>
-
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <iterator>
 #include <map>
 #include <string_view>
 #include <utility>
@@ -14,6 +11,8 @@
 
 #include "ipc/clock.h"
 #include "ipc/upstream_report.h"
+#include "worker/handler/job_metrics.h"
+#include "worker/handler/metrics_text.h"
 #include "worker/handler/own_text.h"
 
 namespace worker::handler {
@@ -21,72 +20,14 @@ namespace {
 
 constexpr std::array<std::string_view, 6> classes{"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
 
-/// A label's value (backslash, quote and line end escaped).
-std::string escaped(std::string_view value) {
-    std::string out;
-    for (const char c : value) {
-        if (c == '\\' || c == '"') out += '\\';
-        if (c == '\n')
-            out += "\\n";
-        else
-            out += c;
-    }
-    return out;
-}
+using Text = MetricsText;
+using Sum = HistogramSum;
 
-class Text {
- public:
-    void family(std::string_view name, std::string_view type, std::string_view help) {
-        name_ = name;
-        fmt::format_to(std::back_inserter(text_), "# HELP {0} {2}\n# TYPE {0} {1}\n", name, type, help);
-    }
-    /// `labels`: inside the braces, or nothing.
-    template <class Value>
-    void sample(std::string_view labels, Value value, std::string_view suffix = {}) {
-        if (labels.empty())
-            fmt::format_to(std::back_inserter(text_), "{}{} {}\n", name_, suffix, value);
-        else
-            fmt::format_to(std::back_inserter(text_), "{}{}{{{}}} {}\n", name_, suffix, labels, value);
-    }
-    template <class Value>
-    void single(std::string_view name, std::string_view type, std::string_view help, Value value) {
-        family(name, type, help);
-        sample({}, value);
-    }
-    [[nodiscard]] std::string take() { return std::move(text_); }
+std::string escaped(std::string_view value) { return escaped_label(value); }
 
- private:
-    std::string text_;
-    std::string_view name_;
-};
+double seconds(std::uint64_t us) { return in_seconds(us); }
 
-/// The sum of one histogram over all rows; buckets as they are kept, not cumulative.
-struct Sum {
-    std::array<std::uint64_t, ipc::Histogram::buckets> counts{};
-    std::uint64_t us = 0;
-
-    void add(const ipc::Histogram& histogram) {
-        for (std::size_t bucket = 0; bucket < counts.size(); ++bucket)
-            counts[bucket] += histogram.count(bucket);
-        us += histogram.sum_us();
-    }
-};
-
-double seconds(std::uint64_t us) { return static_cast<double>(us) / 1e6; }
-
-void add_histogram(Text& text, const std::string& labels, const Sum& sum) {
-    const auto joined = labels.empty() ? std::string() : labels + ",";
-    std::uint64_t below = 0;
-    for (std::size_t bucket = 0; bucket < sum.counts.size(); ++bucket) {
-        below += sum.counts[bucket];
-        const bool last = bucket + 1 == sum.counts.size();
-        const auto bound =
-            last ? std::string("+Inf") : fmt::format("{}", seconds(ipc::Histogram::bound_us(bucket)));
-        text.sample(fmt::format("{}le=\"{}\"", joined, bound), below, "_bucket");
-    }
-    text.sample(labels, seconds(sum.us), "_sum");
-    text.sample(labels, below, "_count");
-}
+void add_histogram(Text& text, const std::string& labels, const Sum& sum) { text.histogram(labels, sum); }
 
 std::int64_t unix_us() {
     return std::chrono::duration_cast<std::chrono::microseconds>(
@@ -192,7 +133,7 @@ void add_workers(Text& text, const ipc::Scoreboard& board, std::uint64_t now_ms)
     std::map<std::pair<std::uint64_t, ipc::SlotState>, std::uint64_t> workers;
     std::map<std::uint64_t, std::uint64_t> begun;
     for_rows(board, [&](const ipc::WorkerCell& row) {
-        if (row.tenant.pid.get() == 0) return;
+        if (row.tenant.pid.get() == 0 || row.tenant.kind() == ipc::Executor::keeper) return;
         const auto generation = row.tenant.generation.get();
         connections += row.loop.connections.get();
         waiting += row.loop.waiting.get();
@@ -515,6 +456,7 @@ std::string metrics_text(const ipc::Scoreboard& board, std::uint64_t now_us, std
     add_upstreams(text, ipc::report_upstreams(board, now_us / 1000));
     add_names(text, ipc::report_names(board, now_us / 1000));
     if (pools != nullptr) add_pools(text, *pools, now_us / 1000);
+    add_job_metrics(text, board, now_unix_us);
     add_masters(text, board, now_us, now_unix_us);
     return text.take();
 }

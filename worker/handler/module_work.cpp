@@ -8,9 +8,9 @@
 #include "ipc/clock.h"
 #include "worker/handler/module_visit.h"
 #include "worker/handler/peer_request.h"
-#include "worker/handler/pool.h"
 #include "worker/http/head.h"
 #include "worker/upstream/balancer.h"
+#include "worker/upstream/pool_members.h"
 
 namespace worker::handler {
 namespace {
@@ -194,10 +194,10 @@ ComputePool::ComputePool(const conf::Pool& its_config, execution::PoolQueue& its
                          const conf::Proxy& its_terms, execution::Loop& loop)
     : config(its_config),
       queue(its_queue),
-      terms(task_terms(its_terms)),
-      members(members_of(its_config, its_queue)),
+      terms(upstream::task_terms(its_terms)),
+      members(upstream::members_of(its_config, its_queue.table(), its_queue.pool())),
       upstream(members, loop, nullptr, nullptr) {
-    name_members(upstream, config);
+    upstream::name_members(upstream, config);
 }
 
 ModuleCompute::ModuleCompute(ModuleVisit& visit, reeve::detail::Wait& wait, ComputePool& pool,
@@ -245,15 +245,10 @@ void ModuleCompute::work() {
     at_work_ = true;
     begun_us_ = ipc::monotonic_us();
     limit_.arm(pool_.config.timeout);
-    using http::fastcgi::Type;
-    constexpr auto id = upstream::fastcgi_request;
-    http::fastcgi::append_begin_request(head_, id, {});
     std::string params;
     http::fastcgi::append_param(params, "REEVE_COMPUTE", function_);
     http::fastcgi::append_param(params, "CONTENT_LENGTH", std::to_string(bytes_.size()));
-    http::fastcgi::append_stream(head_, Type::params, id, params);
-    http::fastcgi::append_end_of_stream(head_, Type::params, id);
-    if (bytes_.empty()) http::fastcgi::append_end_of_stream(head_, Type::standard_in, id);
+    upstream::append_question(head_, {.params = params, .body = !bytes_.empty()});
     upstream::Question question;
     question.head = head_;
     question.wire = upstream::Wire::fastcgi;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "ipc/clock.h"
+#include "worker/upstream/pool_members.h"
 
 namespace worker::handler {
 namespace {
@@ -111,37 +112,10 @@ class PoolRoute::Task final : private CgiPeers, private execution::PoolWaiter {
     bool overdue_ = false, failed_ = false;
 };
 
-conf::Proxy task_terms(const conf::Proxy& terms) {
-    conf::Proxy own = terms;
-    constexpr conf::Milliseconds for_ever = std::chrono::hours(24 * 365);  // the task's own limit is earlier
-    own.connect_timeout = own.read_timeout = own.send_timeout = for_ever;
-    own.timeout = conf::Milliseconds(0);
-    own.retries = 0;
-    own.retry_statuses.clear();
-    return own;
-}
-
 conf::Route PoolRoute::terms_of(const conf::Route& route) {
     conf::Route own = route;
-    own.proxy = task_terms(route.proxy);
+    own.proxy = upstream::task_terms(route.proxy);
     return own;
-}
-
-conf::Upstream members_of(const conf::Pool& pool, execution::PoolQueue& queue) {
-    conf::Upstream members;
-    members.name = "pool " + pool.name;
-    members.keepalive = 0;
-    members.eject_failures = 0;
-    for (std::uint32_t member = 0; member < queue.table().members(queue.pool()); ++member)
-        members.peers.emplace_back().address = {conf::Address::Family::unix_path,
-                                                queue.table().address(queue.pool(), member), 0};
-    return members;
-}
-
-void name_members(upstream::Upstream& members, const conf::Pool& pool) {
-    std::size_t member = 0;
-    for (upstream::Peer& peer : members.peers())
-        peer.name = *peer.names.insert(pool.name + "/" + std::to_string(member++)).first;
 }
 
 PoolRoute::PoolRoute(const conf::Route& route, const conf::Pool& pool, upstream::Upstreams& upstreams,
@@ -149,11 +123,11 @@ PoolRoute::PoolRoute(const conf::Route& route, const conf::Pool& pool, upstream:
                      execution::Loop& loop)
     : route_(terms_of(route)),
       pool_(pool),
-      members_(members_of(pool, queue)),
+      members_(upstream::members_of(pool, queue.table(), queue.pool())),
       queue_(queue),
       shared_(route_, upstreams, buffers, facts, loop),
       upstream_(members_, loop, nullptr, nullptr) {
-    name_members(upstream_, pool);
+    upstream::name_members(upstream_, pool);
 }
 
 PoolRoute::~PoolRoute() = default;

@@ -9,13 +9,6 @@
 
 namespace worker::handler {
 
-/// The members of a pool as an upstream, each a peer, in order.
-[[nodiscard]] conf::Upstream members_of(const conf::Pool& pool, execution::PoolQueue& queue);
-/// Names them in logs.
-void name_members(upstream::Upstream& members, const conf::Pool& pool);
-/// As given, but that a task has its pool's time, and nobody else is asked.
-[[nodiscard]] conf::Proxy task_terms(const conf::Proxy& terms);
-
 /// One a route and loop. Owns what is under way, and keeps some for later.
 class PoolRoute final : public http::Handler {
  public:

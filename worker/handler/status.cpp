@@ -159,7 +159,7 @@ std::vector<Rows> workers_of(const ipc::Scoreboard& board) {
     for (std::uint32_t index = 0; index < board.rows_used(); ++index) {
         const ipc::WorkerCell& row = board.row(index);
         const ipc::Tenant& tenant = row.tenant;
-        if (tenant.pid.get() != 0)
+        if (tenant.pid.get() != 0 && tenant.kind() != ipc::Executor::keeper)
             workers[{~tenant.generation.get(), tenant.slot.get(), tenant.pid.get()}].push_back(&row);
     }
     std::vector<Rows> sorted;

@@ -53,7 +53,8 @@ reeve::Request request_of(const FastcgiRequest& from) {
     request.client = from.param("REMOTE_ADDR");
     for (const auto& [name, value] : from.params()) {
         if (name.starts_with("HTTP_")) request.fields.add(field_name(name.substr(5)), value);
-        if (name == "CONTENT_TYPE" || name == "CONTENT_LENGTH") request.fields.add(field_name(name), value);
+        if (name == "CONTENT_TYPE" || name == "CONTENT_LENGTH" || name.starts_with("JOB_"))
+            request.fields.add(field_name(name), value);
     }
     return request;
 }

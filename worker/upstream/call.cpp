@@ -58,6 +58,7 @@ void Call::start(Upstream& upstream, const Question& question) {
     body_ended_ = !question.body;
     asked_.clear();
     tries_.clear();
+    exit_status_.reset();
     begun_us_ = whole_us_ = upstream.loop().clock().now_us();
     hedges_ = upstream.hedging() != nullptr && question.idempotent && !question.upgrade &&
               size_of(question.whole) <= body_kept_max;
@@ -491,7 +492,8 @@ void Call::fail_attempt(CallFailure kind, const Failure& failure, bool stale) {
     } else if (fall_back()) {
         return;
     } else if (answered || lost || !may_ask_again(kind, failure.untouched)) {
-        return fail({failure.status, failure.reason, kind});
+        return fail(
+            {.status = failure.status, .reason = failure.reason, .kind = kind, .silent = failure.silent});
     }
     leave_peer(false);
     phase_ = Phase::connecting;

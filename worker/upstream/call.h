@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,6 +27,7 @@ struct Failure {
     std::string_view reason;    ///< for the log: a literal
     ipc::CallFailure kind = ipc::CallFailure::connect;
     bool untouched = false;  ///< the peer says that it did nothing with the request
+    bool silent = false;     ///< a program that has ended, of itself and without a word
 };
 
 /// Who wants the response. Nothing here is called after `on_end` or `on_failure`, nor after `cancel`.
@@ -56,6 +58,14 @@ enum class Wire : std::uint8_t { http, fastcgi };
 
 /// The one request of a connection that speaks FastCGI: nobody multiplexes.
 constexpr std::uint16_t fastcgi_request = 1;
+
+/// A `Question::head` in FastCGI.
+struct ProgramQuestion {
+    std::string_view params;  ///< by `http::fastcgi::append_param`
+    bool keep = false;        ///< the peer leaves the connection open
+    bool body = false;        ///< follows: else its end is told
+};
+void append_question(std::string& out, const ProgramQuestion& question);
 
 /// What is asked, and what its asker puts up with. The head must stay until the call is over.
 struct Question {
@@ -103,6 +113,9 @@ class Call final : private User, private execution::Deadline, private Hedged {
     [[nodiscard]] bool over() const noexcept { return phase_ == Phase::idle; }
     /// Of FastCGI: all of the response has been passed on, and the peer has only to say that it is done.
     [[nodiscard]] bool has_all() const noexcept;
+    /// Of FastCGI: what the program says of its end, as the exit status of a process; none: it did not say.
+    /// Until the next `start`.
+    [[nodiscard]] std::optional<std::uint32_t> exit_status() const noexcept { return exit_status_; }
     /// All that were asked, "127.0.0.1:9000, 127.0.0.1:9001".
     [[nodiscard]] const std::string& asked() const noexcept { return asked_; }
     /// Likewise, and how each of them did; until the next `start`.
@@ -236,6 +249,7 @@ class Call final : private User, private execution::Deadline, private Hedged {
     std::uint64_t begun_us_ = 0, attempt_us_ = 0, whole_us_ = 0;  ///< the last: all of the request was there
     std::uint64_t remaining_ = 0;                                 ///< of a body with a length
     std::uint32_t retries_ = 0;
+    std::optional<std::uint32_t> exit_status_;
     Phase phase_ = Phase::idle;
     http::Framing framing_ = http::Framing::none;
     bool paused_ = false;

@@ -21,11 +21,18 @@ constexpr Failure no_fastcgi{502, "it does not speak FastCGI"};
 constexpr Failure no_such_request{502, "it answers another request"};
 constexpr Failure malformed_end{502, "its end is malformed"};
 constexpr Failure wrong_role{502, "it is no responder"};
-constexpr Failure no_response{502, "it ended without a response"};
+constexpr Failure no_response{.reason = "it ended without a response", .silent = true};
 constexpr Failure cut_head{502, "its header is cut off"};
 constexpr Failure too_short{502, "the response is shorter than its length"};
 
 }  // namespace
+
+void append_question(std::string& out, const ProgramQuestion& question) {
+    http::fastcgi::append_begin_request(out, fastcgi_request, {.keep_connection = question.keep});
+    http::fastcgi::append_stream(out, Type::params, fastcgi_request, question.params);
+    http::fastcgi::append_end_of_stream(out, Type::params, fastcgi_request);
+    if (!question.body) http::fastcgi::append_end_of_stream(out, Type::standard_in, fastcgi_request);
+}
 
 void Call::begin_records() {
     if (!records_) records_ = std::make_unique<Records>();
@@ -113,6 +120,7 @@ bool Call::on_end_request(std::string_view content, std::string_view behind) {
         return false;
     };
     if (!end) return fails(CallFailure::malformed, malformed_end);
+    exit_status_ = end->app_status;
     switch (end->protocol_status) {
         case ProtocolStatus::complete: break;
         case ProtocolStatus::cannot_multiplex:

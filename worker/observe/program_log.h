@@ -1,4 +1,4 @@
-// worker/handler/program_log.h: what programs say aside goes to the error log: whole lines, and not
+// worker/observe/program_log.h: what programs say aside goes to the error log: whole lines, and not
 // endlessly.
 #pragma once
 
@@ -8,14 +8,15 @@
 
 #include "worker/execution/clock.h"
 
-namespace worker::handler {
+namespace worker::observe {
 
-/// One a route and loop. A line is cut at 2 KiB, a request has 64 of them, and all of them have 100 at once
-/// and 50 a second; the others are counted and told with the next line.
+/// One a route or queue, and loop. A line is cut at 2 KiB, a request has 64 of them, and all of them have 100
+/// at once and 50 a second; the others are counted and told with the next line.
 class ProgramLog {
  public:
-    /// All must outlive it.
-    ProgramLog(std::string_view route, const execution::Clock& clock) : route_(route), clock_(clock) {}
+    /// `of`, a literal, and `name`: "route" and which. All must outlive it.
+    ProgramLog(std::string_view of, std::string_view name, const execution::Clock& clock)
+        : of_(of), name_(name), clock_(clock) {}
 
     /// Of one request. What it holds is no more than a line.
     struct Lines {
@@ -34,7 +35,7 @@ class ProgramLog {
  private:
     void tell(Lines& lines, const About& about);
 
-    std::string_view route_;
+    std::string_view of_, name_;
     const execution::Clock& clock_;
     std::uint64_t refilled_ms_ = 0;
     double left_ = lines_at_once;
@@ -43,4 +44,4 @@ class ProgramLog {
     static constexpr double lines_at_once = 100, lines_a_second = 50;
 };
 
-}  // namespace worker::handler
+}  // namespace worker::observe

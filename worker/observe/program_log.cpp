@@ -1,11 +1,11 @@
-#include "worker/handler/program_log.h"
+#include "worker/observe/program_log.h"
 
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <utility>
 
-namespace worker::handler {
+namespace worker::observe {
 namespace {
 
 constexpr std::size_t line_bytes_max = 2048;
@@ -43,11 +43,11 @@ void ProgramLog::tell(Lines& lines, const About& about) {
     } else {
         left_ -= 1;
         ++lines.told;
-        spdlog::warn("program says route={} peer={} id={:?} request={:?} text={:?}{} more_untold={}", route_,
+        spdlog::warn("program says {}={} peer={} id={:?} request={:?} text={:?}{} more_untold={}", of_, name_,
                      about.peer, about.id, about.request, lines.begun, cut ? " cut=yes" : "",
                      std::exchange(untold_, 0));
     }
     lines.begun.clear();
 }
 
-}  // namespace worker::handler
+}  // namespace worker::observe

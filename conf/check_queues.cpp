@@ -1,0 +1,171 @@
+// conf/check_queues.cpp: what queues must be to pools, upstreams and the routes that lead to them.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "conf/check.h"
+#include "conf/nearest.h"
+#include "conf/plan.h"
+#include "conf/units.h"
+
+namespace conf {
+namespace {
+
+using Handler = Route::Handler;
+
+template <class Named>
+std::vector<std::string_view> names_of(const std::vector<Named>& all) {
+    std::vector<std::string_view> names;
+    names.reserve(all.size());
+    for (const auto& one : all) names.push_back(one.name);
+    return names;
+}
+
+class QueueChecks {
+ public:
+    QueueChecks(const Config& config, std::size_t index, const Origins& origins, Report& report)
+        : config_(config),
+          queue_(config.queues[index]),
+          origin_(origins.queues.at(index)),
+          origins_(origins),
+          report_(report) {}
+
+    void check() {
+        if (!is_sound(origin_, "pool") || !is_sound(origin_, "upstream")) return;
+        if (queue_.pool.empty() == queue_.upstream.name.empty()) return refuse_runner();
+        if (queue_.pool.empty())
+            check_name(config_.upstreams, queue_.upstream.name, "upstream");
+        else
+            check_pool();
+    }
+
+    void advise() {
+        const bool filled =
+            std::any_of(config_.routes.begin(), config_.routes.end(), [&](const Route& route) {
+                return route.handler == Handler::module ||
+                       (route.handler == Handler::enqueue && route.enqueue == queue_.name);
+            });
+        if (!filled) report_.advise(origin_->place, fmt::format("no route leads to {}", origin_->text()));
+        if (queue_.job_size_max > queue_.size_max.bytes)
+            report_.advise(place_of(origin_, "job_size_max"),
+                           fmt::format("job_size_max: is never reached, size_max has room for {}",
+                                       print_size(queue_.size_max.bytes)));
+        if (queue_.key_concurrency >= queue_.concurrency)
+            report_.advise(place_of(origin_, "key_concurrency"),
+                           "key_concurrency: means nothing, concurrency is not more");
+        for (const auto& pool : config_.pools) {
+            if (pool.name != queue_.pool) continue;
+            if (is_written("concurrency") && pool_size(pool, 1).max < queue_.concurrency &&
+                (pool.size != 0 || pool.size_max))
+                report_.advise(place_of(origin_, "concurrency"),
+                               fmt::format("concurrency: [pool {}] has {} processes at most", pool.name,
+                                           pool_size(pool, 1).max));
+        }
+    }
+
+ private:
+    void refuse_runner() {
+        if (queue_.pool.empty())
+            return report_.refuse(
+                origin_->place,
+                fmt::format("{} has neither pool nor upstream: nobody runs its jobs", origin_->text()));
+        report_.refuse(place_of(origin_, "upstream"),
+                       fmt::format("upstream: {} has a pool already", origin_->text()));
+    }
+
+    [[nodiscard]] bool is_written(std::string_view key) const {
+        return std::any_of(origin_->entries.begin(), origin_->entries.end(),
+                           [&](const Entry& entry) { return entry.key == key; });
+    }
+
+    template <class Named>
+    bool check_name(const std::vector<Named>& all, const std::string& name, std::string_view key) {
+        const auto names = names_of(all);
+        if (std::find(names.begin(), names.end(), name) != names.end()) return true;
+        report_.refuse(place_of(origin_, key),
+                       fmt::format("{}: there is no [{} {}]{}", key, key, name, hint(name, names)));
+        return false;
+    }
+
+    void check_pool() {
+        if (!check_name(config_.pools, queue_.pool, "pool")) return;
+        for (std::size_t i = 0; i < config_.pools.size(); ++i) {
+            const auto& pool = config_.pools[i];
+            if (pool.name != queue_.pool) continue;
+            if (pool.kind == Pool::Kind::thread && is_sound(origins_.pools.at(i), "kind"))
+                report_.refuse(place_of(origin_, "pool"),
+                               fmt::format("pool: [pool {}] is of threads, which cannot run jobs yet; "
+                                           "processes can, or an upstream",
+                                           pool.name));
+            if (pool.run.kind == PoolRun::Kind::work && is_sound(origins_.pools.at(i), "run"))
+                report_.refuse(
+                    place_of(origin_, "pool"),
+                    fmt::format("pool: [pool {}] does what routes with work_pool say, no jobs", pool.name));
+        }
+    }
+
+    const Config& config_;
+    const Queue& queue_;
+    const Section* origin_;
+    const Origins& origins_;
+    Report& report_;
+};
+
+}  // namespace
+
+bool has_jobs(const Config& config) noexcept { return !config.queues.empty(); }
+
+void check_queues(const Config& config, const Origins& origins, Report& report) {
+    for (std::size_t i = 0; i < config.queues.size(); ++i) QueueChecks(config, i, origins, report).check();
+    if (config.queues.size() > queues_max)
+        report.refuse(origins.queues.back()->place, fmt::format("there are {} queues, and there may be {}",
+                                                                config.queues.size(), queues_max));
+    for (std::size_t i = 0; i < config.routes.size(); ++i) {
+        const auto& route = config.routes[i];
+        const auto* origin = origins.routes.at(i);
+        if (route.handler == Handler::enqueue && is_sound(origin, "enqueue")) {
+            const auto names = names_of(config.queues);
+            if (std::find(names.begin(), names.end(), route.enqueue) == names.end())
+                report.refuse(place_of(origin, "enqueue"),
+                              fmt::format("enqueue: there is no [queue {}]{}", route.enqueue,
+                                          hint(route.enqueue, names)));
+        }
+        if (route.handler != Handler::jobs) continue;
+        if (config.queues.empty())
+            report.refuse(place_of(origin, "jobs"), "jobs: there is no [queue NAME], so there are no jobs");
+        if (route.path.kind != PathMatch::Kind::prefix && is_sound(origin, "path"))
+            report.refuse(place_of(origin, "path"), "path: that of jobs is a prefix, which jobs stand below");
+    }
+}
+
+void advise_queues(const Config& config, const Origins& origins, Report& report) {
+    for (std::size_t i = 0; i < config.queues.size(); ++i) QueueChecks(config, i, origins, report).advise();
+    if (origins.store != nullptr && config.queues.empty())
+        report.advise(origins.store->place, "[store]: there is no [queue NAME], so nothing is stored");
+    for (std::size_t i = 0; i < config.routes.size(); ++i) {
+        const auto& route = config.routes[i];
+        const auto* origin = origins.routes.at(i);
+        if (route.handler == Handler::jobs && route.jobs.token.empty() && route.jobs.allow.empty())
+            report.advise(place_of(origin, "jobs"),
+                          "jobs: whoever reaches this route can read, cancel and purge all jobs; see "
+                          "jobs_token and allow");
+        if (route.handler == Handler::enqueue && jobs_route(config, route) == nullptr)
+            report.advise(place_of(origin, "enqueue"),
+                          "enqueue: no route with `jobs = on` is on its servers; answers have no Location, "
+                          "and nobody can ask what became of a job");
+    }
+}
+
+const Route* jobs_route(const Config& config, const Route& from) noexcept {
+    for (const auto& route : config.routes) {
+        if (route.handler != Handler::jobs) continue;
+        const bool everywhere = from.servers.empty() || route.servers.empty();
+        if (everywhere || std::any_of(from.servers.begin(), from.servers.end(), [&](const auto& name) {
+                return std::find(route.servers.begin(), route.servers.end(), name) != route.servers.end();
+            }))
+            return &route;
+    }
+    return nullptr;
+}
+
+}  // namespace conf

@@ -1,0 +1,168 @@
+// tests/conf/queue_test.cpp: [store] and [queue] as they are written, and every complaint.
+#include "conf/plan.h"
+#include "conf/queue_types.h"
+#include "conf/settings.h"
+#include "tests/conf/refused.h"
+
+using namespace conf;
+using namespace std::chrono_literals;
+using Lines = std::vector<std::string>;
+
+namespace {
+
+constexpr const char* pool = "[pool p]\nrun = cgi ./job.sh\n";  // two lines
+
+/// Of a queue behind that pool: the first of `lines` is line 4.
+Lines queue_complaints(const std::string& lines) {
+    return complaints(std::string(pool) + "[queue q]\n" + lines);
+}
+
+}  // namespace
+
+TEST_CASE("a queue is what its lines say, and the rest has defaults", "[conf][queue]") {
+    const auto config = loaded(std::string(pool) + R"([upstream u]
+peer = 127.0.0.1:1
+[store]
+url = sqlite:/srv/jobs.db
+wal_max = 8m
+timeout = 2s
+[queue mail]
+pool = p
+concurrency = 2
+key_concurrency = 1
+attempts = 3
+backoff = 100ms..2s
+timeout = 5s
+retention = 1h
+dead_retention = 2d
+size_max = 10 1m
+job_size_max = 4k
+result_max = 1k
+idempotency = 1h
+idempotency_required = on
+rate = 7
+priority = -3
+[queue video]
+upstream = u /convert?now
+[route in]
+path = /mail
+enqueue = mail
+[route api]
+path = /jobs/
+jobs = on
+jobs_token = 0123456789abcdef==
+allow = 127.0.0.1 10.0.0.0/8
+allow = ::1
+)");
+    CHECK(config.store.url == "sqlite:/srv/jobs.db");
+    CHECK(config.store.path() == "/srv/jobs.db");
+    CHECK(config.store.wal_max == 8u << 20);
+    CHECK(config.store.timeout == 2s);
+    REQUIRE(config.queues.size() == 2);
+    const auto& mail = config.queues[0];
+    CHECK(mail.pool == "p");
+    CHECK(mail.concurrency == 2);
+    CHECK(mail.key_concurrency == 1);
+    CHECK(mail.attempts == 3);
+    CHECK(mail.backoff == BackOff{100ms, 2s});
+    CHECK(mail.timeout == 5s);
+    CHECK(mail.retention == 1h);
+    CHECK(mail.dead_retention == 48h);
+    CHECK(mail.size_max == QueueSize{10, 1 << 20});
+    CHECK(mail.job_size_max == 4096);
+    CHECK(mail.result_max == 1024);
+    CHECK(mail.idempotency == 1h);
+    CHECK(mail.idempotency_required);
+    CHECK(mail.rate == 7);
+    CHECK(mail.priority == -3);
+    const auto& video = config.queues[1];
+    CHECK(video.upstream == QueueUpstream{"u", "/convert?now"});
+    CHECK(video.backoff == BackOff{1s, 1h});
+    CHECK(video.attempts == 10);
+    CHECK(config.routes[0].enqueue == "mail");
+    CHECK(config.routes[0].limits.body_max == 4096u);
+    CHECK(config.routes[1].jobs == JobsAccess{"0123456789abcdef==", {"127.0.0.1", "10.0.0.0/8", "::1"}});
+    CHECK(jobs_route(config, config.routes[0]) == &config.routes[1]);
+
+    const auto again = loaded(dump(config));
+    CHECK(again == config);
+    CHECK(dump_without_secrets(config).find("0123456789abcdef") == std::string::npos);
+}
+
+TEST_CASE("a store that cannot be is refused", "[conf][queue]") {
+    CHECK(complaints("[store]\nurl = redis:x\n") ==
+          Lines{"t:2: url: \"redis:x\" is not a store: sqlite:PATH"});
+    CHECK(complaints("[store]\nurl = sqlite:/\n") == Lines{"t:2: url: is a folder, and a file is wanted"});
+}
+
+TEST_CASE("a queue needs somebody who runs its jobs, and no more than one", "[conf][queue]") {
+    CHECK(complaints("[queue q]\n") ==
+          Lines{"t:1: [queue q] has neither pool nor upstream: nobody runs its jobs"});
+    CHECK(queue_complaints("pool = p\nupstream = u /x\n") ==
+          Lines{"t:5: upstream: [queue q] has a pool already"});
+    CHECK(queue_complaints("pool = pp\n") == Lines{"t:4: pool: there is no [pool pp]; valid: p"});
+    CHECK(queue_complaints("upstream = u /x\n") == Lines{"t:4: upstream: there is no [upstream u]"});
+    CHECK(queue_complaints("upstream = u\n") ==
+          Lines{"t:4: upstream: an upstream and a path are wanted: NAME /path"});
+    CHECK(
+        complaints("[pool t]\nkind = thread\n[queue q]\npool = t\n") ==
+        Lines{"t:4: pool: [pool t] is of threads, which cannot run jobs yet; processes can, or an upstream"});
+    CHECK(complaints("[pool w]\nrun = work\n[queue q]\npool = w\n") ==
+          Lines{"t:4: pool: [pool w] does what routes with work_pool say, no jobs"});
+}
+
+TEST_CASE("numbers and times of a queue have bounds", "[conf][queue]") {
+    CHECK(queue_complaints("pool = p\nattempts = 0\n") ==
+          Lines{"t:5: attempts: \"0\" is not a number, 1 to 1000"});
+    CHECK(queue_complaints("pool = p\nbackoff = 2s..1s\n") ==
+          Lines{"t:5: backoff: 2s is longer than 1s: the shorter time stands first"});
+    CHECK(queue_complaints("pool = p\npriority = 101\n") ==
+          Lines{"t:5: priority: \"101\" is not a number, -100 to 100"});
+    CHECK(queue_complaints("pool = p\nsize_max = 1 2 3\n") ==
+          Lines{"t:5: size_max: a number of jobs and a size are wanted: 100000 1g"});
+    CHECK(BackOffType{}.parse({"5s", ""}) == BackOff{5s, 5s});
+}
+
+TEST_CASE("routes lead to queues that there are", "[conf][queue]") {
+    CHECK(queue_complaints("pool = p\n[route r]\nenqueue = qq\n") ==
+          Lines{"t:6: enqueue: there is no [queue qq]; valid: q"});
+    CHECK(complaints("[route r]\njobs = on\n") ==
+          Lines{"t:2: jobs: there is no [queue NAME], so there are no jobs"});
+    CHECK(queue_complaints("pool = p\n[route r]\npath = ~ ^/x\njobs = on\n") ==
+          Lines{"t:6: path: that of jobs is a prefix, which jobs stand below"});
+    CHECK(queue_complaints("pool = p\n[route r]\njobs = on\njobs_token = short\n") ==
+          Lines{"t:7: jobs_token: has 5 bytes, and may have 16 to 256"});
+    CHECK(queue_complaints("pool = p\n[route r]\njobs = on\nallow = here\n") ==
+          Lines{"t:7: allow: \"here\" is neither an address nor a network: 10.0.0.0/8, ::1"});
+}
+
+TEST_CASE("an upstream is asked by one protocol, by queues too", "[conf][queue]") {
+    CHECK(complaints(
+              "[upstream u]\npeer = 127.0.0.1:1\n[route r]\nfastcgi = u\n[queue q]\nupstream = u /x\n") ==
+          Lines{"t:6: upstream: at line 4 [upstream u] is asked by FastCGI"});
+}
+
+TEST_CASE("what may not be meant of queues is told", "[conf][queue]") {
+    const std::string queue = std::string(pool) + "[queue q]\npool = p\n";
+    CHECK(advice(queue).back() == "t:3: no route leads to [queue q]");
+    CHECK(advice(queue + "[route r]\nenqueue = q\n").back() ==
+          "t:6: enqueue: no route with `jobs = on` is on its servers; answers have no Location, and nobody "
+          "can ask what became of a job");
+    CHECK(
+        advice(queue + "[route r]\npath = /in\nenqueue = q\n[route j]\npath = /jobs/\njobs = on\n").back() ==
+        "t:10: jobs: whoever reaches this route can read, cancel and purge all jobs; see jobs_token and "
+        "allow");
+}
+
+TEST_CASE("addresses are in networks by their first bits", "[conf][queue]") {
+    CHECK(is_in_network("10.1.2.3", "10.0.0.0/8"));
+    CHECK_FALSE(is_in_network("11.1.2.3", "10.0.0.0/8"));
+    CHECK(is_in_network("192.168.1.129", "192.168.1.128/25"));
+    CHECK_FALSE(is_in_network("192.168.1.127", "192.168.1.128/25"));
+    CHECK(is_in_network("1.2.3.4", "0.0.0.0/0"));
+    CHECK(is_in_network("::1", "::1"));
+    CHECK(is_in_network("::ffff:10.0.0.1", "10.0.0.0/8"));
+    CHECK_FALSE(is_in_network("::1", "0.0.0.0/0"));
+    CHECK_FALSE(is_in_network("", "0.0.0.0/0"));
+    CHECK_FALSE(is_in_network("unix:", "::/0"));
+}

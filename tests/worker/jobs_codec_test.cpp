@@ -1,0 +1,173 @@
+// tests/worker/jobs_codec_test.cpp: operations as frames: what is written reads back, and nothing else is
+// read.
+#include "worker/jobs/codec.h"
+
+#include <random>
+
+using namespace worker::jobs;
+
+namespace {
+
+/// The fields of the only frame in `bytes`.
+Frame only_frame(const std::string& bytes) {
+    REQUIRE(bytes.size() >= frame_head_bytes);
+    REQUIRE(frame_length(bytes) == bytes.size() - frame_length_bytes);
+    const auto frame = parse_frame(std::string_view(bytes).substr(frame_length_bytes));
+    REQUIRE(frame);
+    return *frame;
+}
+
+std::string asked(const Operation& operation) {
+    std::string bytes;
+    append_ask(bytes, 7, operation);
+    return bytes;
+}
+
+std::string stored(const Operation& operation) {
+    std::string bytes;
+    append_stored(bytes, 7, operation);
+    return bytes;
+}
+
+Enqueue some_job() {
+    Enqueue enqueue;
+    enqueue.job = {.id = "an id",
+                   .queue = "mail",
+                   .content_type = "text/plain",
+                   .body = std::string("a\0b\xff", 4),
+                   .run_at = 1'700'000'000'123,
+                   .priority = -5,
+                   .attempts = 3,
+                   .key = "k",
+                   .unique = "u",
+                   .idempotency_key = "i",
+                   .fingerprint = "f",
+                   .idempotency_until = 5,
+                   .callback = "http://x",
+                   .trace = "t"};
+    enqueue.room = {10, 1'000'000'000'000};
+    return enqueue;
+}
+
+/// One of each, with something in it.
+std::vector<Operation> all_of_them() {
+    std::vector<Operation> all;
+    all.emplace_back(some_job());
+    all.emplace_back(
+        Claim{.queue = "q", .owner = "o", .count = 3, .key_concurrency = 1, .lease_until = 9, .answer = {}});
+    all.emplace_back(Extend{"o", 4});
+    Finish finish;
+    finish.id = "x";
+    finish.fence = -1;
+    finish.ending = Ending::timed_out;
+    finish.error = "late";
+    finish.result = "r";
+    all.emplace_back(finish);
+    all.emplace_back(Progress{.id = "x", .fence = 2, .text = "half", .answer = {}});
+    all.emplace_back(Cancel{.id = "x", .answer = {}});
+    all.emplace_back(Retry{.id = "x", .answer = {}});
+    all.emplace_back(Get{.id = "x", .with_result = true, .answer = {}});
+    List list;
+    list.queue = "q";
+    list.states = {State::dead, State::done};
+    list.after = "x";
+    all.emplace_back(list);
+    all.emplace_back(Pause{"q", false});
+    Purge purge;
+    purge.queue = "q";
+    purge.states = {State::dead};
+    all.emplace_back(purge);
+    Expire expire;
+    expire.queues = {{"q", 1, 2}, {"r", 3, 4}};
+    all.emplace_back(expire);
+    Recover recover;
+    recover.alive = {"a", "b"};
+    all.emplace_back(recover);
+    all.emplace_back(Stats{});
+    all.emplace_back(Fire{"s", 5, some_job()});
+    all.emplace_back(LastFired{.schedule = "s", .answer = {}});
+    return all;
+}
+
+}  // namespace
+
+TEST_CASE("what is asked reads back as it was written, each kind", "[worker][jobs]") {
+    const auto all = all_of_them();
+    REQUIRE(all.size() == std::variant_size_v<Operation>);
+    for (const auto& operation : all) {
+        CAPTURE(operation.index());
+        const auto bytes = asked(operation);
+        const auto frame = only_frame(bytes);
+        CHECK(frame.head.number == 7);
+        CHECK(frame.head.kind == FrameKind::ask);
+        const auto read = decode_ask(frame.fields);
+        REQUIRE(read);
+        CHECK(read->index() == operation.index());
+        CHECK(asked(*read) == bytes);
+    }
+}
+
+TEST_CASE("a job reads back field by field", "[worker][jobs]") {
+    const auto bytes = asked(some_job());
+    const auto read = decode_ask(only_frame(bytes).fields);
+    REQUIRE(read);
+    const auto& job = std::get<Enqueue>(*read).job;
+    CHECK(job.id == "an id");
+    CHECK(job.body == std::string("a\0b\xff", 4));
+    CHECK(job.priority == -5);
+    CHECK(job.run_at == 1'700'000'000'123);
+    CHECK(std::get<Enqueue>(*read).room.bytes == 1'000'000'000'000);
+}
+
+TEST_CASE("an answer goes into what was asked", "[worker][jobs]") {
+    Get get{.id = "x", .with_result = true, .answer = {}};
+    get.answer.found = true;
+    get.answer.job.id = "x";
+    get.answer.job.state = State::dead;
+    get.answer.job.history = {{1, 10, 20, Ending::crashed, "died"}, {2, 30, 40, Ending::failed, "500"}};
+    get.answer.job.result = std::string("yes");
+    const auto bytes = stored(get);
+    Operation asked_for = Get{.id = "x", .with_result = true, .answer = {}};
+    REQUIRE(decode_stored(only_frame(bytes).fields, asked_for));
+    const auto& job = std::get<Get>(asked_for).answer.job;
+    CHECK(job.state == State::dead);
+    REQUIRE(job.history.size() == 2);
+    CHECK(job.history[1].error == "500");
+    CHECK(job.history[0].ending == Ending::crashed);
+    CHECK(job.result == "yes");
+
+    Operation other = Cancel{.id = "x", .answer = {}};
+    CHECK_FALSE(decode_stored(only_frame(bytes).fields, other));
+}
+
+TEST_CASE("frames that are cut, longer, or have numbers that mean nothing are refused", "[worker][jobs]") {
+    for (const auto& operation : all_of_them()) {
+        CAPTURE(operation.index());
+        const auto bytes = asked(operation);
+        const std::string fields(only_frame(bytes).fields);
+        for (std::size_t size = 0; size < fields.size(); ++size)
+            CHECK_FALSE(decode_ask(fields.substr(0, size)));
+        CHECK_FALSE(decode_ask(fields + "x"));
+    }
+    CHECK_FALSE(decode_ask(std::string(1, '\x40')));
+    CHECK_FALSE(parse_frame(std::string("\0\0\0\0\x09", 5)));
+    CHECK_FALSE(parse_frame("abc"));
+    // A list that says it is long, and is not there.
+    CHECK_FALSE(decode_ask(std::string(1, '\x0c') + std::string("\xff\xff\xff\xff\0", 5)));
+}
+
+TEST_CASE("whatever bytes come, reading ends", "[worker][jobs]") {
+    std::mt19937 random(1);
+    const auto all = all_of_them();
+    for (int round = 0; round < 20'000; ++round) {
+        auto bytes = asked(all[random() % all.size()]);
+        for (unsigned change = 0; change <= random() % 4; ++change)
+            bytes[frame_head_bytes + random() % (bytes.size() - frame_head_bytes)] =
+                static_cast<char>(random());
+        const auto frame = parse_frame(std::string_view(bytes).substr(frame_length_bytes));
+        if (!frame) continue;
+        if (const auto read = decode_ask(frame->fields)) CHECK(asked(*read).size() > frame_head_bytes);
+        Operation any = all[random() % all.size()];
+        (void)decode_stored(frame->fields, any);
+    }
+}

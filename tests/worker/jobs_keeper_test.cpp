@@ -1,0 +1,232 @@
+// tests/worker/jobs_keeper_test.cpp: batches, the keeper's socket and its clients, around a store in memory.
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <optional>
+
+#include "ipc/clock.h"
+#include "tests/conf/temporary_folder.h"
+#include "tests/worker/memory_store.h"
+#include "tests/worker/turn.h"
+#include "worker/jobs/batcher.h"
+#include "worker/jobs/keeper_client.h"
+#include "worker/jobs/keeper_server.h"
+
+using namespace worker::jobs;
+using namespace std::chrono_literals;
+
+namespace {
+
+Enqueue job(const std::string& id, const std::string& key = {}) {
+    Enqueue enqueue;
+    enqueue.job.id = id;
+    enqueue.job.queue = "q";
+    enqueue.job.idempotency_key = key;
+    return enqueue;
+}
+
+/// A loop, a board, and turns until something is so.
+struct World {
+    /// False: not within a minute.
+    bool until(const std::function<bool()>& is_so) {
+        const auto end = ipc::monotonic_ms() + 60'000;
+        while (!is_so() && ipc::monotonic_ms() < end)
+            Turn(
+                loop, [] {}, 1ms);
+        return is_so();
+    }
+    Batcher::Open open() {
+        return
+            [this]() -> ipc::Result<std::unique_ptr<Store>> { return std::make_unique<MemoryStore>(shared); };
+    }
+    /// What comes of an operation: its `what`, or the failure.
+    Keeping::Answered note(std::vector<std::string>& into) {
+        return [&into](Operation&& over, const ipc::Error* failure) {
+            if (failure != nullptr) return into.push_back(failure->text());
+            const auto* enqueue = std::get_if<Enqueue>(&over);
+            into.push_back(enqueue != nullptr ? std::to_string(static_cast<int>(enqueue->answer.what)) + " " +
+                                                    enqueue->answer.id
+                                              : "stored");
+        };
+    }
+
+    ipc::LoopCell cell;
+    worker::execution::Loop loop{cell};
+    ipc::Scoreboard board = *ipc::Scoreboard::make();
+    Tally tally{board};
+    MemoryStore::Shared shared;
+};
+
+struct Opened : World {
+    explicit Opened(const Batcher::Bounds& bounds = {}) : batcher(loop, tally, bounds) {
+        batcher.open(open(), [](const ipc::Result<void>&) {});
+        REQUIRE(until([this] { return batcher.is_open(); }));
+    }
+    Batcher batcher;
+};
+
+/// A listening socket of the test's folder.
+struct Door {
+    Door() {
+        path = folder.path("keeper");
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        path.copy(address.sun_path, sizeof address.sun_path - 1);
+        socket = ipc::UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+        REQUIRE(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+        REQUIRE(::listen(socket.get(), 16) == 0);
+    }
+    TemporaryFolder folder;
+    std::string path;
+    ipc::UniqueFd socket;
+};
+
+}  // namespace
+
+TEST_CASE("what arrives while a batch is stored is the next batch, and all hear of it", "[worker][jobs]") {
+    Opened world;
+    std::vector<std::string> heard;
+    for (int i = 0; i < 100; ++i) world.batcher.submit(job(std::to_string(i)), world.note(heard));
+    CHECK(heard.empty());
+    REQUIRE(world.until([&] { return heard.size() == 100; }));
+    CHECK(heard[42] == "0 42");
+    CHECK(world.shared.batches < 100);
+    CHECK(world.shared.largest > 1);
+    CHECK(world.board.jobs().operations.get() == 100);
+    CHECK(world.batcher.pending() == 0);
+}
+
+TEST_CASE("a batch that fails fails each of its operations, and the next may succeed", "[worker][jobs]") {
+    const Logged log;
+    Opened world;
+    world.shared.fails = true;
+    std::vector<std::string> heard;
+    for (int i = 0; i < 3; ++i) world.batcher.submit(job(std::to_string(i)), world.note(heard));
+    REQUIRE(world.until([&] { return heard.size() == 3; }));
+    CHECK(heard == std::vector<std::string>(3, "the disk is full"));
+    CHECK(world.board.jobs().healthy.get() == 0);
+    CHECK(log.text().find("jobs cannot be stored") != std::string::npos);
+    world.shared.fails = false;
+    world.batcher.submit(job("later"), world.note(heard));
+    REQUIRE(world.until([&] { return heard.size() == 4; }));
+    CHECK(heard[3] == "0 later");
+    CHECK(world.board.jobs().healthy.get() == 1);
+}
+
+TEST_CASE("beyond its bounds the batcher refuses at once, and what it has is stored", "[worker][jobs]") {
+    Opened world({.operations = 5, .bytes = 1 << 20, .batch_operations = 2, .batch_bytes = 1 << 20});
+    std::vector<std::string> heard;
+    Turn(world.loop, [&] {
+        for (int i = 0; i < 8; ++i) world.batcher.submit(job(std::to_string(i)), world.note(heard));
+    });
+    REQUIRE(world.until([&] { return heard.size() == 8; }));
+    CHECK(std::count(heard.begin(), heard.end(), "too much waits for the store of jobs") == 3);
+    CHECK(world.shared.largest <= 2);
+    CHECK(world.shared.jobs.size() == 5);
+}
+
+TEST_CASE("a batcher that is closed has stored what it had, and takes nothing more", "[worker][jobs]") {
+    Opened world;
+    std::vector<std::string> heard;
+    for (int i = 0; i < 10; ++i) world.batcher.submit(job(std::to_string(i)), world.note(heard));
+    bool closed = false;
+    world.batcher.close([&] { closed = true; });
+    world.batcher.submit(job("late"), world.note(heard));
+    REQUIRE(world.until([&] { return closed && heard.size() == 11; }));
+    CHECK(world.shared.jobs.size() == 10);
+    CHECK(std::count(heard.begin(), heard.end(), "the store of jobs is not open") == 1);
+}
+
+TEST_CASE("a client's operations reach the store, and its answers come back", "[worker][jobs]") {
+    Opened world;
+    Door door;
+    KeeperServer server(world.loop, world.batcher, world.tally, door.socket.get(), {});
+    server.begin();
+    KeeperClient client(world.loop, {.path = door.path, .owner = {}});
+    std::vector<std::string> heard;
+    for (int i = 0; i < 500; ++i) client.submit(job(std::to_string(i)), world.note(heard));
+    REQUIRE(world.until([&] { return heard.size() == 500; }));
+    CHECK(heard[7] == "0 7");
+    CHECK(world.shared.jobs.size() == 500);
+    CHECK(client.pending() == 0);
+}
+
+TEST_CASE("what has no answer when the keeper goes is said to the next one", "[worker][jobs]") {
+    Opened world;
+    Door door;
+    std::optional<KeeperServer> server;
+    server.emplace(world.loop, world.batcher, world.tally, door.socket.get(), KeeperServer::Bounds{});
+    server->begin();
+    KeeperClient client(world.loop, {.path = door.path, .owner = {}});
+    std::vector<std::string> heard;
+    client.submit(job("first"), world.note(heard));
+    REQUIRE(world.until([&] { return heard.size() == 1; }));
+    server->pause();  // it hears nothing any more
+    for (int i = 0; i < 50; ++i) client.submit(job(std::to_string(i)), world.note(heard));
+    Turn(
+        world.loop, [] {}, 20ms);
+    CHECK(heard.size() == 1);
+    server->end();
+    Turn(
+        world.loop, [] {}, 20ms);
+    server.emplace(world.loop, world.batcher, world.tally, door.socket.get(), KeeperServer::Bounds{});
+    server->begin();
+    REQUIRE(world.until([&] { return heard.size() == 51; }));
+    CHECK(heard[50] == "0 49");
+    CHECK(world.shared.jobs.size() == 51);
+}
+
+TEST_CASE("a keeper that does not answer fails operations in time", "[worker][jobs]") {
+    World world;
+    Door door;  // connections wait in its queue
+    KeeperClient client(world.loop, {.path = door.path, .owner = {}, .timeout = 50ms});
+    std::vector<std::string> heard;
+    client.submit(job("1"), world.note(heard));
+    REQUIRE(world.until([&] { return heard.size() == 1; }));
+    CHECK(heard[0] == "the keeper did not answer in time");
+    CHECK(client.pending() == 0);
+}
+
+TEST_CASE("the second with an idempotency key hears that the first is in flight, the same job does not",
+          "[worker][jobs]") {
+    Opened world;
+    Door door;
+    KeeperServer server(world.loop, world.batcher, world.tally, door.socket.get(), {});
+    server.begin();
+    KeeperClient client(world.loop, {.path = door.path, .owner = {}});
+    std::vector<std::string> heard;
+    client.submit(job("1", "key"), world.note(heard));
+    client.submit(job("2", "key"), world.note(heard));
+    client.submit(job("1", "key"), world.note(heard));
+    REQUIRE(world.until([&] { return heard.size() == 3; }));
+    CHECK(std::count(heard.begin(), heard.end(), "0 1") == 1);
+    CHECK(std::count(heard.begin(), heard.end(), "1 1") == 1);
+    CHECK(std::count(heard.begin(), heard.end(), "4 ") == 1);
+    client.submit(job("3", "key"), world.note(heard));
+    REQUIRE(world.until([&] { return heard.size() == 4; }));
+    CHECK(heard[3] == "0 3");  // this store knows no keys
+}
+
+TEST_CASE("a client that talks nonsense is dropped, and the others go on", "[worker][jobs]") {
+    const Logged log;
+    Opened world;
+    Door door;
+    KeeperServer server(world.loop, world.batcher, world.tally, door.socket.get(), {});
+    server.begin();
+    KeeperClient client(world.loop, {.path = door.path, .owner = "me"});
+    ipc::UniqueFd stranger(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    door.path.copy(address.sun_path, sizeof address.sun_path - 1);
+    REQUIRE(::connect(stranger.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    REQUIRE(world.until([&] { return server.clients() == 2 && server.owners().size() == 1; }));
+    CHECK(server.owners() == std::vector<std::string>{"me"});
+    const std::string nonsense("\xff\xff\xff\x7fxxxx", 8);
+    REQUIRE(::send(stranger.get(), nonsense.data(), nonsense.size(), MSG_NOSIGNAL) == 8);
+    REQUIRE(world.until([&] { return server.clients() == 1; }));
+    CHECK(world.board.jobs().clients_dropped.get() == 1);
+    std::vector<std::string> heard;
+    client.submit(job("1"), world.note(heard));
+    REQUIRE(world.until([&] { return heard.size() == 1; }));
+    CHECK(heard[0] == "0 1");
+}

@@ -1,0 +1,35 @@
+// worker/handler/job_request.h: what a request's header says of the job that is to be made of it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <tl/expected.hpp>
+
+#include "conf/config.h"
+#include "worker/http/request.h"
+#include "worker/jobs/job.h"
+
+namespace worker::handler {
+
+/// All but its id, queue, body and idempotency; what the header does not say is the queue's. Fails with a
+/// sentence for the client (400). `now`: to count from.
+[[nodiscard]] tl::expected<jobs::NewJob, std::string> read_job_fields(const http::Request& request,
+                                                                      const conf::Queue& queue,
+                                                                      jobs::UnixMs now);
+
+/// The Idempotency-Key (draft-ietf-httpapi-idempotency-key-header, a string of RFC 8941 3.3.3); empty where
+/// there is none, and none is required.
+[[nodiscard]] tl::expected<std::string, std::string> read_idempotency_key(const http::Request& request,
+                                                                          const conf::Queue& queue);
+
+/// Of what the job is: whether a key came with the same request again.
+[[nodiscard]] std::string fingerprint_of(const jobs::NewJob& job);
+
+/// Milliseconds since 1970: an HTTP date, RFC 3339, or digits; nullopt: neither.
+[[nodiscard]] std::optional<jobs::UnixMs> parse_moment(std::string_view text);
+/// As RFC 3339, in UTC, with milliseconds.
+[[nodiscard]] std::string print_moment(jobs::UnixMs ms);
+
+}  // namespace worker::handler

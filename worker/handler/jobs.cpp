@@ -1,0 +1,259 @@
+#include "worker/handler/jobs.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "conf/units.h"
+#include "ipc/clock.h"
+#include "worker/handler/job_json.h"
+#include "worker/handler/job_request.h"
+#include "worker/handler/jobs_description.h"
+#include "worker/http/query.h"
+#include "worker/jobs/job_ids.h"
+#include "worker/jobs/unix_clock.h"
+
+namespace worker::handler {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using std::chrono::milliseconds;
+
+constexpr std::uint64_t body_bytes_max = 64 * 1024, list_max = 1000, list_usual = 50;
+constexpr milliseconds wait_max{60'000};  ///< of `wait=`; more is cut
+constexpr milliseconds first_look{25}, longest_look{1000};
+
+std::string text_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+bool is_over(jobs::State state) noexcept { return state >= jobs::State::done; }
+
+/// The part up to a slash, and what follows that.
+std::pair<std::string_view, std::string_view> split(std::string_view path) {
+    const auto slash = path.find('/');
+    return {path.substr(0, slash), slash == path.npos ? std::string_view() : path.substr(slash + 1)};
+}
+
+/// `state=ready,running`; none: one of them is no state.
+std::optional<std::vector<jobs::State>> states_of(std::string_view text) {
+    std::vector<jobs::State> states;
+    while (!text.empty()) {
+        const auto comma = text.find(',');
+        const auto state = state_of(text.substr(0, comma));
+        if (!state) return std::nullopt;
+        states.push_back(*state);
+        text.remove_prefix(std::min(text.size(), comma == text.npos ? text.size() : comma + 1));
+    }
+    return states;
+}
+
+}  // namespace
+
+JobsRoute::JobsRoute(const conf::Config& config, const conf::Route& route, jobs::Keeping& keeping,
+                     execution::Loop& loop)
+    : KeeperRoute(route, body_bytes_max, keeping, loop), config_(config), path_(jobs_path_of(route)) {}
+
+void JobsRoute::begin(Visit& visit) {
+    const auto& request = visit.exchange().request;
+    std::string_view rest = request.target.path;
+    rest.remove_prefix(std::min(rest.size(), route().path.text.size()));
+    while (rest.starts_with('/')) rest.remove_prefix(1);
+    if (request.is_get() || request.is_head()) return get(visit, rest);
+    if (request.method() == "POST") return post(visit, rest);
+    if (request.method() == "DELETE" && jobs::is_job_id(rest)) return cancel(visit, rest);
+    visit.exchange().response.add_field("Allow", "GET, HEAD, POST, DELETE");
+    refuse(visit, 405, "that cannot be done here");
+}
+
+void JobsRoute::get(Visit& visit, std::string_view rest) {
+    if (rest.empty()) return list(visit);
+    if (rest == "stats") return stats(visit);
+    if (rest == "openapi.json")
+        return answer(visit, 200, "application/json", jobs_description(path_, !route().jobs.token.empty()));
+    const auto [id, part] = split(rest);
+    if (!jobs::is_job_id(id)) return refuse(visit, 404, "there is no such thing");
+    if (part.empty()) return show(visit, id);
+    if (part == "result") return result(visit, id);
+    refuse(visit, 404, "of a job there is `result`");
+}
+
+void JobsRoute::post(Visit& visit, std::string_view rest) {
+    const auto [first, part] = split(rest);
+    if (first == "queues") return change_queue(visit, part);
+    if (jobs::is_job_id(first) && part == "retry") return retry(visit, first);
+    refuse(visit, 404, "there is no such thing");
+}
+
+// ---- one of them ------------------------------------------------------------------------------------------
+
+void JobsRoute::show(Visit& visit, std::string_view id) {
+    visit.name = id;
+    const http::Query query(visit.exchange().request.target.query);
+    if (const auto wait = query.value("wait")) {
+        const auto time = conf::parse_time(*wait, milliseconds(0), std::chrono::hours(24));
+        if (!time) return refuse(visit, 400, "wait takes a time: seconds, or with ms, s, m");
+        visit.until_ms = ipc::monotonic_ms() + static_cast<std::uint64_t>(std::min(*time, wait_max).count());
+        visit.delay = first_look;
+    }
+    look(visit);
+}
+
+void JobsRoute::again(Visit& visit) { look(visit); }
+
+void JobsRoute::look(Visit& visit) {
+    jobs::Get get;
+    get.id = visit.name;
+    ask(visit, std::move(get),
+        [this](Visit& its, jobs::Operation&& over) { on_shown(its, std::get<jobs::Get>(over)); });
+}
+
+/// A job that is not over is looked at again, until it is or the client has waited long enough.
+void JobsRoute::on_shown(Visit& visit, const jobs::Get& get) {
+    if (!get.answer.found) return refuse(visit, 404, "there is no such job, or not any more");
+    const auto now = ipc::monotonic_ms();
+    if (!is_over(get.answer.job.state) && now < visit.until_ms) {
+        const auto left = milliseconds(visit.until_ms - now);
+        visit.again_after(std::min(visit.delay, left));
+        visit.delay = std::min(visit.delay * 3 / 2, longest_look);
+        return;
+    }
+    if (!is_over(get.answer.job.state)) visit.exchange().response.add_field("Retry-After", "1");
+    answer(visit, 200, text_of(job_json(get.answer.job, path_)));
+}
+
+void JobsRoute::result(Visit& visit, std::string_view id) {
+    jobs::Get get;
+    get.id = id;
+    get.with_result = true;
+    ask(visit, std::move(get), [this](Visit& its, jobs::Operation&& over) {
+        auto& found = std::get<jobs::Get>(over).answer;
+        if (!found.found) return refuse(its, 404, "there is no such job, or not any more");
+        if (found.job.state != jobs::State::done || !found.job.result) {
+            if (!is_over(found.job.state)) its.exchange().response.add_field("Retry-After", "1");
+            return refuse(its, 404, fmt::format("it has no result: it is {}", state_name(found.job.state)));
+        }
+        its.exchange().response.add_field("X-Content-Type-Options", "nosniff");
+        const std::string type =
+            found.job.result_type.empty() ? "application/octet-stream" : std::move(found.job.result_type);
+        answer(its, 200, type, std::move(*found.job.result));
+    });
+}
+
+void JobsRoute::cancel(Visit& visit, std::string_view id) {
+    jobs::Cancel cancel;
+    cancel.id = id;
+    ask(visit, std::move(cancel), [this](Visit& its, jobs::Operation&& over) {
+        using What = jobs::Cancel::Answer::What;
+        const auto& cancelled = std::get<jobs::Cancel>(over);
+        switch (cancelled.answer.what) {
+            case What::cancelled:
+                return answer(its, 200, text_of({{"id", cancelled.id}, {"state", "cancelled"}}));
+            case What::running:
+                its.exchange().response.add_field("Retry-After", "1");
+                return answer(its, 202,
+                              text_of({{"id", cancelled.id}, {"state", "running"}, {"cancelling", true}}));
+            case What::over: return refuse(its, 409, "it is over already");
+            case What::unknown: return refuse(its, 404, "there is no such job, or not any more");
+        }
+    });
+}
+
+void JobsRoute::retry(Visit& visit, std::string_view id) {
+    jobs::Retry retry;
+    retry.id = id;
+    ask(visit, std::move(retry), [this](Visit& its, jobs::Operation&& over) {
+        using What = jobs::Retry::Answer::What;
+        const auto& retried = std::get<jobs::Retry>(over);
+        switch (retried.answer.what) {
+            case What::ready: return answer(its, 202, text_of({{"id", retried.id}, {"state", "ready"}}));
+            case What::not_over: return refuse(its, 409, "it is ready, or runs");
+            case What::done: return refuse(its, 409, "it is done");
+            case What::unique_taken: return refuse(its, 409, "another job with its Job-Unique is not over");
+            case What::unknown: return refuse(its, 404, "there is no such job, or not any more");
+        }
+    });
+}
+
+// ---- many -------------------------------------------------------------------------------------------------
+
+void JobsRoute::list(Visit& visit) {
+    const http::Query query(visit.exchange().request.target.query);
+    jobs::List list;
+    list.queue = query.value("queue").value_or("");
+    list.after = query.value("after").value_or("");
+    const auto states = states_of(query.value("state").value_or(""));
+    if (!states) return refuse(visit, 400, "state takes scheduled, ready, running, done, dead, cancelled");
+    list.states = *states;
+    const auto limit =
+        conf::parse_number(query.value("limit").value_or(std::to_string(list_usual)), 1, list_max);
+    if (!limit) return refuse(visit, 400, fmt::format("limit takes a number, 1 to {}", list_max));
+    list.limit = static_cast<std::uint32_t>(*limit);
+    ask(visit, std::move(list), [this](Visit& its, jobs::Operation&& over) {
+        const auto& found = std::get<jobs::List>(over).answer;
+        Json json{{"jobs", Json::array()}, {"next", found.next.empty() ? Json() : Json(found.next)}};
+        for (const auto& job : found.jobs) json["jobs"].push_back(job_json(job, path_));
+        answer(its, 200, text_of(json));
+    });
+}
+
+void JobsRoute::stats(Visit& visit) {
+    ask(visit, jobs::Stats{}, [this](Visit& its, jobs::Operation&& over) {
+        Json json{{"queues", Json::array()}};
+        for (const auto& queue : std::get<jobs::Stats>(over).answer.queues)
+            json["queues"].push_back(queue_json(queue, jobs::unix_ms()));
+        answer(its, 200, text_of(json));
+    });
+}
+
+void JobsRoute::change_queue(Visit& visit, std::string_view rest) {
+    const auto parts = split(rest);
+    const std::string_view name = parts.first, what = parts.second;
+    const auto& queues = config_.queues;
+    if (std::none_of(queues.begin(), queues.end(), [&](const auto& queue) { return queue.name == name; }))
+        return refuse(visit, 404, "there is no such queue");
+    if (what == "pause" || what == "resume") {
+        jobs::Pause pause;
+        pause.queue = name;
+        pause.paused = what == "pause";
+        return ask(visit, std::move(pause), [this](Visit& its, jobs::Operation&& over) {
+            const auto& paused = std::get<jobs::Pause>(over);
+            answer(its, 200, text_of({{"queue", paused.queue}, {"paused", paused.paused}}));
+        });
+    }
+    if (what != "purge") return refuse(visit, 404, "of a queue there is pause, resume and purge");
+    const http::Query query(visit.exchange().request.target.query);
+    const auto states = states_of(query.value("state").value_or(""));
+    if (!states || std::find(states->begin(), states->end(), jobs::State::running) != states->end())
+        return refuse(visit, 400, "state takes scheduled, ready, done, dead, cancelled");
+    jobs::Purge wanted;
+    wanted.queue = name;
+    wanted.states = *states;
+    if (const auto before = query.value("before")) {
+        const auto moment = parse_moment(*before);
+        if (!moment) return refuse(visit, 400, "before takes a moment: RFC 3339, or seconds since 1970");
+        wanted.before = *moment;
+    } else {
+        wanted.before = jobs::unix_ms() + 1;  // what comes while we are at it stays
+    }
+    purge(visit, std::move(wanted), 0);
+}
+
+/// A thousand at a time, so that nobody else waits for it; a client that leaves stops it.
+void JobsRoute::purge(Visit& visit, jobs::Purge purge, std::uint64_t before) {
+    ask(visit, std::move(purge), [this, before](Visit& its, jobs::Operation&& over) {
+        auto& purged = std::get<jobs::Purge>(over);
+        const auto all = before + purged.answer.purged;
+        if (!purged.answer.more) return answer(its, 200, text_of({{"queue", purged.queue}, {"purged", all}}));
+        jobs::Purge next;
+        next.queue = std::move(purged.queue);
+        next.states = std::move(purged.states);
+        next.before = purged.before;
+        this->purge(its, std::move(next), all);
+    });
+}
+
+}  // namespace worker::handler

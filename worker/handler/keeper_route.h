@@ -1,0 +1,94 @@
+// worker/handler/keeper_route.h: what `enqueue` and `jobs` have in common: who may ask, bodies, and waiting
+// for the keeper.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "conf/config.h"
+#include "ipc/event.h"
+#include "worker/execution/loop.h"
+#include "worker/http/exchange.h"
+#include "worker/jobs/keeping.h"
+
+namespace worker::handler {
+
+/// One a route and loop. Each request is a visit, which ends with its answer, or when its client leaves; what
+/// the keeper says then is of no interest. Loop thread only.
+class KeeperRoute : public http::Handler {
+ public:
+    /// All must outlive it. `body_max`: bytes of a body; beyond: 413. `keeping` must answer no more when this
+    /// goes.
+    KeeperRoute(const conf::Route& route, std::uint64_t body_max, jobs::Keeping& keeping,
+                execution::Loop& loop);
+    KeeperRoute(const KeeperRoute&) = delete;
+    KeeperRoute& operator=(const KeeperRoute&) = delete;
+    ~KeeperRoute() override;
+
+    void handle(http::Exchange& exchange) final;
+    [[nodiscard]] bool streams() const final { return true; }
+
+ protected:
+    class Visit final : public http::Streamer {
+     public:
+        Visit(KeeperRoute& owner, http::Exchange& exchange, std::uint64_t number);
+
+        [[nodiscard]] http::Exchange& exchange() noexcept { return exchange_; }
+        [[nodiscard]] std::string take_body() noexcept { return std::move(body_); }
+        [[nodiscard]] std::uint64_t number() const noexcept { return number_; }
+        void again_after(std::chrono::milliseconds time) { timer_.arm(time); }
+
+        std::uint64_t until_ms = 0;          ///< of one that waits for a change; CLOCK_MONOTONIC
+        std::chrono::milliseconds delay{0};  ///< likewise: from one look to the next
+        std::string name;                    ///< what it asks about
+
+     private:
+        void on_body(std::string_view payload) override;
+        void on_body_end() override { owner_.begin(*this); }
+        void on_room() override {}
+        void on_gone() override { owner_.end(*this); }
+        void on_time(short what);
+
+        KeeperRoute& owner_;
+        http::Exchange& exchange_;
+        std::uint64_t number_;
+        std::string body_;
+        ipc::Event timer_;
+    };
+    using Then = std::function<void(Visit&, jobs::Operation&&)>;
+
+    /// The request is whole, and may be asked.
+    virtual void begin(Visit& visit) = 0;
+    /// The time that it asked for by `again_after` has come.
+    virtual void again(Visit& visit);
+
+    /// `then` is called if the client is there yet, and the keeper has answered; else it is 503.
+    void ask(Visit& visit, jobs::Operation operation, Then then);
+    /// The visit ends with each of these.
+    void answer(Visit& visit, http::Status status, std::string json);
+    void answer(Visit& visit, http::Status status, std::string_view type, std::string body);
+    /// As RFC 9457 has it.
+    void refuse(Visit& visit, http::Status status, std::string_view detail);
+    /// Not now.
+    void refuse_for_now(Visit& visit, std::string_view detail);
+
+    [[nodiscard]] const conf::Route& route() const noexcept { return route_; }
+
+ private:
+    /// 0: it may be asked.
+    [[nodiscard]] http::Status refusal(http::Exchange& exchange) const;
+    void end(Visit& visit);
+
+    const conf::Route& route_;
+    std::uint64_t body_max_;
+    jobs::Keeping& keeping_;
+    execution::Loop& loop_;
+    std::uint64_t next_number_ = 1;
+    std::unordered_map<std::uint64_t, std::unique_ptr<Visit>> visits_;
+};
+
+}  // namespace worker::handler

@@ -1,0 +1,217 @@
+#include "worker/jobs/batcher.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <chrono>
+#include <iterator>
+#include <utility>
+
+#include "ipc/clock.h"
+#include "worker/jobs/codec.h"
+#include "worker/jobs/unix_clock.h"
+
+namespace worker::jobs {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds idle_time{50};          ///< after which the store may tidy up
+constexpr milliseconds tidy_time{1000};        ///< and from one piece of that to the next
+constexpr std::uint64_t told_every_ms = 1000;  ///< failures in the log
+
+bool only_reads(const Operation& operation) {
+    return std::holds_alternative<Get>(operation) || std::holds_alternative<List>(operation) ||
+           std::holds_alternative<Stats>(operation) || std::holds_alternative<LastFired>(operation);
+}
+
+template <class T>
+std::vector<T> cut_off(std::vector<T>& from, std::size_t count) {
+    if (count >= from.size()) return std::exchange(from, {});
+    const auto end = from.begin() + static_cast<std::ptrdiff_t>(count);
+    std::vector<T> first(std::make_move_iterator(from.begin()), std::make_move_iterator(end));
+    from.erase(from.begin(), end);
+    return first;
+}
+
+}  // namespace
+
+void Batcher::Waiting::add(Operation&& operation, Answered&& answered) {
+    operations.push_back(std::move(operation));
+    answers.push_back(std::move(answered));
+}
+
+Batcher::Waiting Batcher::Waiting::take(const Bounds& bounds) {
+    std::size_t count = 0, bytes = 0;
+    for (; count < operations.size() && count < bounds.batch_operations; ++count) {
+        bytes += weight(operations[count]);
+        if (count > 0 && bytes > bounds.batch_bytes) break;
+    }
+    return {cut_off(operations, count), cut_off(answers, count)};
+}
+
+Batcher::Batcher(execution::Loop& loop, Tally& tally, const Bounds& bounds)
+    : loop_(loop), tally_(tally), bounds_(bounds) {
+    mailbox_.attach(loop);
+    thread_ = std::thread([this] { live(); });
+}
+
+Batcher::~Batcher() {
+    {
+        const std::lock_guard lock(mutex_);
+        over_ = true;
+    }
+    rung_.notify_one();
+    thread_.join();
+    mailbox_.detach();
+}
+
+void Batcher::open(Open open, std::function<void(const ipc::Result<void>&)> done) {
+    if (state_ != State::closed) return;
+    state_ = State::opening;
+    opened_ = std::move(done);
+    give({.open = std::move(open), .batch = {}});
+}
+
+void Batcher::close(std::function<void()> done) {
+    closed_ = std::move(done);
+    if (state_ == State::closed) {
+        loop_.after_turn([this] { on_closed(); });
+        return;
+    }
+    if (std::exchange(state_, State::closing) == State::open) next();
+}
+
+void Batcher::submit(Operation operation, Answered answered) {
+    const auto bytes = weight(operation);
+    if (state_ != State::open) {
+        refuse(std::move(operation), std::move(answered));
+        return;
+    }
+    if (pending_ >= bounds_.operations || pending_bytes_ + bytes > bounds_.bytes) {
+        tally_.cell().overflows.add();
+        refuse(std::move(operation), std::move(answered));
+        return;
+    }
+    ++pending_;
+    pending_bytes_ += bytes;
+    (only_reads(operation) ? reading_ : changing_).add(std::move(operation), std::move(answered));
+    next();
+}
+
+void Batcher::refuse(Operation&& operation, Answered&& answered) {
+    struct Refused {
+        Operation operation;
+        Answered answered;
+        ipc::Error why;
+    };
+    const bool full = state_ == State::open;
+    auto refused = std::make_shared<Refused>(
+        Refused{std::move(operation),
+                std::move(answered),
+                {full ? "too much waits for the store of jobs" : "the store of jobs is not open", {}}});
+    loop_.after_turn([refused] { refused->answered(std::move(refused->operation), &refused->why); });
+}
+
+/// What is next for the thread, if it is free. Whoever only reads waits for one batch of the others at most.
+void Batcher::next() {
+    if (busy_ || (state_ != State::open && state_ != State::closing)) return;
+    const bool changes = !changing_.operations.empty(), reads = !reading_.operations.empty();
+    if (!changes && !reads) {
+        if (state_ == State::closing) give({.open = {}, .batch = {}, .close = true});
+        return;
+    }
+    read_last_ = reads && !(changes && read_last_);
+    auto batch = (read_last_ ? reading_ : changing_).take(bounds_);
+    under_way_ = std::move(batch.answers);
+    give({.open = {}, .batch = std::move(batch.operations)});
+}
+
+void Batcher::give(Order order) {
+    busy_ = true;
+    {
+        const std::lock_guard lock(mutex_);
+        orders_.push_back(std::move(order));
+    }
+    rung_.notify_one();
+}
+
+void Batcher::on_opened(const ipc::Result<void>& opened) {
+    busy_ = false;
+    const bool wanted = state_ == State::opening;
+    state_ = !opened ? State::closed : wanted ? State::open : State::closing;
+    tally_.cell().healthy.set(opened ? 1 : 0);
+    if (auto done = std::exchange(opened_, {}); done && (wanted || !opened)) done(opened);
+    if (state_ == State::closed && closed_) return on_closed();
+    next();
+}
+
+void Batcher::on_stored(std::vector<Operation> batch, const ipc::Result<void>& stored,
+                        const StoreFigures& figures, std::uint64_t took_us) {
+    busy_ = false;
+    for (const auto& operation : batch) {
+        pending_bytes_ -= std::min(pending_bytes_, weight(operation));
+        if (stored) tally_.note(operation);
+    }
+    pending_ -= batch.size();
+    tally_.note_batch(batch.size(), static_cast<bool>(stored), took_us, figures);
+    if (const auto now = ipc::monotonic_ms(); !stored && now - failure_told_ms_ >= told_every_ms) {
+        failure_told_ms_ = now;
+        spdlog::error("jobs cannot be stored operations={} why={:?}", batch.size(), stored.error().text());
+    }
+    const auto answers = std::exchange(under_way_, {});
+    next();  // the thread has something to do while we tell
+    for (std::size_t i = 0; i < batch.size(); ++i)
+        answers[i](std::move(batch[i]), stored ? nullptr : &stored.error());
+}
+
+void Batcher::on_closed() {
+    busy_ = false;
+    state_ = State::closed;
+    if (auto done = std::exchange(closed_, {})) done();
+}
+
+/// The thread of the store.
+void Batcher::live() {
+    std::unique_ptr<Store> store;
+    bool tidied = true;
+    for (;;) {
+        Order order;
+        {
+            std::unique_lock lock(mutex_);
+            const auto asked = [this] { return over_ || !orders_.empty(); };
+            if (!store) {
+                rung_.wait(lock, asked);
+            } else if (!rung_.wait_for(lock, tidied ? tidy_time : idle_time, asked)) {
+                lock.unlock();
+                store->tidy();
+                tidied = true;
+                continue;
+            }
+            if (orders_.empty()) return;  // it is over
+            order = std::move(orders_.front());
+            orders_.erase(orders_.begin());
+        }
+        if (order.open) {
+            auto opened = order.open();
+            if (opened) store = std::move(*opened);
+            ipc::Result<void> told;
+            if (!opened) told = tl::make_unexpected(std::move(opened.error()));
+            mailbox_.post([this, told = std::move(told)] { on_opened(told); });
+        } else if (order.close) {
+            store.reset();
+            mailbox_.post([this] { on_closed(); });
+        } else {
+            const auto begun_us = ipc::monotonic_us();
+            auto stored = store->apply(order.batch, unix_ms());
+            const auto figures = store->figures();
+            tidied = false;
+            mailbox_.post([this, batch = std::move(order.batch), stored = std::move(stored), figures,
+                           took_us = ipc::monotonic_us() - begun_us]() mutable {
+                on_stored(std::move(batch), stored, figures, took_us);
+            });
+        }
+    }
+}
+
+}  // namespace worker::jobs

@@ -1,0 +1,99 @@
+// worker/jobs/batcher.h: the store and its thread: what arrives while a batch is stored is the next batch.
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "ipc/result.h"
+#include "worker/execution/loop.h"
+#include "worker/execution/mailbox.h"
+#include "worker/jobs/keeping.h"
+#include "worker/jobs/store.h"
+#include "worker/jobs/tally.h"
+
+namespace worker::jobs {
+
+// closed ──open──▶ opening ──▶ open ──close──▶ closing ──▶ closed
+//    ▲────cannot─────┘
+/// Loop thread only, but for what is said. Operations that change something are stored in the order they
+/// were submitted in; those that only read may overtake them, and are never in one batch with them.
+class Batcher final : public Keeping {
+ public:
+    struct Bounds {
+        std::size_t operations = 16 * 1024;  ///< that wait, with those under way
+        std::size_t bytes = 256u << 20;      ///< of them, as `weight` has it
+        std::size_t batch_operations = 1024;
+        std::size_t batch_bytes = 32u << 20;
+    };
+    /// Called on the store's thread, and so is all that the store does.
+    using Open = std::function<ipc::Result<std::unique_ptr<Store>>()>;
+
+    Batcher(execution::Loop& loop, Tally& tally, const Bounds& bounds);
+    Batcher(const Batcher&) = delete;
+    Batcher& operator=(const Batcher&) = delete;
+    /// Waits for the batch under way; whoever waits for an answer hears nothing.
+    ~Batcher() override;
+
+    /// While it is closed. `done` is told whether it is open now.
+    void open(Open open, std::function<void(const ipc::Result<void>&)> done);
+    /// Takes nothing more, stores what it has, and ends the store; then `done` is called.
+    void close(std::function<void()> done);
+    [[nodiscard]] bool is_open() const noexcept { return state_ == State::open; }
+
+    void submit(Operation operation, Answered answered) override;
+    /// That have no answer yet.
+    [[nodiscard]] std::size_t pending() const noexcept { return pending_; }
+
+ private:
+    enum class State : std::uint8_t { closed, opening, open, closing };
+    struct Waiting {
+        std::vector<Operation> operations;
+        std::vector<Answered> answers;
+        void add(Operation&& operation, Answered&& answered);
+        /// Leaves those for the next batch that this one has no room for.
+        [[nodiscard]] Waiting take(const Bounds& bounds);
+    };
+    /// For the thread.
+    struct Order {
+        Open open;
+        std::vector<Operation> batch;
+        bool close = false;
+    };
+
+    void live();
+    void give(Order order);
+    void next();
+    void refuse(Operation&& operation, Answered&& answered);
+    void on_opened(const ipc::Result<void>& opened);
+    void on_stored(std::vector<Operation> batch, const ipc::Result<void>& stored, const StoreFigures& figures,
+                   std::uint64_t took_us);
+    void on_closed();
+
+    execution::Loop& loop_;
+    Tally& tally_;
+    Bounds bounds_;
+    State state_ = State::closed;
+    bool busy_ = false;       ///< the thread has a batch
+    bool read_last_ = false;  ///< it was of those that only read
+    Waiting changing_, reading_;
+    std::vector<Answered> under_way_;
+    std::size_t pending_ = 0, pending_bytes_ = 0;
+    std::uint64_t failure_told_ms_ = 0;
+    std::function<void(const ipc::Result<void>&)> opened_;
+    std::function<void()> closed_;
+    execution::Mailbox mailbox_;
+
+    std::mutex mutex_;
+    std::condition_variable rung_;
+    std::vector<Order> orders_;  ///< under the mutex; one at most, or the last one
+    bool over_ = false;          ///< likewise
+    std::thread thread_;
+};
+
+}  // namespace worker::jobs

@@ -1,0 +1,58 @@
+// worker/jobs/codec.h: operations and their answers as frames, between keepers and their clients.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "ipc/result.h"
+#include "worker/jobs/operations.h"
+
+namespace worker::jobs {
+
+/// A frame is its length, a request's number, a kind, and fields in order; numbers are little-endian. The
+/// length is of what follows it.
+enum class FrameKind : std::uint8_t {
+    hello,   ///< from a client, first: who it is, as `Claim::owner`; empty: nobody that runs jobs
+    ask,     ///< an operation
+    stored,  ///< its answer
+    failed   ///< it is not known to be stored, and why
+};
+
+struct FrameHead {
+    std::uint32_t number = 0;
+    FrameKind kind = FrameKind::ask;
+};
+
+constexpr std::size_t frame_length_bytes = 4;
+constexpr std::size_t frame_head_bytes = 9;          ///< with the length
+constexpr std::size_t frame_bytes_max = 160u << 20;  ///< a body or a result of 64 MiB, and what belongs to it
+
+/// The length that the first bytes announce, without its own; none before it is there. Too long: nothing that
+/// anybody of ours says.
+[[nodiscard]] std::uint32_t frame_length(std::string_view bytes) noexcept;
+
+/// Each appends a whole frame.
+void append_hello(std::string& out, std::string_view owner);
+void append_ask(std::string& out, std::uint32_t number, const Operation& operation);
+void append_stored(std::string& out, std::uint32_t number, const Operation& operation);
+void append_failed(std::string& out, std::uint32_t number, std::string_view why);
+
+/// What follows the length; `fields` is what is left.
+struct Frame {
+    FrameHead head;
+    std::string_view fields;
+};
+[[nodiscard]] ipc::Result<Frame> parse_frame(std::string_view bytes);
+
+[[nodiscard]] ipc::Result<Operation> decode_ask(std::string_view fields);
+/// Into the operation that was asked for; fails when it is the answer of another kind. On failure its answer
+/// is anything.
+[[nodiscard]] ipc::Result<void> decode_stored(std::string_view fields, Operation& operation);
+/// Of `hello` and `failed`.
+[[nodiscard]] ipc::Result<std::string> decode_text(std::string_view fields);
+
+/// Bytes of memory that it holds, about.
+[[nodiscard]] std::size_t weight(const Operation& operation) noexcept;
+
+}  // namespace worker::jobs

@@ -1,0 +1,20 @@
+// worker/jobs/job_head.h: a job as the request that its handler gets.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "conf/queue.h"
+#include "worker/jobs/job.h"
+
+namespace worker::jobs {
+
+/// For a program, as the content of FastCGI's PARAMS: a POST to /QUEUE, with JOB_ID, JOB_ATTEMPT,
+/// JOB_ATTEMPTS (how many there may be), JOB_QUEUE, JOB_ENQUEUED (RFC 3339) and JOB_KEY.
+void append_job_params(std::string& out, const Claimed& job, const conf::Queue& queue);
+
+/// For a peer of an upstream: the head of a POST, up to its empty line, with Job-Id, Job-Attempt and so on,
+/// and the job's id as Idempotency-Key. `host`: for the field.
+void append_job_head(std::string& out, const Claimed& job, const conf::Queue& queue, std::string_view host);
+
+}  // namespace worker::jobs

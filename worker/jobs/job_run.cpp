@@ -1,0 +1,199 @@
+#include "worker/jobs/job_run.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "ipc/clock.h"
+#include "worker/http/head.h"
+#include "worker/http/host.h"
+#include "worker/jobs/job_head.h"
+#include "worker/jobs/plain_text.h"
+
+namespace worker::jobs {
+namespace {
+
+constexpr std::size_t error_body_max = 256;           // of an answer that is none of success
+constexpr std::chrono::milliseconds look_again{20};   // whether a process has ended
+constexpr std::uint64_t ending_margin_ms = 3'000;     // beyond `kill_grace`: the master is busy
+constexpr std::uint64_t release_patience_ms = 1'500;  // who gives jobs back is about to leave
+
+std::string_view value_of(const http::ResponseHead& head, std::string_view name) {
+    for (const http::Field& field : head.fields)
+        if (http::equals_ignore_case(head.view(field.name), name)) return head.view(field.value);
+    return {};
+}
+
+}  // namespace
+
+JobRun::JobRun(Target& target, const Claimed& job, Owner& owner)
+    : target_(target),
+      job_(job),
+      owner_(owner),
+      call_(target.upstreams, *this),
+      about_(fmt::format("attempt {}", job.attempt)),
+      timer_(ipc::Event::timer<&JobRun::on_time>(this, target.loop.base())) {}
+
+JobRun::~JobRun() {
+    if (phase_ != Phase::working) return;
+    call_.cancel();
+    give_back(PoolDoor::End::overdue);
+}
+
+void JobRun::begin(const ipc::PoolTask& member) {
+    member_ = member;
+    begun_us_ = ipc::monotonic_us();
+    std::string params;
+    append_job_params(params, job_, target_.queue);
+    upstream::append_question(head_, {.params = params, .body = !job_.body.empty()});
+    ask(target_.upstream.admit().ticket, &target_.upstream.peers()[member.member]);
+}
+
+void JobRun::begin() {
+    begun_us_ = ipc::monotonic_us();
+    const upstream::Admission admission = target_.upstream.admit();
+    if (!admission.admitted()) {
+        refused_seconds_ = std::max<std::uint64_t>(1, admission.retry_after_seconds);
+        return over({Ending::released, std::string(admission.refusal), 0});
+    }
+    append_job_head(head_, job_, target_.queue, target_.upstream.name());
+    ask(admission.ticket, nullptr);
+}
+
+void JobRun::ask(const ipc::Ticket& ticket, upstream::Peer* bound) {
+    phase_ = Phase::working;
+    timer_.arm(target_.queue.timeout);
+    body_.bytes = job_.body.data();
+    body_.size = job_.body.size();
+    upstream::Question question;
+    question.head = head_;
+    question.wire = target_.door != nullptr ? upstream::Wire::fastcgi : upstream::Wire::http;
+    question.keep = false;
+    if (!job_.body.empty()) question.whole = {&body_, 1};
+    question.key = upstream::hash_of(job_.key.empty() ? job_.id : job_.key);
+    question.bound = bound;
+    question.terms = &target_.terms;
+    question.ticket = ticket;
+    call_.start(target_.upstream, question);
+}
+
+void JobRun::end(Ending ending, std::string_view why) {
+    Verdict verdict{ending, std::string(why), 0};
+    switch (phase_) {
+        case Phase::waiting: return over(std::move(verdict));
+        case Phase::working:
+            return give_up(std::move(verdict), PoolDoor::End::overdue,
+                           ending == Ending::released ? release_patience_ms : ~std::uint64_t{0});
+        case Phase::ending:
+            if (ending != Ending::released) return;  // what came first is why
+            patient_until_ms_ = std::min(patient_until_ms_, ipc::monotonic_ms() + release_patience_ms);
+            return;
+        case Phase::over: return;
+    }
+}
+
+/// Nobody reads the answer any more.
+void JobRun::give_up(Verdict verdict, PoolDoor::End how, std::uint64_t patience_ms) {
+    call_.cancel();
+    give_back(how);
+    if (!member_ || how != PoolDoor::End::overdue) return over(std::move(verdict));
+    const auto grace = static_cast<std::uint64_t>(target_.door->pool().kill_grace.count());
+    patient_until_ms_ = ipc::monotonic_ms() + std::min(patience_ms, grace + ending_margin_ms);
+    verdict_ = std::move(verdict);
+    phase_ = Phase::ending;
+    timer_.arm(look_again);
+}
+
+void JobRun::on_time(short) {
+    target_.loop.enter();
+    switch (phase_) {
+        case Phase::working:
+            if (member_) target_.door->counters().timeouts.add_shared();
+            return give_up(
+                {Ending::timed_out, fmt::format("took longer than {} ms", target_.queue.timeout.count()), 0},
+                PoolDoor::End::overdue, ~std::uint64_t{0});
+        case Phase::ending:
+            if (target_.door->still_ending(*member_) && ipc::monotonic_ms() < patient_until_ms_)
+                return timer_.arm(look_again);
+            return over(std::move(verdict_));
+        case Phase::waiting:
+        case Phase::over: return;
+    }
+}
+
+void JobRun::on_response(const http::ResponseHead& head, http::Framing framing, std::uint64_t length) {
+    verdict_ = judge_status(head.status, value_of(head, "retry-after"), target_.loop.clock().unix_ms());
+    if (verdict_.ending != Ending::done) return;
+    result_type_.assign(head.value(http::Known::content_type).substr(0, plain_text_max));
+    if (framing != http::Framing::length) return;
+    if (length > target_.queue.result_max) return refuse_result();
+    result_.reserve(length);
+}
+
+void JobRun::on_payload(std::string_view bytes) {
+    if (phase_ != Phase::working) return;
+    const bool done = verdict_.ending == Ending::done;
+    const std::size_t most = done ? target_.queue.result_max : error_body_max;
+    const std::size_t room = most - result_.size();
+    result_.append(bytes.substr(0, room));
+    if (done && bytes.size() > room) refuse_result();
+}
+
+/// Trying again would make another one.
+void JobRun::refuse_result() {
+    give_up({Ending::permanent,
+             fmt::format("its result is larger than result_max, {} bytes", target_.queue.result_max), 0},
+            PoolDoor::End::overdue, ~std::uint64_t{0});
+}
+
+void JobRun::on_end(std::string_view) {
+    if (phase_ != Phase::working) return;
+    give_back(PoolDoor::End::whole);
+    if (verdict_.ending != Ending::done) {
+        if (const std::string text = plain_text(result_, error_body_max); !text.empty())
+            verdict_.error.append(": ").append(text);
+        return over(std::move(verdict_));
+    }
+    over(judge_exit(call_.exit_status().value_or(0)));
+}
+
+void JobRun::on_stderr(std::string_view bytes) {
+    progress_.take(bytes, [this](std::string_view rest) { target_.log.add(lines_, rest, about()); });
+    if (auto text = progress_.said()) owner_.on_progress(std::move(*text));
+}
+
+void JobRun::on_failure(const upstream::Failure& failure) {
+    // A script that prints nothing has said with its exit status how it went.
+    const bool silent = failure.silent && call_.exit_status().has_value();
+    Verdict verdict = silent ? judge_exit(*call_.exit_status())
+                             : judge_failure(failure, member_.has_value(), call_.exit_status().has_value());
+    if (verdict.ending == Ending::crashed && target_.door != nullptr)
+        target_.door->counters().died.add_shared();
+    give_back(silent ? PoolDoor::End::whole : PoolDoor::End::broken);
+    over(std::move(verdict));
+}
+
+void JobRun::give_back(PoolDoor::End how) {
+    if (!member_) return;
+    target_.door->give_back(*member_, how, begun_us_);
+}
+
+void JobRun::over(Verdict verdict) {
+    timer_.disarm();
+    target_.log.end(lines_, about());
+    if (verdict.ending != Ending::done) {
+        result_.clear();
+        result_type_.clear();
+    }
+    verdict_ = std::move(verdict);
+    phase_ = Phase::over;
+    if (begun_us_ != 0) worked_us_ = ipc::monotonic_us() - begun_us_;
+    owner_.on_run_over();
+}
+
+observe::ProgramLog::About JobRun::about() const noexcept {
+    return {.peer = peer_, .request = about_, .id = job_.id};
+}
+
+}  // namespace worker::jobs

@@ -1,0 +1,149 @@
+#include "worker/jobs/keeper_client.h"
+
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+#include <vector>
+
+#include "ipc/clock.h"
+#include "ipc/unique_fd.h"
+
+namespace worker::jobs {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds first_delay{5}, longest_delay{200};
+
+/// A connection, which waits where nobody accepts yet; none with errno set when there cannot be one.
+ipc::UniqueFd connect_to_keeper(const std::string& path) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    ipc::UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    if (socket && ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0)
+        return {};
+    return socket;
+}
+
+}  // namespace
+
+KeeperClient::KeeperClient(execution::Loop& loop, Terms terms)
+    : loop_(loop),
+      terms_(std::move(terms)),
+      again_(ipc::Event::timer<&KeeperClient::on_again>(this, loop.base())),
+      due_(ipc::Event::timer<&KeeperClient::on_due>(this, loop.base())) {
+    if (!terms_.owner.empty()) connect();
+}
+
+KeeperClient::~KeeperClient() = default;
+
+void KeeperClient::submit(Operation operation, Answered answered) {
+    const auto bytes = weight(operation);
+    if (pending_.size() >= terms_.operations || pending_bytes_ + bytes > terms_.bytes)
+        return refuse(std::move(operation), std::move(answered), "too much waits for the keeper");
+    while (next_number_ == 0 || pending_.contains(next_number_)) ++next_number_;
+    const auto number = next_number_++;
+    const auto due = ipc::monotonic_ms() + static_cast<std::uint64_t>(terms_.timeout.count());
+    const auto here =
+        pending_.emplace(number, Pending{std::move(operation), std::move(answered), due, bytes}).first;
+    pending_bytes_ += bytes;
+    if (!due_.armed()) due_.arm(terms_.timeout);
+    if (socket_ && socket_->open()) return send(number, here->second);
+    if (!again_.armed()) connect();
+}
+
+void KeeperClient::refuse(Operation&& operation, Answered&& answered, const char* why) {
+    struct Refused {
+        Operation operation;
+        Answered answered;
+        ipc::Error why;
+    };
+    auto refused = std::make_shared<Refused>(Refused{std::move(operation), std::move(answered), {why, {}}});
+    loop_.after_turn([refused] { refused->answered(std::move(refused->operation), &refused->why); });
+}
+
+/// One write for all that is asked in a turn.
+void KeeperClient::send(std::uint32_t number, const Pending& pending) {
+    append_ask(socket_->out(), number, pending.operation);
+    if (std::exchange(flushes_, true)) return;
+    loop_.after_turn([this] {
+        flushes_ = false;
+        if (socket_) socket_->flush();
+    });
+}
+
+void KeeperClient::connect() {
+    auto connected = connect_to_keeper(terms_.path);
+    if (!connected) {
+        spdlog::debug("the keeper cannot be reached why={:?}", ipc::system_error("connect").value().text());
+        return connect_later();
+    }
+    FrameReceiver& receiver = *this;
+    socket_ = std::make_unique<FrameSocket>(loop_, std::move(connected), receiver);
+    append_hello(socket_->out(), terms_.owner);
+    for (const auto& [number, pending] : pending_) append_ask(socket_->out(), number, pending.operation);
+    socket_->flush();
+}
+
+void KeeperClient::connect_later() {
+    delay_ = std::clamp(delay_ * 2, first_delay, longest_delay);
+    again_.arm(delay_);
+}
+
+void KeeperClient::on_again(short) {
+    loop_.enter();
+    if (!pending_.empty() || !terms_.owner.empty()) connect();
+}
+
+void KeeperClient::on_broken(std::string_view) {
+    // It is on the stack. The next one begins empty: what was said to this one is said again.
+    loop_.after_turn([gone = std::shared_ptr<FrameSocket>(std::move(socket_))] {});
+    if (!pending_.empty() || !terms_.owner.empty()) connect_later();
+}
+
+void KeeperClient::on_frame(const Frame& frame) {
+    delay_ = milliseconds(0);
+    const auto here = pending_.find(frame.head.number);
+    if (here == pending_.end()) return;  // it took too long
+    if (frame.head.kind == FrameKind::stored) {
+        if (const auto read = decode_stored(frame.fields, here->second.operation); !read)
+            return end(here, &read.error());
+        return end(here, nullptr);
+    }
+    auto why = decode_text(frame.fields);
+    const ipc::Error failure{why ? std::move(*why) : why.error().doing, {}};
+    end(here, &failure);
+}
+
+void KeeperClient::end(std::map<std::uint32_t, Pending>::iterator which, const ipc::Error* failure) {
+    auto over = std::move(which->second);
+    pending_.erase(which);
+    pending_bytes_ -= over.bytes;
+    if (pending_.empty()) due_.disarm();
+    over.answered(std::move(over.operation), failure);
+}
+
+/// They are due in the order of their numbers, but for the few that come when numbers begin anew.
+void KeeperClient::on_due(short) {
+    loop_.enter();
+    const auto now = ipc::monotonic_ms();
+    const ipc::Error late{"the keeper did not answer in time", {}};
+    std::vector<std::uint32_t> due;
+    auto next = now + static_cast<std::uint64_t>(terms_.timeout.count());
+    for (const auto& [number, pending] : pending_) {
+        if (pending.due_ms <= now)
+            due.push_back(number);
+        else
+            next = std::min(next, pending.due_ms);
+    }
+    for (const auto number : due)
+        if (const auto here = pending_.find(number); here != pending_.end()) end(here, &late);
+    if (!pending_.empty()) due_.arm(milliseconds(next - now + 1));
+}
+
+}  // namespace worker::jobs

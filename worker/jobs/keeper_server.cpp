@@ -1,0 +1,233 @@
+#include "worker/jobs/keeper_server.h"
+
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <optional>
+
+#include "ipc/clock.h"
+#include "ipc/unique_fd.h"
+#include "worker/jobs/codec.h"
+#include "worker/jobs/frame_socket.h"
+
+namespace worker::jobs {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr int accepts_per_turn = 64;
+constexpr milliseconds look_time{1000};
+constexpr milliseconds again_time{100};  ///< after a failure to accept: no descriptors, say
+
+}  // namespace
+
+/// One of them. Answers hold it weakly: it may be gone when they come.
+class KeeperServer::Client final : private FrameReceiver, public std::enable_shared_from_this<Client> {
+ public:
+    Client(KeeperServer& server, ipc::UniqueFd socket)
+        : server_(server), socket_(server.loop_, std::move(socket), *this) {}
+
+    [[nodiscard]] const std::string& owner() const noexcept { return owner_; }
+    [[nodiscard]] bool open() const noexcept { return socket_.open(); }
+    [[nodiscard]] bool stalls(std::uint64_t now) const noexcept {
+        return socket_.unsent() > 0 && now - std::min(now, socket_.moved_ms()) >=
+                                           static_cast<std::uint64_t>(server_.bounds_.client_stall.count());
+    }
+    void close() noexcept { socket_.close(); }
+    void pause(bool on) {
+        stopped_ = on;
+        socket_.pause(stopped_ || full());
+    }
+
+ private:
+    void on_frame(const Frame& frame) override {
+        switch (frame.head.kind) {
+            case FrameKind::hello: return on_hello(frame);
+            case FrameKind::ask: return on_ask(frame);
+            case FrameKind::stored:
+            case FrameKind::failed: return nonsense("an answer, from a client");
+        }
+    }
+
+    void on_hello(const Frame& frame) {
+        auto owner = decode_text(frame.fields);
+        if (!owner) return nonsense(owner.error().doing);
+        owner_ = std::move(*owner);
+        if (!owner_.empty() && server_.owners_changed_) server_.owners_changed_();
+    }
+
+    void on_ask(const Frame& frame) {
+        auto operation = decode_ask(frame.fields);
+        if (!operation) return nonsense(operation.error().doing);
+        const auto number = frame.head.number;
+        const auto key = begin_key(*operation);
+        if (!key) {
+            append_stored(socket_.out(), number, *operation);
+            return socket_.flush();
+        }
+        ++under_way_;
+        server_.keeping_.submit(std::move(*operation), [server = &server_, self = weak_from_this(), number,
+                                                        key = *key, begun_us = ipc::monotonic_us()](
+                                                           Operation&& answer, const ipc::Error* failure) {
+            if (!key.second.empty()) server->in_flight_.erase(key);
+            if (std::holds_alternative<Enqueue>(answer))
+                server->tally_.note_enqueue(ipc::monotonic_us() - begun_us);
+            if (const auto client = self.lock()) client->answer(number, answer, failure);
+        });
+        if (full()) socket_.pause(true);
+    }
+
+    /// The key that it occupies until it is stored, or an empty one; none: somebody else does, and it is
+    /// answered.
+    [[nodiscard]] std::optional<std::pair<std::string, std::string>> begin_key(Operation& operation) {
+        auto* const enqueue = std::get_if<Enqueue>(&operation);
+        if (enqueue == nullptr || enqueue->job.idempotency_key.empty())
+            return std::pair<std::string, std::string>();
+        std::pair<std::string, std::string> key(enqueue->job.queue, enqueue->job.idempotency_key);
+        const auto [first, fresh] = server_.in_flight_.try_emplace(key, enqueue->job.id);
+        if (fresh) return key;
+        if (first->second == enqueue->job.id) return std::pair<std::string, std::string>();  // said again
+        enqueue->answer.what = Enqueue::Answer::What::in_flight;
+        return std::nullopt;
+    }
+
+    void answer(std::uint32_t number, const Operation& operation, const ipc::Error* failure) {
+        --under_way_;
+        if (!socket_.open()) return;
+        if (failure != nullptr)
+            append_failed(socket_.out(), number, failure->text());
+        else
+            append_stored(socket_.out(), number, operation);
+        // One write for all answers of a turn.
+        if (!std::exchange(flushes_, true))
+            server_.loop_.after_turn([self = weak_from_this()] {
+                if (const auto client = self.lock()) client->flush();
+            });
+    }
+
+    void flush() {
+        flushes_ = false;
+        socket_.flush();
+        on_sent();
+    }
+
+    void on_sent() override { socket_.pause(stopped_ || full()); }
+    void on_broken(std::string_view why) override {
+        if (why != "closed" && why != "reset") nonsense(why);
+        server_.drop(*this);
+    }
+
+    void nonsense(std::string_view why) {
+        spdlog::error("a client of the keeper is dropped why={:?}", why);
+        server_.tally_.cell().clients_dropped.add();
+        socket_.close();
+        server_.drop(*this);
+    }
+
+    [[nodiscard]] bool full() const noexcept {
+        return under_way_ >= server_.bounds_.client_operations ||
+               socket_.unsent() >= server_.bounds_.client_unsent;
+    }
+
+    KeeperServer& server_;
+    FrameSocket socket_;
+    std::string owner_;
+    std::size_t under_way_ = 0;
+    bool flushes_ = false, stopped_ = false;
+};
+
+KeeperServer::KeeperServer(execution::Loop& loop, Keeping& keeping, Tally& tally, int socket,
+                           const Bounds& bounds)
+    : loop_(loop),
+      keeping_(keeping),
+      tally_(tally),
+      socket_(socket),
+      bounds_(bounds),
+      connection_(
+          ipc::Event::calling<&KeeperServer::on_connection>(this, loop.base(), socket, EV_READ | EV_PERSIST)),
+      look_(ipc::Event::timer<&KeeperServer::on_look>(this, loop.base())),
+      again_(ipc::Event::timer<&KeeperServer::on_again>(this, loop.base())) {}
+
+KeeperServer::~KeeperServer() = default;
+
+void KeeperServer::begin() {
+    paused_ = false;
+    connection_.arm();
+    look_.arm(look_time);
+}
+
+void KeeperServer::pause() {
+    paused_ = true;
+    connection_.disarm();
+    again_.disarm();
+    for (const auto& client : clients_) client->pause(true);
+}
+
+void KeeperServer::end() {
+    pause();
+    look_.disarm();
+    for (const auto& client : clients_) client->close();
+    loop_.after_turn([gone = std::exchange(clients_, {})] {});
+}
+
+std::vector<std::string> KeeperServer::owners() const {
+    std::vector<std::string> all;
+    for (const auto& client : clients_)
+        if (!client->owner().empty() && std::find(all.begin(), all.end(), client->owner()) == all.end())
+            all.push_back(client->owner());
+    return all;
+}
+
+void KeeperServer::on_connection(short) {
+    loop_.enter();
+    for (int accepted = 0; accepted < accepts_per_turn; ++accepted) {
+        if (clients_.size() >= bounds_.clients) {  // they wait until one leaves
+            connection_.disarm();
+            return again_.arm(again_time);
+        }
+        ipc::UniqueFd socket(::accept4(socket_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+        if (!socket) {
+            if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED) return;
+            spdlog::error("the keeper cannot take clients why={:?}",
+                          ipc::system_error("accept").value().text());
+            connection_.disarm();
+            return again_.arm(again_time);
+        }
+        clients_.push_back(std::make_shared<Client>(*this, std::move(socket)));
+    }
+}
+
+void KeeperServer::on_again(short) {
+    loop_.enter();
+    if (!paused_) connection_.arm();
+}
+
+void KeeperServer::on_look(short) {
+    loop_.enter();
+    const auto now = ipc::monotonic_ms();
+    std::vector<Client*> stalled;
+    for (const auto& client : clients_)
+        if (client->stalls(now)) stalled.push_back(client.get());
+    for (auto* client : stalled) {
+        spdlog::error("a client of the keeper takes no answers and is dropped");
+        tally_.cell().clients_dropped.add();
+        client->close();
+        drop(*client);
+    }
+    look_.arm(look_time);
+}
+
+/// Destroyed when nothing of it is on the stack any more.
+void KeeperServer::drop(Client& client) {
+    const auto here =
+        std::find_if(clients_.begin(), clients_.end(), [&](const auto& one) { return one.get() == &client; });
+    if (here == clients_.end()) return;
+    const bool was_owner = !client.owner().empty();
+    loop_.after_turn([gone = std::move(*here)] {});
+    clients_.erase(here);
+    if (was_owner && owners_changed_) owners_changed_();
+}
+
+}  // namespace worker::jobs

@@ -1,0 +1,71 @@
+// worker/jobs/keeper_server.h: takes operations from workers, and from keepers that have no store any more.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ipc/event.h"
+#include "worker/execution/loop.h"
+#include "worker/jobs/keeping.h"
+#include "worker/jobs/tally.h"
+
+namespace worker::jobs {
+
+/// Loop thread only. Bounds: clients, what each may have under way, and what it may leave untaken; a client
+/// that takes nothing for a while is dropped.
+class KeeperServer {
+ public:
+    struct Bounds {
+        std::size_t clients = 4096;
+        std::size_t client_operations = 4096;            ///< under way; beyond, nothing more is read
+        std::size_t client_unsent = 4u << 20;            ///< bytes of answers; likewise
+        std::chrono::milliseconds client_stall{10'000};  ///< then it is dropped
+    };
+
+    /// All must outlive it. `socket` listens and does not block; it stays the caller's.
+    KeeperServer(execution::Loop& loop, Keeping& keeping, Tally& tally, int socket, const Bounds& bounds);
+    KeeperServer(const KeeperServer&) = delete;
+    KeeperServer& operator=(const KeeperServer&) = delete;
+    ~KeeperServer();
+
+    void begin();
+    /// Takes no more clients, and nothing more from those it has; they get their answers.
+    void pause();
+    /// Lets all of them go: they find their way to whoever listens there now.
+    void end();
+
+    /// What those said who are connected and run jobs; see `Claim::owner`. Each once.
+    [[nodiscard]] std::vector<std::string> owners() const;
+    /// `told` is called when one has said it, or one that has is gone.
+    void when_owners_change(std::function<void()> told) { owners_changed_ = std::move(told); }
+    [[nodiscard]] std::size_t clients() const noexcept { return clients_.size(); }
+
+ private:
+    class Client;
+
+    void on_connection(short what);
+    void on_look(short what);
+    void on_again(short what);
+    void drop(Client& client);
+
+    execution::Loop& loop_;
+    Keeping& keeping_;
+    Tally& tally_;
+    int socket_;
+    Bounds bounds_;
+    bool paused_ = false;
+    std::vector<std::shared_ptr<Client>> clients_;
+    /// Queue and idempotency key of jobs that are being stored, and the job's id.
+    std::map<std::pair<std::string, std::string>, std::string> in_flight_;
+    std::function<void()> owners_changed_;
+    ipc::Event connection_, look_, again_;
+};
+
+}  // namespace worker::jobs

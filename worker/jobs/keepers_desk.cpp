@@ -1,0 +1,278 @@
+#include "worker/jobs/keepers_desk.h"
+
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "ipc/clock.h"
+#include "worker/jobs/unix_clock.h"
+
+namespace worker::jobs {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds busy_again{10};  ///< another keeper lets go of the store any moment
+constexpr milliseconds failed_again{500};
+constexpr milliseconds owners_time{2000};  ///< in which older keepers say that they still run jobs
+constexpr milliseconds queues_look_time{1000};    ///< from one look at all queues to the next
+constexpr std::uint64_t expire_every_ms = 10'000, opening_told_every_ms = 5'000, busy_told_ms = 5'000;
+
+}  // namespace
+
+/// Where operations of clients go.
+class KeepersDesk::Counter final : public Keeping {
+ public:
+    explicit Counter(KeepersDesk& desk) : desk_(desk) {}
+    void submit(Operation operation, Answered answered) override {
+        desk_.batcher_.submit(std::move(operation), [this, answered = std::move(answered)](
+                                                        Operation&& over, const ipc::Error* failure) {
+            if (failure == nullptr) desk_.on_stored(over);
+            answered(std::move(over), failure);
+        });
+    }
+
+ private:
+    KeepersDesk& desk_;
+};
+
+KeepersDesk::KeepersDesk(Surroundings around, std::function<void()> over)
+    : around_(std::move(around)),
+      over_(std::move(over)),
+      tally_(around_.board),
+      batcher_(around_.loop, tally_, {}),
+      counter_(std::make_unique<Counter>(*this)),
+      server_(around_.loop, *counter_, tally_, around_.socket, {}),
+      upstreams_(around_.config, around_.loop, &around_.board, around_.cell),
+      runners_({.config = around_.config,
+                .loop = around_.loop,
+                .upstreams = upstreams_,
+                .pools = around_.pools,
+                .row = around_.board.index_of(*around_.cell)},
+               *this, around_.owner),
+      again_(ipc::Event::timer<&KeepersDesk::on_again>(this, around_.loop.base())),
+      owners_late_(ipc::Event::timer<&KeepersDesk::on_owners_late>(this, around_.loop.base())),
+      look_(ipc::Event::timer<&KeepersDesk::on_look>(this, around_.loop.base())) {
+    server_.when_owners_change([this] { recover(); });
+}
+
+KeepersDesk::~KeepersDesk() = default;
+
+// ---- the store ------------------------------------------------------------------------------------------
+
+void KeepersDesk::begin(std::function<void(const ipc::Result<bool>&)> done) {
+    begun_ = std::move(done);
+    look_.arm(queues_look_time);
+    try_open();
+}
+
+void KeepersDesk::try_open() {
+    if (state_ != State::away) return;
+    state_ = State::opening;
+    batcher_.open(around_.open, [this](const ipc::Result<void>& opened) { on_opened(opened); });
+}
+
+void KeepersDesk::on_opened(const ipc::Result<void>& opened) {
+    around_.loop.enter();
+    const bool busy = !opened && opened.error().why == std::errc::device_or_resource_busy;
+    const auto begun = std::exchange(begun_, {});
+    if (opened) {
+        state_ = State::recovering;
+        around_.board.jobs().pid.set(static_cast<std::uint64_t>(::getpid()));
+        if (!begun) spdlog::info("the store of jobs is open");
+        if (begun) begun(true);
+        return attend();
+    }
+    state_ = State::away;
+    const auto now = ipc::monotonic_ms();
+    if (begun) {
+        busy_since_ms_ = now;
+        ipc::Result<bool> told = false;
+        if (!busy) told = tl::make_unexpected(opened.error());
+        begun(told);
+    } else if (now - told_ms_ >= opening_told_every_ms && (!busy || now - busy_since_ms_ >= busy_told_ms)) {
+        told_ms_ = now;
+        spdlog::error("the store of jobs cannot be opened why={:?}", opened.error().text());
+    }
+    if (serving_ && !draining_) again_.arm(busy ? busy_again : failed_again);
+    look_for_end();
+}
+
+void KeepersDesk::on_again(short) {
+    around_.loop.enter();
+    if (!draining_) try_open();
+}
+
+void KeepersDesk::serve() {
+    serving_ = true;
+    busy_since_ms_ = ipc::monotonic_ms();
+    if (state_ == State::away && !draining_) return try_open();
+    attend();
+}
+
+/// The store is open, and it is our turn: clients may come. What runs elsewhere is known a little later.
+void KeepersDesk::attend() {
+    if (state_ != State::recovering || !serving_) return;
+    if (gives_up_) return close();
+    state_ = State::keeping;
+    server_.begin();
+    look_at_queues();
+    if (!draining_) runners_.start();
+    owners_late_.arm(around_.older ? owners_time : milliseconds(0));
+}
+
+/// Jobs of owners who are no more are ready again. Older keepers have a while to say that they live.
+void KeepersDesk::recover() {
+    if (state_ != State::keeping || !owners_known_) return;
+    Recover recover;
+    recover.alive = server_.owners();
+    recover.alive.push_back(around_.owner);
+    batcher_.submit(std::move(recover), [this](Operation&& over, const ipc::Error* failure) {
+        const auto recovered = std::get<Recover>(over).answer.recovered;
+        if (failure != nullptr) {
+            recovering_again_ = true;  // with the next look
+            return;
+        }
+        if (recovered == 0) return;
+        spdlog::warn("jobs of a keeper that is gone are ready again jobs={}", recovered);
+        for (auto& runner : runners_.all()) runner.wake();
+    });
+}
+
+void KeepersDesk::on_owners_late(short) {
+    around_.loop.enter();
+    owners_known_ = true;
+    recover();
+}
+
+void KeepersDesk::give_up_store() {
+    gives_up_ = true;
+    again_.disarm();
+    if (state_ == State::keeping || state_ == State::recovering) close();
+}
+
+void KeepersDesk::close() {
+    state_ = State::closing;
+    owners_late_.disarm();
+    server_.pause();
+    if (gives_up_) {  // what ends from now on waits for whoever accepts next
+        successor_ = std::make_unique<KeeperClient>(
+            around_.loop, KeeperClient::Terms{.path = around_.address, .owner = around_.owner});
+        runners_.keep_with(*successor_);
+    }
+    batcher_.close([this] { on_closed(); });
+}
+
+void KeepersDesk::on_closed() {
+    around_.loop.enter();
+    state_ = State::closed;
+    if (gives_up_) spdlog::info("the store of jobs is let go");
+    if (around_.board.jobs().pid.get() == static_cast<std::uint64_t>(::getpid()))
+        around_.board.jobs().pid.set(0);
+    // The answers of the last batch go first.
+    around_.loop.after_turn([this] {
+        server_.end();
+        look_for_end();
+    });
+}
+
+// ---- those who ask, and those who run ---------------------------------------------------------------------
+
+void KeepersDesk::submit(Operation operation, Answered answered) {
+    if (successor_) return successor_->submit(std::move(operation), std::move(answered));
+    batcher_.submit(std::move(operation), std::move(answered));
+}
+
+void KeepersDesk::on_stored(const Operation& operation) {
+    if (const auto* enqueue = std::get_if<Enqueue>(&operation)) {
+        if (enqueue->answer.what == Enqueue::Answer::What::created)
+            runners_.on_enqueued(enqueue->job.queue, enqueue->job.run_at);
+    } else if (const auto* retry = std::get_if<Retry>(&operation)) {
+        if (retry->answer.what == Retry::Answer::What::ready) runners_.on_enqueued(retry->answer.queue, 0);
+    } else if (const auto* cancel = std::get_if<Cancel>(&operation)) {
+        if (cancel->answer.what == Cancel::Answer::What::running && cancel->answer.owner == around_.owner)
+            (void)runners_.cancel(cancel->id, cancel->answer.fence);  // it may be over by now
+    } else if (const auto* pause = std::get_if<Pause>(&operation)) {
+        runners_.set_paused(pause->queue, pause->paused);
+        if (!pause->paused) runners_.wake(pause->queue);  // it may have been paused before we came
+    } else if (std::holds_alternative<Finish>(operation)) {
+        for (auto& runner : runners_.all())
+            runner.wake();  // of an older keeper's: its place for a key is free
+    }
+}
+
+// ---- once a second ----------------------------------------------------------------------------------------
+
+void KeepersDesk::on_look(short) {
+    around_.loop.enter();
+    look_.arm(queues_look_time);
+    if (state_ != State::keeping) return;
+    if (std::exchange(recovering_again_, false)) recover();
+    look_at_queues();
+    if (ipc::monotonic_ms() - expired_ms_ >= expire_every_ms) expire();
+}
+
+void KeepersDesk::look_at_queues() {
+    batcher_.submit(Stats{}, [](Operation&&, const ipc::Error*) {});
+}
+
+/// A piece at a time, so that nobody waits for it.
+void KeepersDesk::expire() {
+    if (state_ != State::keeping || std::exchange(expiring_, true)) return;
+    expired_ms_ = ipc::monotonic_ms();
+    const auto now = unix_ms();
+    Expire expire;
+    expire.queues.reserve(around_.config.queues.size());
+    for (const auto& queue : around_.config.queues)
+        expire.queues.push_back(
+            {queue.name, now - queue.retention.count(), now - queue.dead_retention.count()});
+    batcher_.submit(std::move(expire), [this](Operation&& over, const ipc::Error* failure) {
+        expiring_ = false;
+        if (failure == nullptr && std::get<Expire>(over).answer.more) this->expire();
+    });
+}
+
+// ---- the end
+// ------------------------------------------------------------------------------------------------
+
+void KeepersDesk::drain(milliseconds limit) {
+    draining_ = true;
+    again_.disarm();
+    drained_ = false;
+    runners_.drain(limit, [this](std::size_t unstored) {
+        if (unstored > 0) spdlog::error("the ends of jobs are not stored jobs={}", unstored);
+        drained_ = true;
+        look_for_end();
+    });
+    look_for_end();
+}
+
+void KeepersDesk::alone(bool soon) {
+    alone_ = true;
+    waits_for_clients_ = soon;
+    look_for_end();
+}
+
+void KeepersDesk::look_for_end() {
+    if (!draining_ || !drained_ || over_told_) return;
+    switch (state_) {
+        case State::opening:
+        case State::closing: return;
+        case State::recovering:
+        case State::keeping:
+            if (!alone_ || (waits_for_clients_ && server_.clients() > 0)) return;
+            return close();
+        case State::away:
+            // Others keep: whoever has the store, or gets it.
+            break;
+        case State::closed: break;
+    }
+    over_told_ = true;
+    around_.loop.after_turn(over_);
+}
+
+}  // namespace worker::jobs

@@ -1,0 +1,204 @@
+// worker/jobs/operations.h: what can be asked of a store: a struct each, its answer inside.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "worker/jobs/job.h"
+
+namespace worker::jobs {
+
+/// What a queue holds at most; beyond it a job is refused. 0: no bound.
+struct Room {
+    std::uint64_t jobs = 0, bytes = 0;  ///< scheduled, ready and running ones
+};
+
+struct Enqueue {
+    NewJob job;
+    Room room;
+    struct Answer {
+        enum class What : std::uint8_t {
+            created,
+            existing,  ///< the same id, idempotency key or `unique` is there: `id` is its. What its key
+                       ///< remembers may have been over for so long that it is deleted: state `done`
+            mismatch,  ///< that idempotency key came with another fingerprint (422)
+            full,      ///< 503
+            in_flight  ///< by the keeper, never by a store: the first with that idempotency key is not stored
+                       ///< yet (409)
+        } what = What::created;
+        std::string id;
+        State state = State::ready;
+    } answer;
+};
+
+/// The oldest ready ones of a queue, by priority, run_at and the order they came in; those whose time has
+/// come count as ready.
+struct Claim {
+    std::string queue, owner;  ///< owner: who runs them, see `Recover`
+    std::uint32_t count = 1;
+    std::uint32_t key_concurrency = 0;  ///< at most so many running ones with the same key; 0: no bound
+    UnixMs lease_until = 0;
+    struct Answer {
+        std::vector<Claimed> jobs;
+        /// When to ask again though nothing else happens: when the next scheduled one is due; 0: there is
+        /// none. Not after `now`: the work of one claim is bounded, and more was to be done than that; ask
+        /// again at once if there is room to run one.
+        UnixMs next = 0;
+    } answer;
+};
+
+/// Owners say that they live; leases matter where several machines share a store.
+struct Extend {
+    std::string owner;
+    UnixMs lease_until = 0;
+};
+
+/// The end of an attempt. Said again (as the answer was lost) it is accepted again, and changes nothing.
+/// Where somebody wants the job cancelled, whatever is not `done` makes it cancelled.
+struct Finish {
+    std::string id;
+    std::int64_t fence = 0;
+    Ending ending = Ending::done;
+    std::string error;
+    std::string result_type, result;  ///< of `done`
+    UnixMs again_at = 0;  ///< of `failed` and `timed_out`: when to try again, if any attempt is left
+    std::uint32_t crashes_max = 3;
+    struct Answer {
+        bool accepted = false;  ///< false: the fence is old, or the job unknown; nothing was changed
+        State state = State::done;
+    } answer;
+};
+
+/// What a handler says while it runs.
+struct Progress {
+    std::string id;
+    std::int64_t fence = 0;
+    std::string text;  ///< at most 1 KiB
+    struct Answer {
+        bool accepted = false, cancelling = false;
+    } answer;
+};
+
+/// A running job is only marked; who runs it ends it with `Ending::cancelled`.
+struct Cancel {
+    std::string id;
+    struct Answer {
+        enum class What : std::uint8_t { cancelled, running, over, unknown } what = What::unknown;
+        std::int64_t fence = 0;  ///< of the running one
+        std::string owner;
+    } answer;
+};
+
+/// A dead or cancelled one again, with its history kept, its attempts counted anew; or a scheduled one now.
+struct Retry {
+    std::string id;
+    struct Answer {
+        enum class What : std::uint8_t {
+            ready,
+            not_over,      ///< it is ready or runs
+            done,          ///< there is nothing to retry
+            unique_taken,  ///< by another job that is not over
+            unknown
+        } what = What::unknown;
+        std::string queue;
+    } answer;
+};
+
+struct Get {
+    std::string id;
+    bool with_result = false;
+    struct Answer {
+        bool found = false;
+        View job;
+    } answer;
+};
+
+struct List {
+    std::string queue;          ///< empty: all
+    std::vector<State> states;  ///< empty: all
+    std::string after;          ///< `next` of the answer before; empty: from the newest
+    std::uint32_t limit = 50;   ///< at most 1000
+    struct Answer {
+        std::vector<View> jobs;  ///< newest first; without history and result
+        std::string next;        ///< where to go on; empty: that was all
+    } answer;
+};
+
+/// A paused queue takes jobs and runs none; kept over restarts.
+struct Pause {
+    std::string queue;
+    bool paused = true;
+};
+
+/// Deletes jobs that are not running; at most 1000 at once.
+struct Purge {
+    std::string queue;
+    std::vector<State> states;  ///< `running` is left out; empty: all others
+    UnixMs before = 0;          ///< created before; 0: all
+    struct Answer {
+        std::uint64_t purged = 0;
+        bool more = false;
+    } answer;
+};
+
+/// Deletes what is over for longer than its queue keeps it, and idempotency keys whose time is over; at most
+/// 1000 at once.
+struct Expire {
+    struct Keep {
+        std::string queue;
+        UnixMs ended_before = 0;  ///< done and cancelled ones
+        UnixMs dead_before = 0;
+    };
+    std::vector<Keep> queues;
+    struct Answer {
+        std::uint64_t expired = 0;
+        bool more = false;
+    } answer;
+};
+
+/// Jobs that run at owners who are no more: ready again, their attempt `lost`. Of one machine: all whose
+/// owner is not among `alive`; with leases: also those whose lease is over.
+struct Recover {
+    std::vector<std::string> alive;
+    bool by_lease = false;  ///< then only those whose lease is over, whoever their owner
+    struct Answer {
+        std::uint64_t recovered = 0;
+    } answer;
+};
+
+/// Read from counters that are kept with each change, never by counting rows.
+struct Stats {
+    struct Queue {
+        std::string name;
+        bool paused = false;
+        std::uint64_t scheduled = 0, ready = 0, running = 0, done = 0, dead = 0, cancelled = 0;
+        std::uint64_t bytes = 0;  ///< of bodies that are not over
+        /// Its run_at; 0: there is none. Not of those that wait for a job with the same key to end.
+        UnixMs oldest_ready = 0;
+        UnixMs next_scheduled = 0;  ///< 0: there is none
+    };
+    struct Answer {
+        std::vector<Queue> queues;
+    } answer;
+};
+
+/// A run of a schedule, unique by (schedule, run_at): a second one is `existing`.
+struct Fire {
+    std::string schedule;
+    UnixMs due = 0;
+    Enqueue enqueue;
+};
+/// The last run of a schedule.
+struct LastFired {
+    std::string schedule;
+    struct Answer {
+        UnixMs due = 0;  ///< 0: never
+    } answer;
+};
+
+using Operation = std::variant<Enqueue, Claim, Extend, Finish, Progress, Cancel, Retry, Get, List, Pause,
+                               Purge, Expire, Recover, Stats, Fire, LastFired>;
+
+}  // namespace worker::jobs

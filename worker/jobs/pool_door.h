@@ -1,0 +1,86 @@
+// worker/jobs/pool_door.h: the members of a pool of processes, as far as jobs may have them.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "conf/config.h"
+#include "ipc/event.h"
+#include "ipc/pool_table.h"
+#include "worker/execution/deadlines.h"
+#include "worker/execution/loop.h"
+#include "worker/upstream/upstream.h"
+
+namespace worker::jobs {
+
+/// Requests come first: a job gets a member that is idle while nobody waits for one, and takes no more than
+/// one place of the pool's queue, however many jobs there are. It waits for as long as it takes. One a pool,
+/// for all queues of the keeper. Loop thread only.
+class PoolDoor {
+ public:
+    /// Told in turn, each once, when there may be a member; it asks anew when it gets none.
+    class Waiter : private execution::Link {
+     public:
+        virtual ~Waiter() = default;
+
+     protected:
+        virtual void on_chance() = 0;
+
+     private:
+        friend class PoolDoor;
+    };
+
+    /// `index`: of the pool in `table`; `row`: of this process in the scoreboard. All must outlive it, and it
+    /// all who wait.
+    PoolDoor(const conf::Pool& pool, ipc::PoolTable& table, std::uint32_t index, std::uint32_t row,
+             execution::Loop& loop);
+    PoolDoor(const PoolDoor&) = delete;
+    PoolDoor& operator=(const PoolDoor&) = delete;
+    ~PoolDoor();
+
+    /// So many of `wanted` will probably be there in a moment; others do not count on them until `settle`.
+    [[nodiscard]] std::uint32_t reserve(std::uint32_t wanted) noexcept;
+    void settle(std::uint32_t reserved) noexcept { reserved_ -= reserved; }
+    /// One, to be given back; none: wait.
+    [[nodiscard]] std::optional<ipc::PoolTask> take() noexcept;
+    void wait(Waiter& waiter);
+    void leave(Waiter& waiter) noexcept;
+
+    enum class End : std::uint8_t {
+        whole,   ///< it has answered, and is ready for the next
+        broken,  ///< the call was given up: nobody knows what it does
+        overdue  ///< it is to be ended
+    };
+    void give_back(const ipc::PoolTask& task, End how, std::uint64_t begun_us);
+    /// One that was given back as `overdue` is still about to be ended.
+    [[nodiscard]] bool still_ending(const ipc::PoolTask& task) const noexcept;
+
+    /// Each a peer, by its number.
+    [[nodiscard]] upstream::Upstream& members() noexcept { return upstream_; }
+    [[nodiscard]] const conf::Pool& pool() const noexcept { return pool_; }
+    /// As of `take`, for its counters.
+    [[nodiscard]] ipc::PoolTable::Counters& counters() noexcept { return table_.counters(index_); }
+
+ private:
+    void on_bell(short what);
+    void on_time(short what);
+    [[nodiscard]] std::uint32_t idle() const noexcept;
+    [[nodiscard]] bool others_wait() const noexcept;
+    void call_next();
+    void stand_in_line();
+    void leave_line() noexcept;
+
+    const conf::Pool& pool_;
+    ipc::PoolTable& table_;
+    std::uint32_t index_, row_;
+    execution::Loop& loop_;
+    const conf::Upstream config_;
+    upstream::Upstream upstream_;
+    execution::Link waiters_;
+    std::uint32_t reserved_ = 0;
+    bool in_line_ = false;  ///< the table knows that somebody of ours waits
+    bool calling_ = false;  ///< when this turn is over
+    ipc::Event bell_, timer_;
+};
+
+}  // namespace worker::jobs

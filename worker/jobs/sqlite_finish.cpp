@@ -1,0 +1,216 @@
+#include "worker/jobs/sqlite_finish.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
+
+namespace worker::jobs {
+namespace {
+
+constexpr std::size_t text_max = 1024;  // of errors and progress
+constexpr std::uint32_t attempts_kept = 20;
+
+std::string_view bounded(std::string_view text) { return text.substr(0, text_max); }
+
+std::string_view name_of(Ending ending) {
+    switch (ending) {
+        case Ending::done: return "done";
+        case Ending::failed: return "failed";
+        case Ending::permanent: return "failed for good";
+        case Ending::crashed: return "crashed";
+        case Ending::timed_out: return "timed out";
+        case Ending::released: return "given back";
+        case Ending::cancelled: return "cancelled";
+        case Ending::lost: return "lost";
+    }
+    return "";
+}
+
+}  // namespace
+
+struct SqliteFinish::End {
+    Ending ending;
+    std::string_view error;
+    UnixMs again_at = 0;
+    std::uint32_t crashes_max = 0;
+};
+
+SqliteFinish::SqliteFinish(SqliteConnection& connection, SqliteQueues& queues, SqliteJobs& jobs)
+    : connection_(connection),
+      queues_(queues),
+      jobs_(jobs),
+      running_(connection, "SELECT seq FROM jobs INDEXED BY jobs_state WHERE queue = ?1 AND state = 2"),
+      last_ending_(connection, "SELECT ending FROM attempts WHERE seq = ?1 AND number = ?2 AND fence = ?3"),
+      insert_attempt_(connection,
+                      "INSERT INTO attempts (seq, number, started, ended, ending, fence, error) "
+                      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"),
+      forget_attempts_(connection, "DELETE FROM attempts WHERE seq = ?1 AND number <= ?2"),
+      set_result_(connection,
+                  "INSERT OR REPLACE INTO results (seq, content_type, size, body) VALUES (?1, ?2, ?3, ?4)") {}
+
+void SqliteFinish::apply(Finish& operation, UnixMs now) {
+    auto job = jobs_.find(operation.id);
+    if (!job || job->fence != operation.fence) return;
+    if (job->state != State::running) {
+        // said again, as whoever says it did not get the answer
+        auto use = last_ending_.with(job->seq, job->runs, operation.fence);
+        operation.answer.accepted = use.row() && use.as<Ending>(0) == operation.ending;
+        operation.answer.state = job->state;
+        return;
+    }
+    const End how{operation.ending, bounded(operation.error), operation.again_at, operation.crashes_max};
+    end(*job, how, now);
+    if (operation.ending == Ending::done && !(operation.result.empty() && operation.result_type.empty()))
+        set_result_.run(job->seq, operation.result_type, operation.result.size(),
+                        SqliteBlob{operation.result});
+    operation.answer = {true, job->state};
+}
+
+/// What follows from the end of an attempt.
+void SqliteFinish::end(SqliteJob& job, const End& end, UnixMs now) {
+    const SqliteJob before = job;
+    std::string reason;
+    const auto again = [&](UnixMs at) {
+        if (job.attempts_max != 0 && job.attempts >= job.attempts_max) {
+            job.state = State::dead;
+            reason = fmt::format("{} in the last of {} attempts", name_of(end.ending), job.attempts_max);
+        } else {
+            job.state = at > now ? State::scheduled : State::ready;
+            job.run_at = at > now ? at : job.run_at;
+        }
+    };
+    switch (end.ending) {
+        case Ending::done: job.state = State::done; break;
+        case Ending::cancelled: job.state = State::cancelled; break;
+        case Ending::permanent:
+            job.state = State::dead;
+            reason = name_of(end.ending);
+            break;
+        case Ending::failed:
+        case Ending::timed_out: again(std::max(end.again_at, now)); break;
+        case Ending::lost: again(0); break;
+        case Ending::crashed:
+            ++job.crashes;
+            again(0);
+            if (end.crashes_max != 0 && job.crashes >= end.crashes_max) {
+                job.state = State::dead;
+                reason = fmt::format("crashed {} times", job.crashes);
+            }
+            break;
+        case Ending::released:
+            job.state = State::ready;
+            --job.attempts;
+            break;
+    }
+    if (job.cancelling && end.ending != Ending::done) {
+        job.state = State::cancelled;
+        reason.clear();
+    }
+    job.cancelling = false;
+    job.owner.clear();
+    job.lease = 0;
+    if (job.over()) job.ended = now;
+    if (end.ending != Ending::released) {
+        ++job.runs;
+        insert_attempt_.run(job.seq, job.runs, before.started, now, end.ending, job.fence, end.error);
+        if (job.runs > attempts_kept) forget_attempts_.run(job.seq, job.runs - attempts_kept);
+    }
+    if (job.state == State::done) jobs_.drop_payload(job.seq);
+    if (!reason.empty()) {
+        if (!end.error.empty()) reason += fmt::format(": {}", end.error);
+        jobs_.set_reason(job.seq, reason);
+    }
+    jobs_.change(before, job);
+}
+
+void SqliteFinish::apply(Progress& operation) {
+    const auto job = jobs_.find(operation.id);
+    if (!job || job->state != State::running || job->fence != operation.fence) return;
+    jobs_.set_progress(job->seq, bounded(operation.text));
+    operation.answer = {true, job->cancelling};
+}
+
+void SqliteFinish::apply(Cancel& operation, UnixMs now) {
+    using What = Cancel::Answer::What;
+    const auto before = jobs_.find(operation.id);
+    if (!before) return;
+    SqliteJob job = *before;
+    if (job.over()) {
+        operation.answer.what = What::over;
+    } else if (job.state == State::running) {
+        job.cancelling = true;
+        if (!before->cancelling) jobs_.change(*before, job);
+        operation.answer = {What::running, job.fence, job.owner};
+    } else {
+        job.state = State::cancelled;
+        job.ended = now;
+        jobs_.change(*before, job);
+        operation.answer.what = What::cancelled;
+    }
+}
+
+void SqliteFinish::apply(Retry& operation, UnixMs now) {
+    using What = Retry::Answer::What;
+    const auto before = jobs_.find(operation.id);
+    if (!before) return;
+    SqliteJob job = *before;
+    auto& answer = operation.answer;
+    answer.queue = queues_.at(job.queue).name;
+    switch (job.state) {
+        case State::ready:
+        case State::running: answer.what = What::not_over; return;
+        case State::done: answer.what = What::done; return;
+        case State::scheduled: break;
+        case State::dead:
+        case State::cancelled:
+            if (!job.unique.empty() && jobs_.find_unique(job.queue, job.unique)) {
+                answer.what = What::unique_taken;
+                return;
+            }
+            job.attempts = 0;
+            job.crashes = 0;
+            job.ended = 0;
+            jobs_.set_reason(job.seq, "");
+            break;
+    }
+    job.state = State::ready;
+    job.run_at = now;
+    jobs_.change(*before, job);
+    answer.what = What::ready;
+}
+
+std::vector<SqliteJob> SqliteFinish::running() {
+    std::vector<std::int64_t> found;
+    for (const auto& [name, queue] : queues_.all()) {
+        auto use = running_.with(queue.id);
+        while (use.row()) found.push_back(use.integer(0));
+    }
+    std::vector<SqliteJob> jobs;
+    jobs.reserve(found.size());
+    for (const auto seq : found) {
+        if (auto job = jobs_.find(seq)) jobs.push_back(std::move(*job));
+    }
+    return jobs;
+}
+
+void SqliteFinish::apply(Recover& operation, UnixMs now) {
+    const auto& alive = operation.alive;
+    for (SqliteJob& job : running()) {
+        const bool lost = operation.by_lease
+                              ? job.lease <= now
+                              : std::find(alive.begin(), alive.end(), job.owner) == alive.end();
+        if (!lost) continue;
+        end(job, End{.ending = Ending::lost, .error = "who ran it is gone"}, now);
+        ++operation.answer.recovered;
+    }
+}
+
+void SqliteFinish::give_back(std::int64_t first_fence, std::int64_t last_fence, UnixMs now) {
+    for (SqliteJob& job : running()) {
+        if (job.fence < first_fence || job.fence > last_fence) continue;
+        end(job, End{.ending = Ending::released, .error = ""}, now);
+    }
+}
+
+}  // namespace worker::jobs

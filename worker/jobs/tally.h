@@ -1,0 +1,40 @@
+// worker/jobs/tally.h: what a keeper counts on the scoreboard of the jobs in its store.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "ipc/scoreboard.h"
+#include "worker/jobs/operations.h"
+#include "worker/jobs/store.h"
+
+namespace worker::jobs {
+
+/// The keeper that has the store is the only one that writes. Loop thread only.
+class Tally {
+ public:
+    explicit Tally(ipc::Scoreboard& board) : board_(board) {}
+
+    [[nodiscard]] ipc::JobsCell& cell() noexcept { return board_.jobs(); }
+    /// Of an operation that is stored.
+    void note(const Operation& operation);
+    void note_batch(std::size_t operations, bool stored, std::uint64_t took_us, const StoreFigures& figures);
+    /// From when somebody asked for a job to the answer.
+    void note_enqueue(std::uint64_t us) { cell().enqueue.add(us); }
+
+ private:
+    /// Null: the scoreboard does not know that queue.
+    [[nodiscard]] ipc::JobQueueCell* queue(const std::string& name);
+    void note_enqueue(const Enqueue& enqueue);
+    void note_claim(const Claim& claim);
+    void note_finish(const Finish& finish);
+    void show(const Stats& stats);
+
+    ipc::Scoreboard& board_;
+    std::unordered_map<std::string, std::uint32_t> queues_;
+    std::unordered_map<std::string, std::string> running_;  ///< job: its queue
+};
+
+}  // namespace worker::jobs
