@@ -1,4 +1,6 @@
 // conf/check_queues.cpp: what queues must be to pools, upstreams and the routes that lead to them.
+#include <unistd.h>
+
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -37,6 +39,9 @@ class QueueChecks {
             check_name(config_.upstreams, queue_.upstream.name, "upstream");
         else
             check_pool();
+        if (!queue_.script.empty() && queue_.pool.empty())
+            report_.refuse(place_of(origin_, "script"),
+                           "script: is for programs of a pool; an upstream is asked for a path");
     }
 
     void advise() {
@@ -50,6 +55,8 @@ class QueueChecks {
             report_.advise(place_of(origin_, "job_size_max"),
                            fmt::format("job_size_max: is never reached, size_max has room for {}",
                                        print_size(queue_.size_max.bytes)));
+        if (!queue_.script.empty() && ::access(queue_.script.c_str(), F_OK) != 0)
+            report_.advise(place_of(origin_, "script"), fmt::format("script: there is no {}", queue_.script));
         if (queue_.key_concurrency >= queue_.concurrency)
             report_.advise(place_of(origin_, "key_concurrency"),
                            "key_concurrency: means nothing, concurrency is not more");
@@ -97,6 +104,11 @@ class QueueChecks {
                                fmt::format("pool: [pool {}] is of threads, which cannot run jobs yet; "
                                            "processes can, or an upstream",
                                            pool.name));
+            if (!queue_.script.empty() && pool.kind != Pool::Kind::thread &&
+                pool.run.kind != PoolRun::Kind::fastcgi && is_sound(origins_.pools.at(i), "run"))
+                report_.refuse(place_of(origin_, "script"),
+                               fmt::format("script: [pool {}] runs no FastCGI programs, which are told of it",
+                                           pool.name));
             if (pool.run.kind == PoolRun::Kind::work && is_sound(origins_.pools.at(i), "run"))
                 report_.refuse(
                     place_of(origin_, "pool"),
@@ -133,6 +145,12 @@ void check_queues(const Config& config, const Origins& origins, Report& report) 
         if (route.handler != Handler::jobs) continue;
         if (config.queues.empty())
             report.refuse(place_of(origin, "jobs"), "jobs: there is no [queue NAME], so there are no jobs");
+        else if (route.jobs.token.empty() && route.jobs.allow.empty() && is_sound(origin, "jobs_token") &&
+                 is_sound(origin, "allow"))
+            report.refuse(
+                place_of(origin, "jobs"),
+                "jobs: whoever reaches this route could read, cancel and purge all jobs: it wants a "
+                "jobs_token, or addresses to allow (`allow = all` where that is meant)");
         if (route.path.kind != PathMatch::Kind::prefix && is_sound(origin, "path"))
             report.refuse(place_of(origin, "path"), "path: that of jobs is a prefix, which jobs stand below");
     }
@@ -145,10 +163,6 @@ void advise_queues(const Config& config, const Origins& origins, Report& report)
     for (std::size_t i = 0; i < config.routes.size(); ++i) {
         const auto& route = config.routes[i];
         const auto* origin = origins.routes.at(i);
-        if (route.handler == Handler::jobs && route.jobs.token.empty() && route.jobs.allow.empty())
-            report.advise(place_of(origin, "jobs"),
-                          "jobs: whoever reaches this route can read, cancel and purge all jobs; see "
-                          "jobs_token and allow");
         if (route.handler == Handler::enqueue && jobs_route(config, route) == nullptr)
             report.advise(place_of(origin, "enqueue"),
                           "enqueue: no route with `jobs = on` is on its servers; answers have no Location, "

@@ -40,12 +40,16 @@ struct QueueSize {
     bool operator==(const QueueSize&) const = default;
 };
 
+/// Bytes of a job's body, and of its result, at most: what the keeper's frames have room for.
+constexpr std::uint64_t job_bytes_max = 64ull << 20;
+
 /// [queue NAME]: exactly one of `pool` and `upstream`.
 struct Queue {
     std::string name;
-    std::string pool;                   ///< of processes; empty: none
-    QueueUpstream upstream;             ///< asked by HTTP
-    std::uint32_t concurrency = 4;      ///< jobs that run at once
+    std::string pool;               ///< of processes; empty: none
+    QueueUpstream upstream;         ///< asked by HTTP
+    std::string script;             ///< absolute: what FastCGI programs of the pool run; empty: themselves
+    std::uint32_t concurrency = 4;  ///< jobs that run at once
     std::uint32_t key_concurrency = 0;  ///< of them with the same key; 0: any number
     std::uint32_t attempts = 10;        ///< then a job is dead
     BackOff backoff;
@@ -68,11 +72,15 @@ constexpr std::int32_t job_priority_max = 100;  ///< and its negative the least
 /// `jobs = on` and what belongs to it; also of `enqueue`.
 struct JobsAccess {
     std::string token;               ///< that clients must bear; empty: none need
-    std::vector<std::string> allow;  ///< addresses and networks, as written; empty: all
+    std::vector<std::string> allow;  ///< addresses and networks, as written, or `all`; empty: not said
     bool operator==(const JobsAccess&) const = default;
 };
 
-/// Whether a numeric address is in `10.0.0.0/8`, or is `::1`; what cannot be read is in none.
+/// `allow = all`, alone.
+constexpr std::string_view everybody = "all";
+
+/// Whether a numeric address is in `10.0.0.0/8`, or is `::1`, or is one of all; what cannot be read is in
+/// none.
 [[nodiscard]] bool is_in_network(std::string_view address, std::string_view network) noexcept;
 
 }  // namespace conf

@@ -22,11 +22,14 @@ const Settings<Store>& store_settings() {
 const Settings<Queue>& queue_settings() {
     constexpr Milliseconds day = 24h;
     constexpr Time keeping{1s, 3650 * day};
-    constexpr Size body{1, 64ull << 20};
+    constexpr Size body{1, job_bytes_max};
     static const Settings<Queue> rows{
         scalar<Queue>("pool", &Queue::pool, SectionName{}, "the pool of processes that runs its jobs"),
         scalar<Queue>("upstream", &Queue::upstream, QueueUpstreamType{},
                       "`NAME /path`: the upstream that runs them, by POST"),
+        scalar<Queue>(
+            "script", &Queue::script, Path{},
+            "what FastCGI programs of the pool run, PHP above all: SCRIPT_FILENAME; unset: themselves"),
         scalar<Queue>("concurrency", &Queue::concurrency, Number<std::uint32_t>{1, 10'000},
                       "jobs that run at once"),
         scalar<Queue>("key_concurrency", &Queue::key_concurrency, Number<std::uint32_t>{0, 10'000},
@@ -41,7 +44,7 @@ const Settings<Queue>& queue_settings() {
         scalar<Queue>("size_max", &Queue::size_max, QueueSizeType{},
                       "jobs that are not over, and bytes of their bodies; beyond: 503"),
         scalar<Queue>("job_size_max", &Queue::job_size_max, body, "bytes of a job's body; beyond: 413"),
-        scalar<Queue>("result_max", &Queue::result_max, Size{0, 64ull << 20},
+        scalar<Queue>("result_max", &Queue::result_max, Size{0, job_bytes_max},
                       "bytes of a result; what is longer is cut off"),
         scalar<Queue>("idempotency", &Queue::idempotency, keeping, "how long an Idempotency-Key is known"),
         scalar<Queue>("idempotency_required", &Queue::idempotency_required, Switch{},

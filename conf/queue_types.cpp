@@ -82,6 +82,7 @@ std::string Store::path() const {
 }
 
 bool is_in_network(std::string_view address, std::string_view network) noexcept {
+    if (network == everybody) return true;
     const auto host = parse_network(address);
     const auto around = parse_network(network);
     if (!host || !around || host->family != around->family) return false;
@@ -195,9 +196,9 @@ Parsed<std::vector<std::string>> Networks::parse(const Value& value) const {
     std::vector<std::string> all;
     all.reserve(words->size());
     for (const auto& word : *words) {
-        if (!parse_network(word.text))
-            return tl::unexpected(
-                fmt::format("{} is neither an address nor a network: 10.0.0.0/8, ::1", shown(word.text)));
+        if (word.text != everybody && !parse_network(word.text))
+            return tl::unexpected(fmt::format(
+                "{} is neither an address nor a network, nor all: 10.0.0.0/8, ::1", shown(word.text)));
         all.push_back(word.text);
     }
     return all;

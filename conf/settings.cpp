@@ -543,8 +543,9 @@ const Settings<Route>& route_settings() {
                                "handler: on: jobs below its path: to look at, cancel, list, try again")),
         job(scalar<Route>("jobs_token", in(&Route::jobs, &JobsAccess::token), BearerToken{},
                           "what clients must send as `Authorization: Bearer TOKEN`; unset: nothing")),
-        job(list<Route>("allow", in(&Route::jobs, &JobsAccess::allow), Networks{},
-                        "addresses and networks of clients; none: all; others: 403")),
+        job(list<Route>(
+            "allow", in(&Route::jobs, &JobsAccess::allow), Networks{},
+            "addresses and networks of clients, or all; others: 403; `jobs` wants this or jobs_token")),
 
         choosing(Handler::work,
                  scalar<Route>("work", in(&Route::work, &Work::amount), WorkType{},
@@ -617,6 +618,18 @@ bool is_named(std::string_view kind) {
            kind == "route";
 }
 
+namespace {
+
+bool asks(const Route& route, std::string_view upstream) {
+    const auto& parts = route.fanout.parts;
+    if (route.handler == Route::Handler::fanout)
+        return std::any_of(parts.begin(), parts.end(),
+                           [&](const FanoutPart& part) { return part.upstream == upstream; });
+    return route.handler == Route::Handler::proxy && route.proxy.upstream == upstream;
+}
+
+}  // namespace
+
 void complete(Config& config) {
     if (config.servers.empty()) config.servers.emplace_back().name = "default";
     for (auto& server : config.servers)
@@ -625,6 +638,9 @@ void complete(Config& config) {
         if (route.handler == Route::Handler::enqueue && !route.limits.body_max)
             for (const auto& queue : config.queues)
                 if (queue.name == route.enqueue) route.limits.body_max = queue.job_size_max;
+        for (const auto& queue : config.queues)
+            if (!queue.upstream.name.empty() && asks(route, queue.upstream.name))
+                route.hides_job_fields = true;
         // Programs have one request at a time: slow clients must not hold them.
         const bool to_program = route.handler == Route::Handler::fastcgi ||
                                 route.handler == Route::Handler::pool || !route.work.pool.empty();

@@ -33,6 +33,7 @@ struct JobsCell {
     Counter operations;         ///< in those that were stored
     Counter overflows;          ///< operations that found no room before the store
     Counter clients_dropped;    ///< clients that did not take their answers, or made no sense
+    Counter strays;             ///< gauge: jobs that are not over, of queues that are not configured
     Counter syncs, wal_bytes, dead_rows, oldest_transaction_ms;  ///< as worker::jobs::StoreFigures
     Histogram commit;                                            ///< how long a batch took
     Histogram enqueue;  ///< from when a job was asked for to the answer, in the keeper

@@ -70,9 +70,12 @@ struct Adopt {
     std::uint32_t queue = 0;     ///< a slot's number, or one of a socket that no slot has
     std::uint32_t listener = 0;  ///< index of the address
 };
-/// Master to worker: let that queue go again: its own worker is back, or it is empty for good.
+/// Master to worker: let that queue go again: its own worker is back, or it is empty for good. To a keeper:
+/// another one keeps jobs from now on, and is to have the store; but where `queue` is `other_store`, that one
+/// has a store of its own, and what runs is to end in the one it came from.
 struct Release {
     static constexpr std::uint8_t kind = 9;
+    static constexpr std::uint32_t other_store = 1;
     static auto fields(auto& m) { return std::tie(m.queue); }
     std::uint32_t queue = 0;
 };

@@ -247,7 +247,11 @@ std::vector<std::string> Generation::unconfirmed(std::uint32_t request) const {
 }
 
 void Generation::give_up_jobs() {
-    if (keeper_) keeper_->succeed();
+    if (keeper_) keeper_->succeed(false);
+}
+
+void Generation::give_up_jobs_to(const std::string& store) {
+    if (keeper_) keeper_->succeed(store != plan_.job_store);
 }
 
 void Generation::drain(const Listeners& next) {

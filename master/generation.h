@@ -93,6 +93,8 @@ class Generation {
 
     /// Its jobs are for the keeper of another generation, or of another master, from now on.
     void give_up_jobs();
+    /// Likewise, of one that keeps them in `store`: if that is not ours, what runs ends in ours.
+    void give_up_jobs_to(const std::string& store);
     /// Finishes what it holds within the plan's `shutdown_timeout`; who stays longer is killed.
     /// Addresses that `next` does not have are given up, once what waits there has been taken; our own as
     /// `next`: none is, somebody else may go on with them.

@@ -41,8 +41,10 @@ class Keeper final : private CompanionTrade {
     [[nodiscard]] std::optional<std::string> start_failure() const;
     /// Its generation serves.
     void serve();
-    /// Another keeper serves from now on, and is to have the store.
-    void succeed() { process_.tell(ipc::Release{}); }
+    /// Another keeper serves from now on, and is to have the store; or it has another one.
+    void succeed(bool other_store) {
+        process_.tell(ipc::Release{.queue = other_store ? ipc::Release::other_store : 0});
+    }
     /// Begins no more jobs; those that run may go on for `limit`.
     void drain(std::chrono::milliseconds limit);
     /// No worker of its generation is left: it leaves when nothing runs any more.

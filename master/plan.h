@@ -39,6 +39,7 @@ struct Plan {
 
     std::vector<conf::Pool> pools;        ///< in the order of `conf::Config`
     std::vector<std::string> job_queues;  ///< none: there is no keeper
+    std::string job_store;                ///< where their jobs are kept
     std::vector<std::string> checked;     ///< upstreams whose peers are checked
     std::vector<std::string> limited;     ///< upstreams that have a limit of concurrency
 

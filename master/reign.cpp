@@ -483,7 +483,11 @@ ipc::Result<void> Reign::commit(std::unique_ptr<Generation>& candidate) {
     auto before = std::exchange(serving_, std::move(candidate));
     spdlog::info("generation serves generation={} workers={}", serving_->number(), serving_->plan().workers);
     if (before) {
-        if (serving_->keeper() != nullptr) before->give_up_jobs();
+        if (serving_->keeper() != nullptr) {
+            const auto& store = serving_->plan().job_store;
+            before->give_up_jobs_to(store);
+            for (auto& leaving : leaving_) leaving->give_up_jobs_to(store);  // it may be one of theirs again
+        }
         before->drain(predecessor_ ? before->listeners() : serving_->listeners());
         leaving_.push_back(std::move(before));
         bound_generations();

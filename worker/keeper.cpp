@@ -117,7 +117,9 @@ class Keeper {
 
     void on_message(ipc::Received& received) {
         if (std::holds_alternative<ipc::Serve>(received.message)) return desk_.serve();
-        if (std::holds_alternative<ipc::Release>(received.message)) return desk_.give_up_store();
+        if (const auto* release = std::get_if<ipc::Release>(&received.message))
+            return release->queue == ipc::Release::other_store ? desk_.give_up_clients()
+                                                               : desk_.give_up_store();
         if (const auto* drain = std::get_if<ipc::Drain>(&received.message))
             return desk_.drain(milliseconds(drain->limit_ms));
         if (std::holds_alternative<ipc::Alone>(received.message)) return desk_.alone(false);

@@ -141,6 +141,7 @@ enqueue = q
 [route y]
 path = /y/
 jobs = on
+allow = all
 )"));
     for (const auto& setting : described()) {
         CAPTURE(setting.key);

@@ -120,6 +120,9 @@ TEST_CASE("numbers and times of a queue have bounds", "[conf][queue]") {
           Lines{"t:5: priority: \"101\" is not a number, -100 to 100"});
     CHECK(queue_complaints("pool = p\nsize_max = 1 2 3\n") ==
           Lines{"t:5: size_max: a number of jobs and a size are wanted: 100000 1g"});
+    CHECK(queue_complaints("pool = p\njob_size_max = 65m\n").size() == 1);
+    CHECK(queue_complaints("pool = p\nresult_max = 65m\n").size() == 1);
+    CHECK(queue_complaints("pool = p\njob_size_max = 64m\nresult_max = 64m\n").empty());
     CHECK(BackOffType{}.parse({"5s", ""}) == BackOff{5s, 5s});
 }
 
@@ -128,12 +131,47 @@ TEST_CASE("routes lead to queues that there are", "[conf][queue]") {
           Lines{"t:6: enqueue: there is no [queue qq]; valid: q"});
     CHECK(complaints("[route r]\njobs = on\n") ==
           Lines{"t:2: jobs: there is no [queue NAME], so there are no jobs"});
-    CHECK(queue_complaints("pool = p\n[route r]\npath = ~ ^/x\njobs = on\n") ==
+    CHECK(queue_complaints("pool = p\n[route r]\npath = ~ ^/x\njobs = on\nallow = all\n") ==
           Lines{"t:6: path: that of jobs is a prefix, which jobs stand below"});
     CHECK(queue_complaints("pool = p\n[route r]\njobs = on\njobs_token = short\n") ==
           Lines{"t:7: jobs_token: has 5 bytes, and may have 16 to 256"});
     CHECK(queue_complaints("pool = p\n[route r]\njobs = on\nallow = here\n") ==
-          Lines{"t:7: allow: \"here\" is neither an address nor a network: 10.0.0.0/8, ::1"});
+          Lines{"t:7: allow: \"here\" is neither an address nor a network, nor all: 10.0.0.0/8, ::1"});
+    CHECK(queue_complaints("pool = p\n[route r]\njobs = on\n") ==
+          Lines{"t:6: jobs: whoever reaches this route could read, cancel and purge all jobs: it wants a "
+                "jobs_token, or addresses to allow (`allow = all` where that is meant)"});
+}
+
+TEST_CASE("a script is for FastCGI programs of a pool", "[conf][queue]") {
+    const std::string php = "[pool p]\nrun = fastcgi php-cgi\n[queue q]\npool = p\nscript = /srv/job.php\n";
+    CHECK(loaded(php).queues[0].script == "/srv/job.php");
+    CHECK(queue_complaints("pool = p\nscript = /srv/job.php\n") ==
+          Lines{"t:5: script: [pool p] runs no FastCGI programs, which are told of it"});
+    CHECK(complaints("[upstream u]\npeer = 127.0.0.1:1\n[queue q]\nupstream = u /x\nscript = /x\n") ==
+          Lines{"t:5: script: is for programs of a pool; an upstream is asked for a path"});
+    CHECK(advice(php).back() == "t:5: script: there is no /srv/job.php");
+}
+
+TEST_CASE("routes to an upstream that also does jobs hide what clients call so", "[conf][queue]") {
+    const auto config = loaded(R"([upstream u]
+peer = 127.0.0.1:1
+[upstream v]
+peer = 127.0.0.1:2
+[queue q]
+upstream = u /x
+[route a]
+path = /a
+proxy = u
+[route b]
+path = /b
+proxy = v
+[route c]
+path = /c
+fanout = v more=u/y
+)");
+    CHECK(config.routes[0].hides_job_fields);
+    CHECK_FALSE(config.routes[1].hides_job_fields);
+    CHECK(config.routes[2].hides_job_fields);
 }
 
 TEST_CASE("an upstream is asked by one protocol, by queues too", "[conf][queue]") {
@@ -148,10 +186,6 @@ TEST_CASE("what may not be meant of queues is told", "[conf][queue]") {
     CHECK(advice(queue + "[route r]\nenqueue = q\n").back() ==
           "t:6: enqueue: no route with `jobs = on` is on its servers; answers have no Location, and nobody "
           "can ask what became of a job");
-    CHECK(
-        advice(queue + "[route r]\npath = /in\nenqueue = q\n[route j]\npath = /jobs/\njobs = on\n").back() ==
-        "t:10: jobs: whoever reaches this route can read, cancel and purge all jobs; see jobs_token and "
-        "allow");
 }
 
 TEST_CASE("addresses are in networks by their first bits", "[conf][queue]") {
@@ -165,4 +199,5 @@ TEST_CASE("addresses are in networks by their first bits", "[conf][queue]") {
     CHECK_FALSE(is_in_network("::1", "0.0.0.0/0"));
     CHECK_FALSE(is_in_network("", "0.0.0.0/0"));
     CHECK_FALSE(is_in_network("unix:", "::/0"));
+    CHECK(is_in_network("unix:", everybody));
 }

@@ -61,6 +61,41 @@ TEST_CASE("the examples work", "[integration][examples][module][pool]") {
     CHECK(contains(said(server, get("/shell?x", last)), "hello 127.0.0.1, you asked GET /shell?x\n"));
 }
 
+TEST_CASE("the example jobs are done, and those that make no sense are not tried again",
+          "[integration][examples][jobs][php]") {
+    const Examples examples;
+    const Server server(examples.folder, examples.setup);
+    const auto end_of = [&](const std::string& path, const std::string& body) {
+        const auto accepted = server.ask(post(path, body));
+        CAPTURE(accepted.head, accepted.body, server.log());
+        REQUIRE(accepted.status == 202);
+        const auto place = accepted.field("Location");
+        auto job = nlohmann::json::parse(server.get(place + "?wait=30").body);
+        job["said"] = server.get(place + "/result").body;
+        return job;
+    };
+    auto job = end_of("/mail", "To: you@example.org\nSubject: hello\n\nhello\n");
+    CHECK(job["state"] == "done");
+    CHECK(job["progress"] == "attempt 1 of 5");
+    CHECK(job["said"] == "sent as " + job["id"].get<std::string>() + "\n");
+    job = end_of("/mail", "nobody\n");
+    CHECK(job["state"] == "dead");
+    CHECK(job["attempts"] == 1);
+
+    const std::string white(3, '\xff'), black(3, '\0');
+    job =
+        end_of("/pictures", "P6\n4 2\n255\n" + white + white + black + black + white + white + black + white);
+    CHECK(job["state"] == "done");
+    CHECK(job["progress"] == "0 of 1");
+    CHECK(job["result"]["type"] == "image/x-portable-pixmap");
+    CHECK(job["said"] == "P6\n2 1\n255\n" + white + std::string(3, '\x3f'));
+    job = end_of("/pictures", "GIF89a");
+    CHECK(job["state"] == "dead");
+    CHECK(job["attempts"] == 1);
+    CHECK(contains(job["reason"].dump(), "that is no PPM"));
+    CHECK(contains(said(server, get("/php/hello.php?name=you", last)), "hello you"));  // the same processes
+}
+
 TEST_CASE("three tiers at once take about the time of one, and the loop does not wait",
           "[integration][examples][module][pool][concurrent]") {
     Examples examples;

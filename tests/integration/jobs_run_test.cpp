@@ -30,10 +30,11 @@ struct Site {
     }
     [[nodiscard]] Setup setup(const std::string& queue = "", const std::string& pool = "size = 2\n",
                               const std::string& run = "cgi @folder@/job.sh") const {
-        return {.routes =
-                    "[route in]\npath = /in\nenqueue = q\n[route jobs]\npath = /jobs/\njobs = on\n"
-                    "[store]\nurl = sqlite:@folder@/store/jobs.db\n[pool p]\nrun = " +
-                    run + "\n" + pool + "[queue q]\npool = p\n" + queue};
+        return {
+            .routes =
+                "[route in]\npath = /in\nenqueue = q\n[route jobs]\npath = /jobs/\njobs = on\nallow = all\n"
+                "[store]\nurl = sqlite:@folder@/store/jobs.db\n[pool p]\nrun = " +
+                run + "\n" + pool + "[queue q]\npool = p\n" + queue};
     }
     [[nodiscard]] std::string said(const std::string& name) const {
         return contents(folder.path("out/" + name));
@@ -194,7 +195,7 @@ TEST_CASE("jobs are done by peers of an upstream, until one says 2xx", "[integra
     const Site site("");
     auto setup = site.setup();
     setup.routes =
-        "[route in]\npath = /in\nenqueue = q\n[route jobs]\npath = /jobs/\njobs = on\n"
+        "[route in]\npath = /in\nenqueue = q\n[route jobs]\npath = /jobs/\njobs = on\nallow = all\n"
         "[store]\nurl = sqlite:@folder@/store/jobs.db\n[upstream u]\npeer = " +
         origin.address() + "\n[queue q]\nupstream = u /work?a=b\n";
     const Server server(site.folder, setup);

@@ -18,7 +18,7 @@ using nlohmann::json;
 namespace {
 
 constexpr const char* routes =
-    "[route in]\npath = /in\nenqueue = q\n[route jobs]\npath = /jobs/\njobs = on\n"
+    "[route in]\npath = /in\nenqueue = q\n[route jobs]\npath = /jobs/\njobs = on\nallow = all\n"
     "[route metrics]\npath = /metrics\nmetrics = on\n";
 
 /// A queue whose jobs a script does. `queue`: further lines of it.

@@ -473,9 +473,10 @@ TEST_CASE("handlers of a module serve in processes of their own", "[integration]
     site.setup.routes += text;
     const Server server(site.folder, site.setup);
     CHECK(server.get("/p/hello").body == "hello /p/hello\n");
-    const auto echo = server.ask(post("/p/echo?q", "body", "X-Custom: yes\r\n")).body;
+    const auto echo = server.ask(post("/p/echo?q", "body", "X-Custom: yes\r\nJob-Id: forged\r\n")).body;
     CHECK(contains(echo, "POST /p/echo?q /p/echo q"));
     CHECK(contains(echo, "X-CUSTOM=yes\n"));
+    CHECK_FALSE(contains(echo, "forged"));  // for a handler of jobs to believe it
     CHECK(contains(echo, "\nbody"));
     CHECK(server.get("/p/sleep?5").body == "5");
     CHECK(server.get("/p/naps?3").body == "0 1 2 1 2");

@@ -62,6 +62,7 @@ std::vector<Operation> all_of_them() {
     finish.ending = Ending::timed_out;
     finish.error = "late";
     finish.result = "r";
+    finish.result_cut = true;
     all.emplace_back(finish);
     all.emplace_back(Progress{.id = "x", .fence = 2, .text = "half", .answer = {}});
     all.emplace_back(Cancel{.id = "x", .answer = {}});
@@ -126,6 +127,7 @@ TEST_CASE("an answer goes into what was asked", "[worker][jobs]") {
     get.answer.job.state = State::dead;
     get.answer.job.history = {{1, 10, 20, Ending::crashed, "died"}, {2, 30, 40, Ending::failed, "500"}};
     get.answer.job.result = std::string("yes");
+    get.answer.job.result_cut = true;
     const auto bytes = stored(get);
     Operation asked_for = Get{.id = "x", .with_result = true, .answer = {}};
     REQUIRE(decode_stored(only_frame(bytes).fields, asked_for));
@@ -135,6 +137,7 @@ TEST_CASE("an answer goes into what was asked", "[worker][jobs]") {
     CHECK(job.history[1].error == "500");
     CHECK(job.history[0].ending == Ending::crashed);
     CHECK(job.result == "yes");
+    CHECK(job.result_cut);
 
     Operation other = Cancel{.id = "x", .answer = {}};
     CHECK_FALSE(decode_stored(only_frame(bytes).fields, other));
@@ -170,4 +173,18 @@ TEST_CASE("whatever bytes come, reading ends", "[worker][jobs]") {
         Operation any = all[random() % all.size()];
         (void)decode_stored(frame->fields, any);
     }
+}
+
+TEST_CASE("what is asked weighs what its answer may have", "[worker][jobs]") {
+    Get get{.id = "x", .with_result = true, .room = 5'000'000, .answer = {}};
+    CHECK(weight(get) > 5'000'000);
+    get.answer.job.result = std::string(5'000'000, 'x');
+    CHECK(weight(get) < 6'000'000);  // the same before and after
+    get.with_result = false;
+    CHECK(weight(get) < 100'000);
+    List list;
+    list.limit = listed_max;
+    CHECK(weight(list) > 1000 * sizeof(View));
+    list.limit = 1;
+    CHECK(weight(list) < 10'000);
 }

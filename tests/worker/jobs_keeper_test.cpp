@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "conf/queue.h"
 #include "ipc/clock.h"
 #include "tests/conf/temporary_folder.h"
 #include "tests/worker/memory_store.h"
@@ -123,6 +124,81 @@ TEST_CASE("beyond its bounds the batcher refuses at once, and what it has is sto
     CHECK(std::count(heard.begin(), heard.end(), "too much waits for the store of jobs") == 3);
     CHECK(world.shared.largest <= 2);
     CHECK(world.shared.jobs.size() == 5);
+}
+
+TEST_CASE("what looks at many jobs is a batch alone, in its turn", "[worker][jobs]") {
+    Opened world;
+    std::vector<std::string> heard;
+    Turn(world.loop, [&] {
+        for (int round = 0; round < 3; ++round) {
+            for (int i = 0; i < 5; ++i)
+                world.batcher.submit(job(std::to_string(round) + "/" + std::to_string(i)), world.note(heard));
+            world.batcher.submit(Purge{}, world.note(heard));
+            world.batcher.submit(Expire{}, world.note(heard));
+            world.batcher.submit(Recover{}, world.note(heard));
+        }
+    });
+    REQUIRE(world.until([&] { return heard.size() == 24; }));
+    std::vector<std::size_t> order;
+    for (const auto& kinds : world.shared.kinds) {
+        const bool jobs = std::all_of(kinds.begin(), kinds.end(), [](auto kind) { return kind == 0; });
+        CHECK((jobs || kinds.size() == 1));
+        order.insert(order.end(), kinds.begin(), kinds.end());
+    }
+    std::vector<std::size_t> wanted;
+    for (int round = 0; round < 3; ++round) {
+        wanted.insert(wanted.end(), 5, 0);
+        for (const Operation& one : {Operation(Purge{}), Operation(Expire{}), Operation(Recover{})})
+            wanted.push_back(one.index());
+    }
+    CHECK(order == wanted);
+}
+
+TEST_CASE("what only reads goes in small batches, and is refused when its answers could be too much",
+          "[worker][jobs]") {
+    Opened world({.bytes = 64u << 20, .read_operations = 10, .read_bytes = 1u << 20});
+    std::vector<std::string> heard;
+    Turn(world.loop, [&] {
+        for (int i = 0; i < 100; ++i) world.batcher.submit(Get{.id = "x", .answer = {}}, world.note(heard));
+        for (int i = 0; i < 10; ++i)
+            world.batcher.submit(Get{.id = "x", .with_result = true, .room = 10u << 20, .answer = {}},
+                                 world.note(heard));
+    });
+    REQUIRE(world.until([&] { return heard.size() == 110; }));
+    CHECK(std::count(heard.begin(), heard.end(), "too much waits for the store of jobs") == 4);
+    CHECK(world.shared.largest <= 10);
+    CHECK(world.shared.batches >= 10 + 6);
+}
+
+TEST_CASE("a body of the largest size finds its way", "[worker][jobs]") {
+    Opened world;
+    Door door;
+    KeeperServer server(world.loop, world.batcher, world.tally, door.socket.get(), {});
+    server.begin();
+    KeeperClient client(world.loop, {.path = door.path, .owner = {}, .timeout = 60s});
+    std::vector<std::string> heard;
+    auto largest = job("largest");
+    largest.job.body.assign(conf::job_bytes_max, 'x');
+    client.submit(std::move(largest), world.note(heard));
+    REQUIRE(world.until([&] { return heard.size() == 1; }));
+    CHECK(heard[0] == "0 largest");
+    CHECK(world.shared.jobs["largest"].body.size() == conf::job_bytes_max);
+}
+
+TEST_CASE("beyond the room for all answers reads are refused, and jobs are not", "[worker][jobs]") {
+    Opened world;
+    Door door;
+    KeeperServer server(world.loop, world.batcher, world.tally, door.socket.get(), {.unsent = 100'000});
+    server.begin();
+    KeeperClient client(world.loop, {.path = door.path, .owner = {}, .timeout = 60s});
+    std::vector<std::string> heard;
+    client.submit(Get{.id = "x", .with_result = true, .room = 1u << 20, .answer = {}}, world.note(heard));
+    client.submit(job("a"), world.note(heard));
+    client.submit(Get{.id = "a", .answer = {}}, world.note(heard));
+    REQUIRE(world.until([&] { return heard.size() == 3; }));
+    std::sort(heard.begin(), heard.end());
+    CHECK(heard ==
+          std::vector<std::string>{"0 a", "stored", "too many answers of the keeper wait to be taken"});
 }
 
 TEST_CASE("a batcher that is closed has stored what it had, and takes nothing more", "[worker][jobs]") {

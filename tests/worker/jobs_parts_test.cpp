@@ -220,6 +220,9 @@ TEST_CASE("a program is told which job it does, and for the how manyth time", "[
     CHECK(params["JOB_QUEUE"] == "mail");
     CHECK(params["JOB_KEY"] == "customer 7");
     CHECK(params["JOB_ENQUEUED"] == "2023-11-14T22:13:20.007Z");
+    CHECK_FALSE(params.contains("SCRIPT_FILENAME"));
+    queue.script = "/srv/image.php";
+    CHECK(params_of(job, queue)["SCRIPT_FILENAME"] == "/srv/image.php");
 }
 
 TEST_CASE("nothing of a job ends a line of the head that a peer gets", "[jobs]") {

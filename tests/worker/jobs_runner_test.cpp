@@ -148,18 +148,28 @@ TEST_CASE("a job that runs is cancelled: its process is ended, and then it is ov
     CHECK_FALSE(jobs.runners->cancel("a", 1));
 }
 
-TEST_CASE("a result that is too large is refused for good", "[jobs]") {
+TEST_CASE("a result that is too long is cut off: its job is done, its process has its time", "[jobs]") {
     for (const bool told : {true, false}) {
         Members members(1);
         JobsWorld jobs(members, [](conf::Queue& queue) { queue.result_max = 10; });
         jobs.keeping.add("a");
         jobs.runners->start();
-        jobs.asked().say(told ? out("Content-Length: 11\n\n") : out("Status: 200\n\n01234567890"));
-        REQUIRE(jobs.until([&] { return members.state() == MemberState::overdue; }));
-        members.revive(MemberState::overdue);
-        REQUIRE(jobs.is("a", State::dead));
-        CHECK(jobs.keeping.jobs["a"].error == "its result is larger than result_max, 10 bytes");
+        Conversation& talk = jobs.asked();
+        talk.say(told ? out("Content-Length: 12\n\n0123456789") : out("Status: 200\n\n0123456789"));
+        talk.say(out("0"));
+        talk.say(out("1") + end());
+        REQUIRE(jobs.is("a", State::done));
+        CHECK(jobs.keeping.jobs["a"].result == "0123456789");
+        CHECK(jobs.keeping.jobs["a"].result_cut);
+        CHECK(members.state() == MemberState::idle);
     }
+    Members members(1);
+    JobsWorld jobs(members, [](conf::Queue& queue) { queue.result_max = 10; });
+    jobs.keeping.add("a");
+    jobs.runners->start();
+    jobs.asked().say(answer("0123456789"));
+    REQUIRE(jobs.is("a", State::done));
+    CHECK_FALSE(jobs.keeping.jobs["a"].result_cut);
 }
 
 TEST_CASE("what a program says aside is logged with its job, and progress is told", "[jobs]") {

@@ -226,3 +226,22 @@ TEST_CASE("a long line of one busy key is passed over once, and not in each clai
     CHECK(ids(answer.jobs) == Names{"third"});
     CHECK(answer.next == 0);
 }
+
+TEST_CASE("a claim gives out no more bytes than it may, but for one job, and says that there is more",
+          "[jobs]") {
+    World world;
+    const std::size_t half = claimed_bytes_max / 2;
+    for (int i = 0; i < 5; ++i) {
+        auto wanted = world.job("a" + std::to_string(i));
+        wanted.body.assign(i == 3 ? claimed_bytes_max + 1 : half, 'x');
+        world.enqueue(wanted);
+    }
+    auto answer = world.claim_answer(10);
+    CHECK(ids(answer.jobs) == Names{"a0", "a1"});
+    CHECK(answer.next == world.now);
+    CHECK(ids(world.claim(10)) == Names{"a2"});
+    CHECK(ids(world.claim(10)) == Names{"a3"});
+    answer = world.claim_answer(10);
+    CHECK(ids(answer.jobs) == Names{"a4"});
+    CHECK(answer.next == 0);
+}

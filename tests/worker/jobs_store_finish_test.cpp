@@ -52,6 +52,28 @@ TEST_CASE("a result is read only where it is asked for", "[jobs]") {
     const auto answer = world.ask(get).answer;
     CHECK_FALSE(answer.job.result);
     CHECK(answer.job.result_size == 2);
+    CHECK_FALSE(answer.job.result_cut);
+}
+
+TEST_CASE("a result for which there is no room is not told, but its size is", "[jobs]") {
+    World world;
+    world.enqueue("a");
+    const auto job = world.claim_one();
+    Finish asked;
+    asked.id = job.id;
+    asked.fence = job.fence;
+    asked.result = "12345";
+    asked.result_cut = true;
+    world.ask(asked);
+    Get get;
+    get.id = "a";
+    get.with_result = true;
+    get.room = 4;
+    CHECK_FALSE(world.ask(get).answer.job.result);
+    get.room = world.ask(get).answer.job.result_size;
+    const auto answer = world.ask(get).answer;
+    CHECK(answer.job.result == "12345");
+    CHECK(answer.job.result_cut);
 }
 
 TEST_CASE("who comes late with an old fence is refused, and changes nothing", "[jobs]") {

@@ -110,6 +110,42 @@ TEST_CASE("purge goes on where it has not finished", "[jobs]") {
     CHECK(world.stats().ready == 0);
 }
 
+TEST_CASE("purge and expiry delete no more bytes at once than they may", "[jobs]") {
+    World world;
+    const std::size_t third = removed_bytes_max / 3 + 1;
+    for (int i = 0; i < 5; ++i) {
+        auto wanted = world.job("a" + std::to_string(i));
+        wanted.body.assign(third, 'x');
+        world.enqueue(wanted);
+    }
+    Purge purge;
+    purge.queue = "mail";
+    auto answer = world.ask(purge).answer;
+    CHECK(answer.purged == 3);
+    CHECK(answer.more);
+    answer = world.ask(purge).answer;
+    CHECK(answer.purged == 2);
+    CHECK_FALSE(answer.more);
+
+    for (int i = 0; i < 5; ++i) {
+        world.enqueue("b" + std::to_string(i));
+        const auto job = world.claim_one();
+        Finish done;
+        done.id = job.id;
+        done.fence = job.fence;
+        done.result.assign(third, 'x');
+        world.ask(done);
+    }
+    Expire expire;
+    expire.queues = {{"mail", world.now + 1, world.now + 1}};
+    auto expired = world.ask(expire).answer;
+    CHECK(expired.expired == 3);
+    CHECK(expired.more);
+    expired = world.ask(expire).answer;
+    CHECK(expired.expired == 2);
+    CHECK_FALSE(expired.more);
+}
+
 TEST_CASE("what is over is kept as long as its queue says, what is dead longer", "[jobs]") {
     World world;
     for (const auto* id : {"done", "cancelled", "dead", "ready"}) world.enqueue(id);

@@ -23,6 +23,7 @@ class FakeKeeping final : public Keeping {
         State state = State::ready;
         UnixMs run_at = 0;
         std::vector<Ending> endings;
+        bool result_cut = false;
         std::string error, result, result_type, progress;
         std::vector<UnixMs> again;  ///< how long after its end each failed attempt is to wait
         std::uint32_t progresses = 0;
@@ -123,6 +124,7 @@ class FakeKeeping final : public Keeping {
                 job.state = State::done;
                 job.result = finish.result;
                 job.result_type = finish.result_type;
+                job.result_cut = finish.result_cut;
                 break;
             case Ending::failed:
             case Ending::timed_out:

@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "worker/jobs/store.h"
 
@@ -14,6 +15,7 @@ class MemoryStore final : public worker::jobs::Store {
     struct Shared {
         std::atomic<bool> fails{false};
         std::atomic<int> batches{0}, largest{0};
+        std::vector<std::vector<std::size_t>> kinds;       ///< of operations, batch by batch; likewise
         std::map<std::string, worker::jobs::NewJob> jobs;  ///< looked at while no batch is under way
     };
     explicit MemoryStore(Shared& shared) : shared_(shared) {}
@@ -21,6 +23,8 @@ class MemoryStore final : public worker::jobs::Store {
     ipc::Result<void> apply(std::span<worker::jobs::Operation> batch, worker::jobs::UnixMs) override {
         ++shared_.batches;
         shared_.largest = std::max(shared_.largest.load(), static_cast<int>(batch.size()));
+        auto& kinds = shared_.kinds.emplace_back();
+        for (const auto& operation : batch) kinds.push_back(operation.index());
         if (shared_.fails) return ipc::failure("the disk is full");
         for (auto& operation : batch) {
             if (auto* enqueue = std::get_if<worker::jobs::Enqueue>(&operation)) {

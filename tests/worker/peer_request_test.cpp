@@ -304,6 +304,20 @@ TEST_CASE("with forwarded = off the client's own fields go on as they are", "[pe
     CHECK(value_of(head, "X-Forwarded-Proto") == "-");
 }
 
+TEST_CASE("no client's field looks like one of a job to who also does jobs", "[peer_request]") {
+    const Client client(get("Job-Id: 1\r\nJOB_ATTEMPT: 2\r\nJobs: 3\r\nIdempotency-Key: \"4\"\r\n"));
+    auto route = plain_route();
+    CHECK(value_of(client.asks(route), "Job-Id") == "1");
+    route.hides_job_fields = true;
+    const auto head = client.asks(route);
+    CHECK(value_of(head, "Job-Id") == "-");
+    CHECK(value_of(head, "JOB_ATTEMPT") == "-");
+    CHECK(value_of(head, "Jobs") == "3");
+    CHECK(value_of(head, "Idempotency-Key") == "\"4\"");
+    route.proxy.set_header = {{"Job-Id", "ours"}};
+    CHECK(value_of(client.asks(route), "Job-Id") == "ours");
+}
+
 TEST_CASE("ids are made where the client sent none, each another one", "[peer_request]") {
     auto route = plain_route();
     route.proxy.request_id = route.proxy.trace = true;

@@ -55,10 +55,12 @@ Json job_json(const jobs::View& job, std::string_view path) {
     if (!job.reason.empty()) json["reason"] = job.reason;
     if (!job.progress.empty()) json["progress"] = job.progress;
     if (job.cancelling) json["cancelling"] = true;
-    if (job.state == jobs::State::done)
+    if (job.state == jobs::State::done) {
         json["result"] = {{"type", job.result_type},
                           {"size", job.result_size},
                           {"href", std::string(path) + job.id + "/result"}};
+        if (job.result_cut) json["result"]["cut"] = true;
+    }
     if (!job.history.empty()) {
         json["history"] = Json::array();
         for (const auto& attempt : job.history) {
@@ -73,9 +75,10 @@ Json job_json(const jobs::View& job, std::string_view path) {
     return json;
 }
 
-Json queue_json(const jobs::Stats::Queue& queue, jobs::UnixMs now) {
+Json queue_json(const jobs::Stats::Queue& queue, bool configured, jobs::UnixMs now) {
     const auto age = queue.oldest_ready == 0 ? 0 : std::max<jobs::UnixMs>(now - queue.oldest_ready, 0);
     return {{"name", queue.name},
+            {"configured", configured},
             {"paused", queue.paused},
             {"scheduled", queue.scheduled},
             {"ready", queue.ready},

@@ -21,6 +21,8 @@ namespace worker::handler {
 
 /// `path` as above.
 [[nodiscard]] nlohmann::ordered_json job_json(const jobs::View& job, std::string_view path);
-[[nodiscard]] nlohmann::ordered_json queue_json(const jobs::Stats::Queue& queue, jobs::UnixMs now);
+/// `configured`: it has a section, so its jobs run.
+[[nodiscard]] nlohmann::ordered_json queue_json(const jobs::Stats::Queue& queue, bool configured,
+                                                jobs::UnixMs now);
 
 }  // namespace worker::handler

@@ -75,6 +75,9 @@ void add_flows(MetricsText& text, const ipc::Scoreboard& board) {
 void add_store(MetricsText& text, const ipc::JobsCell& jobs) {
     text.single("reeve_jobs_store_up", "gauge", "1: a keeper has the store, and its last batch is stored.",
                 jobs.pid.get() != 0 && jobs.healthy.get() != 0 ? 1 : 0);
+    text.single("reeve_jobs_unconfigured", "gauge",
+                "Jobs that are not over, of queues that are not configured: nobody runs them.",
+                jobs.strays.get());
     text.single("reeve_jobs_commits_total", "counter", "Batches that were stored.", jobs.commits.get());
     text.single("reeve_jobs_commit_failures_total", "counter", "Batches that were not.", jobs.failures.get());
     text.single("reeve_jobs_operations_total", "counter", "Operations in batches that were stored.",

@@ -24,8 +24,9 @@ namespace {
 using Json = nlohmann::ordered_json;
 using std::chrono::milliseconds;
 
-constexpr std::uint64_t body_bytes_max = 64 * 1024, list_max = 1000, list_usual = 50;
-constexpr milliseconds wait_max{60'000};  ///< of `wait=`; more is cut
+constexpr std::uint64_t body_bytes_max = 64 * 1024, list_max = jobs::listed_max, list_usual = 50;
+constexpr std::uint64_t result_room = 64 * 1024;  ///< a longer result is asked for by its size
+constexpr milliseconds wait_max{60'000};          ///< of `wait=`; more is cut
 constexpr milliseconds first_look{25}, longest_look{1000};
 
 std::string text_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
@@ -77,7 +78,10 @@ void JobsRoute::get(Visit& visit, std::string_view rest) {
     const auto [id, part] = split(rest);
     if (!jobs::is_job_id(id)) return refuse(visit, 404, "there is no such thing");
     if (part.empty()) return show(visit, id);
-    if (part == "result") return result(visit, id);
+    if (part == "result") {
+        visit.name = id;
+        return result(visit, result_room);
+    }
     refuse(visit, 404, "of a job there is `result`");
 }
 
@@ -125,21 +129,28 @@ void JobsRoute::on_shown(Visit& visit, const jobs::Get& get) {
     answer(visit, 200, text_of(job_json(get.answer.job, path_)));
 }
 
-void JobsRoute::result(Visit& visit, std::string_view id) {
+/// The result of a job that is done stays as it is: with its size known, it is asked for once more.
+void JobsRoute::result(Visit& visit, std::uint64_t room) {
     jobs::Get get;
-    get.id = id;
+    get.id = visit.name;
     get.with_result = true;
-    ask(visit, std::move(get), [this](Visit& its, jobs::Operation&& over) {
+    get.room = room;
+    ask(visit, std::move(get), [this, room](Visit& its, jobs::Operation&& over) {
         auto& found = std::get<jobs::Get>(over).answer;
         if (!found.found) return refuse(its, 404, "there is no such job, or not any more");
-        if (found.job.state != jobs::State::done || !found.job.result) {
-            if (!is_over(found.job.state)) its.exchange().response.add_field("Retry-After", "1");
-            return refuse(its, 404, fmt::format("it has no result: it is {}", state_name(found.job.state)));
+        auto& job = found.job;
+        if (job.state == jobs::State::done && !job.result && job.result_size > room)
+            return result(its, job.result_size);
+        if (job.state != jobs::State::done || !job.result) {
+            if (!is_over(job.state)) its.exchange().response.add_field("Retry-After", "1");
+            return refuse(its, 404, fmt::format("it has no result: it is {}", state_name(job.state)));
         }
-        its.exchange().response.add_field("X-Content-Type-Options", "nosniff");
+        auto& response = its.exchange().response;
+        response.add_field("X-Content-Type-Options", "nosniff");
+        if (job.result_cut) response.add_field("Job-Result-Cut", "true");
         const std::string type =
-            found.job.result_type.empty() ? "application/octet-stream" : std::move(found.job.result_type);
-        answer(its, 200, type, std::move(*found.job.result));
+            job.result_type.empty() ? "application/octet-stream" : std::move(job.result_type);
+        answer(its, 200, type, std::move(*job.result));
     });
 }
 
@@ -204,17 +215,21 @@ void JobsRoute::stats(Visit& visit) {
     ask(visit, jobs::Stats{}, [this](Visit& its, jobs::Operation&& over) {
         Json json{{"queues", Json::array()}};
         for (const auto& queue : std::get<jobs::Stats>(over).answer.queues)
-            json["queues"].push_back(queue_json(queue, jobs::unix_ms()));
+            json["queues"].push_back(queue_json(queue, is_configured(queue.name), jobs::unix_ms()));
         answer(its, 200, text_of(json));
     });
 }
 
+bool JobsRoute::is_configured(std::string_view queue) const noexcept {
+    return std::any_of(config_.queues.begin(), config_.queues.end(),
+                       [&](const auto& one) { return one.name == queue; });
+}
+
+/// Of a queue that is not configured any more there may be jobs, which can be purged.
 void JobsRoute::change_queue(Visit& visit, std::string_view rest) {
     const auto parts = split(rest);
     const std::string_view name = parts.first, what = parts.second;
-    const auto& queues = config_.queues;
-    if (std::none_of(queues.begin(), queues.end(), [&](const auto& queue) { return queue.name == name; }))
-        return refuse(visit, 404, "there is no such queue");
+    if (what != "purge" && !is_configured(name)) return refuse(visit, 404, "there is no such queue");
     if (what == "pause" || what == "resume") {
         jobs::Pause pause;
         pause.queue = name;
@@ -247,6 +262,7 @@ void JobsRoute::purge(Visit& visit, jobs::Purge purge, std::uint64_t before) {
     ask(visit, std::move(purge), [this, before](Visit& its, jobs::Operation&& over) {
         auto& purged = std::get<jobs::Purge>(over);
         const auto all = before + purged.answer.purged;
+        if (all == 0 && !is_configured(purged.queue)) return refuse(its, 404, "there is no such queue");
         if (!purged.answer.more) return answer(its, 200, text_of({{"queue", purged.queue}, {"purged", all}}));
         jobs::Purge next;
         next.queue = std::move(purged.queue);

@@ -27,9 +27,10 @@ class JobsRoute final : public KeeperRoute {
     void show(Visit& visit, std::string_view id);
     void look(Visit& visit);
     void on_shown(Visit& visit, const jobs::Get& get);
-    void result(Visit& visit, std::string_view id);
+    void result(Visit& visit, std::uint64_t room);
     void cancel(Visit& visit, std::string_view id);
     void retry(Visit& visit, std::string_view id);
+    [[nodiscard]] bool is_configured(std::string_view queue) const noexcept;
     void change_queue(Visit& visit, std::string_view rest);
     void purge(Visit& visit, jobs::Purge purge, std::uint64_t before);
 

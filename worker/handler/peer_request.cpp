@@ -47,6 +47,12 @@ bool is_named(const http::Request& request, std::string_view connection, const h
     return !connection.empty() && http::has_token(connection, request.view(field.name));
 }
 
+/// Job-Id and the like, as the keeper tells of a job, and what some programs take for it.
+bool is_of_jobs(std::string_view name) noexcept {
+    return name.size() > 3 && http::equals_ignore_case(name.substr(0, 3), "job") &&
+           (name[3] == '-' || name[3] == '_');
+}
+
 }  // namespace
 
 bool is_hop_by_hop(Known known) noexcept {
@@ -218,6 +224,7 @@ void PeerRequest::append_fields(std::string& out, const http::Request& request, 
         }
         const std::string_view name = request.view(field.name);
         if (is_named(request, connection, field) || is_set(name)) continue;
+        if (route_.hides_job_fields && is_of_jobs(name)) continue;
         request.append_line(out, field);
     }
     out.append(options.more);

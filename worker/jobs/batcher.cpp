@@ -25,6 +25,11 @@ bool only_reads(const Operation& operation) {
            std::holds_alternative<Stats>(operation) || std::holds_alternative<LastFired>(operation);
 }
 
+bool stands_alone(const Operation& operation) {
+    return std::holds_alternative<Purge>(operation) || std::holds_alternative<Expire>(operation) ||
+           std::holds_alternative<Recover>(operation);
+}
+
 template <class T>
 std::vector<T> cut_off(std::vector<T>& from, std::size_t count) {
     if (count >= from.size()) return std::exchange(from, {});
@@ -41,11 +46,12 @@ void Batcher::Waiting::add(Operation&& operation, Answered&& answered) {
     answers.push_back(std::move(answered));
 }
 
-Batcher::Waiting Batcher::Waiting::take(const Bounds& bounds) {
+Batcher::Waiting Batcher::Waiting::take(std::size_t operations_max, std::size_t bytes_max) {
     std::size_t count = 0, bytes = 0;
-    for (; count < operations.size() && count < bounds.batch_operations; ++count) {
+    for (; count < operations.size() && count < operations_max; ++count) {
         bytes += weight(operations[count]);
-        if (count > 0 && bytes > bounds.batch_bytes) break;
+        if (count > 0 && (bytes > bytes_max || stands_alone(operations[count]))) break;
+        if (stands_alone(operations[count])) operations_max = 1;
     }
     return {cut_off(operations, count), cut_off(answers, count)};
 }
@@ -122,7 +128,8 @@ void Batcher::next() {
         return;
     }
     read_last_ = reads && !(changes && read_last_);
-    auto batch = (read_last_ ? reading_ : changing_).take(bounds_);
+    auto batch = read_last_ ? reading_.take(bounds_.read_operations, bounds_.read_bytes)
+                            : changing_.take(bounds_.batch_operations, bounds_.batch_bytes);
     under_way_ = std::move(batch.answers);
     give({.open = {}, .batch = std::move(batch.operations)});
 }

@@ -22,7 +22,9 @@ namespace worker::jobs {
 // closed ──open──▶ opening ──▶ open ──close──▶ closing ──▶ closed
 //    ▲────cannot─────┘
 /// Loop thread only, but for what is said. Operations that change something are stored in the order they
-/// were submitted in; those that only read may overtake them, and are never in one batch with them.
+/// were submitted in; those that only read may overtake them, and are never in one batch with them. What
+/// looks at many jobs (Purge, Expire, Recover) is a batch alone: should it take too long, nobody fails with
+/// it.
 class Batcher final : public Keeping {
  public:
     struct Bounds {
@@ -30,6 +32,8 @@ class Batcher final : public Keeping {
         std::size_t bytes = 256u << 20;      ///< of them, as `weight` has it
         std::size_t batch_operations = 1024;
         std::size_t batch_bytes = 32u << 20;
+        std::size_t read_operations = 64;  ///< of those that only read, as a batch of others waits for them
+        std::size_t read_bytes = 8u << 20;
     };
     /// Called on the store's thread, and so is all that the store does.
     using Open = std::function<ipc::Result<std::unique_ptr<Store>>()>;
@@ -57,7 +61,7 @@ class Batcher final : public Keeping {
         std::vector<Answered> answers;
         void add(Operation&& operation, Answered&& answered);
         /// Leaves those for the next batch that this one has no room for.
-        [[nodiscard]] Waiting take(const Bounds& bounds);
+        [[nodiscard]] Waiting take(std::size_t operations_max, std::size_t bytes_max);
     };
     /// For the thread.
     struct Order {

@@ -12,8 +12,13 @@
 #include <variant>
 #include <vector>
 
+#include "conf/queue.h"
+
 namespace worker::jobs {
 namespace {
+
+constexpr std::size_t other_fields_max = 8u << 20;  ///< beside a body or a result, or the jobs of a list
+static_assert(frame_bytes_max >= conf::job_bytes_max + other_fields_max);
 
 static_assert(std::endian::native == std::endian::little);
 
@@ -40,7 +45,7 @@ template <Of<View> S>
 auto fields(S& s) {
     return std::tie(s.id, s.queue, s.key, s.callback, s.state, s.priority, s.attempts_made, s.attempts,
                     s.crashes, s.created, s.run_at, s.started, s.ended, s.reason, s.progress, s.cancelling,
-                    s.history, s.body_size, s.result, s.result_type, s.result_size);
+                    s.history, s.body_size, s.result, s.result_type, s.result_size, s.result_cut);
 }
 template <Of<Room> S>
 auto fields(S& s) {
@@ -124,7 +129,8 @@ auto asked(S& s) {
 }
 template <Of<Finish> S>
 auto asked(S& s) {
-    return std::tie(s.id, s.fence, s.ending, s.error, s.result_type, s.result, s.again_at, s.crashes_max);
+    return std::tie(s.id, s.fence, s.ending, s.error, s.result_type, s.result, s.result_cut, s.again_at,
+                    s.crashes_max);
 }
 template <Of<Progress> S>
 auto asked(S& s) {
@@ -140,7 +146,7 @@ auto asked(S& s) {
 }
 template <Of<Get> S>
 auto asked(S& s) {
-    return std::tie(s.id, s.with_result);
+    return std::tie(s.id, s.with_result, s.room);
 }
 template <Of<List> S>
 auto asked(S& s) {
@@ -395,6 +401,8 @@ ipc::Result<std::string> decode_text(std::string_view fields) {
 }
 
 std::size_t weight(const Operation& operation) noexcept {
+    // What an answer may have, but for the rare ones: a job with its texts; its history; bodies of a claim.
+    constexpr std::size_t view_bytes = 2048, history_bytes = 4096, claim_bytes = 1u << 20;
     std::size_t bytes = sizeof operation;
     if (const auto* enqueue = std::get_if<Enqueue>(&operation)) {
         const auto& job = enqueue->job;
@@ -406,6 +414,12 @@ std::size_t weight(const Operation& operation) noexcept {
         bytes += fire->enqueue.job.body.size();
     } else if (const auto* progress = std::get_if<Progress>(&operation)) {
         bytes += progress->text.size();
+    } else if (const auto* get = std::get_if<Get>(&operation)) {
+        bytes += history_bytes + (get->with_result ? static_cast<std::size_t>(get->room) : 0);
+    } else if (const auto* list = std::get_if<List>(&operation)) {
+        bytes += view_bytes * std::min(list->limit, listed_max);
+    } else if (std::holds_alternative<Claim>(operation)) {
+        bytes += claim_bytes;
     }
     return bytes;
 }

@@ -25,8 +25,8 @@ struct FrameHead {
 };
 
 constexpr std::size_t frame_length_bytes = 4;
-constexpr std::size_t frame_head_bytes = 9;          ///< with the length
-constexpr std::size_t frame_bytes_max = 160u << 20;  ///< a body or a result of 64 MiB, and what belongs to it
+constexpr std::size_t frame_head_bytes = 9;         ///< with the length
+constexpr std::size_t frame_bytes_max = 80u << 20;  ///< a body or a result of 64 MiB, and what belongs to it
 
 /// The length that the first bytes announce, without its own; none before it is there. Too long: nothing that
 /// anybody of ours says.
@@ -52,7 +52,7 @@ struct Frame {
 /// Of `hello` and `failed`.
 [[nodiscard]] ipc::Result<std::string> decode_text(std::string_view fields);
 
-/// Bytes of memory that it holds, about.
+/// Bytes of memory that it holds, about, or may with its answer.
 [[nodiscard]] std::size_t weight(const Operation& operation) noexcept;
 
 }  // namespace worker::jobs

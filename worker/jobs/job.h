@@ -77,9 +77,10 @@ struct View {
     bool cancelling = false;                                 ///< running, and somebody wants it cancelled
     std::vector<Attempt> history;                            ///< the last 20
     std::uint64_t body_size = 0;
-    std::optional<std::string> result;  ///< only where it was asked for
+    std::optional<std::string> result;  ///< only where it was asked for, and there was room
     std::string result_type;
     std::uint64_t result_size = 0;
+    bool result_cut = false;  ///< it was longer, and this is its beginning
 };
 
 }  // namespace worker::jobs

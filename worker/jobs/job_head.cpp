@@ -48,6 +48,7 @@ void append_job_params(std::string& out, const Claimed& job, const conf::Queue& 
     add("REMOTE_ADDR", "127.0.0.1");
     add("REDIRECT_STATUS", "200");  // without it php-cgi believes that somebody has called it past its server
     add("REQUEST_METHOD", "POST");
+    if (!queue.script.empty()) add("SCRIPT_FILENAME", queue.script);
     add("SCRIPT_NAME", path);
     add("REQUEST_URI", path);
     add("QUERY_STRING", "");

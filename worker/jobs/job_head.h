@@ -10,7 +10,8 @@
 namespace worker::jobs {
 
 /// For a program, as the content of FastCGI's PARAMS: a POST to /QUEUE, with JOB_ID, JOB_ATTEMPT,
-/// JOB_ATTEMPTS (how many there may be), JOB_QUEUE, JOB_ENQUEUED (RFC 3339) and JOB_KEY.
+/// JOB_ATTEMPTS (how many there may be), JOB_QUEUE, JOB_ENQUEUED (RFC 3339) and JOB_KEY;
+/// SCRIPT_FILENAME where the queue has a script.
 void append_job_params(std::string& out, const Claimed& job, const conf::Queue& queue);
 
 /// For a peer of an upstream: the head of a POST, up to its empty line, with Job-Id, Job-Attempt and so on,

@@ -127,8 +127,7 @@ void JobRun::on_response(const http::ResponseHead& head, http::Framing framing, 
     if (verdict_.ending != Ending::done) return;
     result_type_.assign(head.value(http::Known::content_type).substr(0, plain_text_max));
     if (framing != http::Framing::length) return;
-    if (length > target_.queue.result_max) return refuse_result();
-    result_.reserve(length);
+    result_.reserve(std::min(length, target_.queue.result_max));
 }
 
 void JobRun::on_payload(std::string_view bytes) {
@@ -137,14 +136,7 @@ void JobRun::on_payload(std::string_view bytes) {
     const std::size_t most = done ? target_.queue.result_max : error_body_max;
     const std::size_t room = most - result_.size();
     result_.append(bytes.substr(0, room));
-    if (done && bytes.size() > room) refuse_result();
-}
-
-/// Trying again would make another one.
-void JobRun::refuse_result() {
-    give_up({Ending::permanent,
-             fmt::format("its result is larger than result_max, {} bytes", target_.queue.result_max), 0},
-            PoolDoor::End::overdue, ~std::uint64_t{0});
+    if (done && bytes.size() > room) cut_ = true;  // the rest is read, and forgotten
 }
 
 void JobRun::on_end(std::string_view) {
@@ -185,6 +177,7 @@ void JobRun::over(Verdict verdict) {
     if (verdict.ending != Ending::done) {
         result_.clear();
         result_type_.clear();
+        cut_ = false;
     }
     verdict_ = std::move(verdict);
     phase_ = Phase::over;

@@ -51,6 +51,8 @@ class JobRun final : private upstream::Caller {
     /// Likewise, of what is done; may be moved away.
     [[nodiscard]] std::string& result() noexcept { return result_; }
     [[nodiscard]] std::string& result_type() noexcept { return result_type_; }
+    /// It was longer than the queue's `result_max`.
+    [[nodiscard]] bool result_cut() const noexcept { return cut_; }
     /// How long its handler had it.
     [[nodiscard]] std::uint64_t worked_us() const noexcept { return worked_us_; }
     /// It never began: nobody could be asked, and it is no use to try before so many seconds; 0: it did.
@@ -70,7 +72,6 @@ class JobRun final : private upstream::Caller {
     void on_time(short what);
     void ask(const ipc::Ticket& ticket, upstream::Peer* bound);
     void give_up(Verdict verdict, PoolDoor::End how, std::uint64_t patience_ms);
-    void refuse_result();
     void give_back(PoolDoor::End how);
     void over(Verdict verdict);
     [[nodiscard]] observe::ProgramLog::About about() const noexcept;
@@ -88,6 +89,7 @@ class JobRun final : private upstream::Caller {
     std::uint64_t refused_seconds_ = 0;
     Verdict verdict_;  ///< from the head of an answer on what it is to be
     std::string result_, result_type_;
+    bool cut_ = false;
     ProgressLines progress_;
     observe::ProgramLog::Lines lines_;
     ipc::Event timer_;

@@ -26,7 +26,7 @@ class KeeperClient final : public Keeping, private FrameReceiver {
         std::string owner;                         ///< of who runs jobs, and stays connected; empty: nobody
         std::chrono::milliseconds timeout{5'000};  ///< until an operation has failed
         std::size_t operations = 16 * 1024;        ///< that may wait for an answer
-        std::size_t bytes = 64u << 20;             ///< of them
+        std::size_t bytes = 160u << 20;            ///< of them, as `weight` has it: two of the largest
     };
 
     KeeperClient(execution::Loop& loop, Terms terms);

@@ -21,6 +21,12 @@ constexpr int accepts_per_turn = 64;
 constexpr milliseconds look_time{1000};
 constexpr milliseconds again_time{100};  ///< after a failure to accept: no descriptors, say
 
+/// What the answer to something that only reads may have; others are short.
+std::size_t answer_weight(const Operation& operation) noexcept {
+    const bool reads = std::holds_alternative<Get>(operation) || std::holds_alternative<List>(operation);
+    return reads ? weight(operation) : 0;
+}
+
 }  // namespace
 
 /// One of them. Answers hold it weakly: it may be gone when they come.
@@ -31,6 +37,7 @@ class KeeperServer::Client final : private FrameReceiver, public std::enable_sha
 
     [[nodiscard]] const std::string& owner() const noexcept { return owner_; }
     [[nodiscard]] bool open() const noexcept { return socket_.open(); }
+    [[nodiscard]] std::size_t unsent() const noexcept { return socket_.unsent() + expected_; }
     [[nodiscard]] bool stalls(std::uint64_t now) const noexcept {
         return socket_.unsent() > 0 && now - std::min(now, socket_.moved_ms()) >=
                                            static_cast<std::uint64_t>(server_.bounds_.client_stall.count());
@@ -67,14 +74,20 @@ class KeeperServer::Client final : private FrameReceiver, public std::enable_sha
             append_stored(socket_.out(), number, *operation);
             return socket_.flush();
         }
+        const auto expected = answer_weight(*operation);
+        if (expected > 0 && server_.unsent() + expected > server_.bounds_.unsent) {
+            append_failed(socket_.out(), number, "too many answers of the keeper wait to be taken");
+            return socket_.flush();
+        }
         ++under_way_;
+        expected_ += expected;
         server_.keeping_.submit(std::move(*operation), [server = &server_, self = weak_from_this(), number,
-                                                        key = *key, begun_us = ipc::monotonic_us()](
+                                                        expected, key = *key, begun_us = ipc::monotonic_us()](
                                                            Operation&& answer, const ipc::Error* failure) {
             if (!key.second.empty()) server->in_flight_.erase(key);
             if (std::holds_alternative<Enqueue>(answer))
                 server->tally_.note_enqueue(ipc::monotonic_us() - begun_us);
-            if (const auto client = self.lock()) client->answer(number, answer, failure);
+            if (const auto client = self.lock()) client->answer(number, answer, failure, expected);
         });
         if (full()) socket_.pause(true);
     }
@@ -93,8 +106,10 @@ class KeeperServer::Client final : private FrameReceiver, public std::enable_sha
         return std::nullopt;
     }
 
-    void answer(std::uint32_t number, const Operation& operation, const ipc::Error* failure) {
+    void answer(std::uint32_t number, const Operation& operation, const ipc::Error* failure,
+                std::size_t expected) {
         --under_way_;
+        expected_ -= expected;
         if (!socket_.open()) return;
         if (failure != nullptr)
             append_failed(socket_.out(), number, failure->text());
@@ -128,13 +143,15 @@ class KeeperServer::Client final : private FrameReceiver, public std::enable_sha
 
     [[nodiscard]] bool full() const noexcept {
         return under_way_ >= server_.bounds_.client_operations ||
-               socket_.unsent() >= server_.bounds_.client_unsent;
+               socket_.unsent() >= server_.bounds_.client_unsent ||
+               expected_ >= server_.bounds_.client_expected;
     }
 
     KeeperServer& server_;
     FrameSocket socket_;
     std::string owner_;
     std::size_t under_way_ = 0;
+    std::size_t expected_ = 0;  ///< bytes of answers to come
     bool flushes_ = false, stopped_ = false;
 };
 
@@ -177,6 +194,12 @@ std::vector<std::string> KeeperServer::owners() const {
     for (const auto& client : clients_)
         if (!client->owner().empty() && std::find(all.begin(), all.end(), client->owner()) == all.end())
             all.push_back(client->owner());
+    return all;
+}
+
+std::size_t KeeperServer::unsent() const noexcept {
+    std::size_t all = 0;
+    for (const auto& client : clients_) all += client->unsent();
     return all;
 }
 

@@ -24,8 +24,10 @@ class KeeperServer {
  public:
     struct Bounds {
         std::size_t clients = 4096;
-        std::size_t client_operations = 4096;            ///< under way; beyond, nothing more is read
-        std::size_t client_unsent = 4u << 20;            ///< bytes of answers; likewise
+        std::size_t client_operations = 4096;     ///< under way; beyond, nothing more is read
+        std::size_t client_unsent = 4u << 20;     ///< bytes of answers; likewise
+        std::size_t client_expected = 16u << 20;  ///< bytes that answers to come may have; likewise
+        std::size_t unsent = 256u << 20;          ///< of all, with those to come; beyond, reads are refused
         std::chrono::milliseconds client_stall{10'000};  ///< then it is dropped
     };
 
@@ -54,6 +56,7 @@ class KeeperServer {
     void on_look(short what);
     void on_again(short what);
     void drop(Client& client);
+    [[nodiscard]] std::size_t unsent() const noexcept;
 
     execution::Loop& loop_;
     Keeping& keeping_;

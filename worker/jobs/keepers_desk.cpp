@@ -18,8 +18,8 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds busy_again{10};  ///< another keeper lets go of the store any moment
 constexpr milliseconds failed_again{500};
-constexpr milliseconds owners_time{2000};  ///< in which older keepers say that they still run jobs
-constexpr milliseconds queues_look_time{1000};    ///< from one look at all queues to the next
+constexpr milliseconds owners_time{2000};       ///< in which older keepers say that they still run jobs
+constexpr milliseconds queues_look_time{1000};  ///< from one look at all queues to the next
 constexpr std::uint64_t expire_every_ms = 10'000, opening_told_every_ms = 5'000, busy_told_ms = 5'000;
 
 }  // namespace
@@ -44,6 +44,7 @@ KeepersDesk::KeepersDesk(Surroundings around, std::function<void()> over)
     : around_(std::move(around)),
       over_(std::move(over)),
       tally_(around_.board),
+      strays_(around_.config, around_.board.jobs()),
       batcher_(around_.loop, tally_, {}),
       counter_(std::make_unique<Counter>(*this)),
       server_(around_.loop, *counter_, tally_, around_.socket, {}),
@@ -117,7 +118,7 @@ void KeepersDesk::serve() {
 /// The store is open, and it is our turn: clients may come. What runs elsewhere is known a little later.
 void KeepersDesk::attend() {
     if (state_ != State::recovering || !serving_) return;
-    if (gives_up_) return close();
+    if (gives_up_ || retired_) return close();
     state_ = State::keeping;
     server_.begin();
     look_at_queues();
@@ -127,7 +128,7 @@ void KeepersDesk::attend() {
 
 /// Jobs of owners who are no more are ready again. Older keepers have a while to say that they live.
 void KeepersDesk::recover() {
-    if (state_ != State::keeping || !owners_known_) return;
+    if (state_ != State::keeping || !owners_known_ || retired_) return;
     Recover recover;
     recover.alive = server_.owners();
     recover.alive.push_back(around_.owner);
@@ -153,6 +154,26 @@ void KeepersDesk::give_up_store() {
     gives_up_ = true;
     again_.disarm();
     if (state_ == State::keeping || state_ == State::recovering) close();
+}
+
+void KeepersDesk::give_up_clients() {
+    if (gives_up_ || std::exchange(retired_, true)) return;
+    spdlog::warn(
+        "jobs stay in a store that is not configured any more, and run once it is again path={} jobs={}",
+        around_.config.store.path(), strays_.waiting());
+    tally_.mute();
+    again_.disarm();
+    if (state_ == State::recovering) return close();
+    if (state_ != State::keeping) return;
+    server_.pause();
+    // When this is over, so is what clients have asked: they get their answers, then the way to the other
+    // one.
+    batcher_.submit(Progress{}, [this](Operation&&, const ipc::Error*) {
+        around_.loop.after_turn([this] {
+            server_.end();
+            look_for_end();
+        });
+    });
 }
 
 void KeepersDesk::close() {
@@ -211,13 +232,16 @@ void KeepersDesk::on_look(short) {
     around_.loop.enter();
     look_.arm(queues_look_time);
     if (state_ != State::keeping) return;
+    if (retired_) return;
     if (std::exchange(recovering_again_, false)) recover();
     look_at_queues();
     if (ipc::monotonic_ms() - expired_ms_ >= expire_every_ms) expire();
 }
 
 void KeepersDesk::look_at_queues() {
-    batcher_.submit(Stats{}, [](Operation&&, const ipc::Error*) {});
+    batcher_.submit(Stats{}, [this](Operation&& over, const ipc::Error* failure) {
+        if (failure == nullptr && !retired_) strays_.look(std::get<Stats>(over));
+    });
 }
 
 /// A piece at a time, so that nobody waits for it.

@@ -18,6 +18,7 @@
 #include "worker/jobs/keeper_client.h"
 #include "worker/jobs/keeper_server.h"
 #include "worker/jobs/runners.h"
+#include "worker/jobs/strays.h"
 #include "worker/upstream/upstream.h"
 
 namespace worker::jobs {
@@ -55,6 +56,8 @@ class KeepersDesk final : private Keeping {
     void serve();
     /// Another keeper is to have the store.
     void give_up_store();
+    /// Another keeper takes what is asked from now on, into a store of its own; what runs ends in ours.
+    void give_up_clients();
     /// Nothing more is begun; what runs is given back after `limit`. Again: sooner.
     void drain(std::chrono::milliseconds limit);
     /// No worker will ask for anything. `soon`: those who are connected leave by themselves, first.
@@ -86,6 +89,7 @@ class KeepersDesk final : private Keeping {
     std::function<void()> over_;
     std::function<void(const ipc::Result<bool>&)> begun_;
     Tally tally_;
+    Strays strays_;
     Batcher batcher_;
     std::unique_ptr<Counter> counter_;
     KeeperServer server_;
@@ -94,6 +98,7 @@ class KeepersDesk final : private Keeping {
     Runners runners_;
     State state_ = State::away;
     bool serving_ = false, owners_known_ = false, gives_up_ = false, drained_ = false, draining_ = false;
+    bool retired_ = false;  ///< another keeper has another store
     bool alone_ = false, waits_for_clients_ = false, over_told_ = false;
     bool expiring_ = false, recovering_again_ = false;
     std::uint64_t busy_since_ms_ = 0, told_ms_ = 0, expired_ms_ = 0;

@@ -10,6 +10,14 @@
 
 namespace worker::jobs {
 
+/// Bodies that one `Claim` gives out: all of them are read in one batch, and held by whoever runs them.
+constexpr std::uint64_t claimed_bytes_max = 8u << 20;
+/// What one `Purge` or `Expire` deletes, so that no batch takes long.
+constexpr std::uint64_t removed_bytes_max = 16u << 20;
+
+/// Jobs of one `List`.
+constexpr std::uint32_t listed_max = 1000;
+
 /// What a queue holds at most; beyond it a job is refused. 0: no bound.
 struct Room {
     std::uint64_t jobs = 0, bytes = 0;  ///< scheduled, ready and running ones
@@ -34,7 +42,7 @@ struct Enqueue {
 };
 
 /// The oldest ready ones of a queue, by priority, run_at and the order they came in; those whose time has
-/// come count as ready.
+/// come count as ready. No more of them than have `claimed_bytes_max` together, but for one.
 struct Claim {
     std::string queue, owner;  ///< owner: who runs them, see `Recover`
     std::uint32_t count = 1;
@@ -63,6 +71,7 @@ struct Finish {
     Ending ending = Ending::done;
     std::string error;
     std::string result_type, result;  ///< of `done`
+    bool result_cut = false;          ///< it is the beginning of a longer one
     UnixMs again_at = 0;  ///< of `failed` and `timed_out`: when to try again, if any attempt is left
     std::uint32_t crashes_max = 3;
     struct Answer {
@@ -106,9 +115,12 @@ struct Retry {
     } answer;
 };
 
+/// Where its result is asked for, one that has more than `room` bytes is not told, but its size is: who wants
+/// it asks again, with so much room. So whoever answers knows beforehand what an answer may cost.
 struct Get {
     std::string id;
     bool with_result = false;
+    std::uint64_t room = 64 * 1024;
     struct Answer {
         bool found = false;
         View job;
@@ -119,7 +131,7 @@ struct List {
     std::string queue;          ///< empty: all
     std::vector<State> states;  ///< empty: all
     std::string after;          ///< `next` of the answer before; empty: from the newest
-    std::uint32_t limit = 50;   ///< at most 1000
+    std::uint32_t limit = 50;   ///< at most `listed_max`
     struct Answer {
         std::vector<View> jobs;  ///< newest first; without history and result
         std::string next;        ///< where to go on; empty: that was all
@@ -132,7 +144,8 @@ struct Pause {
     bool paused = true;
 };
 
-/// Deletes jobs that are not running; at most 1000 at once.
+/// Deletes jobs that are not running; at most 1000 at once, and no more than have `removed_bytes_max` of
+/// bodies and results together, but for one.
 struct Purge {
     std::string queue;
     std::vector<State> states;  ///< `running` is left out; empty: all others
@@ -143,8 +156,8 @@ struct Purge {
     } answer;
 };
 
-/// Deletes what is over for longer than its queue keeps it, and idempotency keys whose time is over; at most
-/// 1000 at once.
+/// Deletes what is over for longer than its queue keeps it, and idempotency keys whose time is over; bounded
+/// as `Purge` is.
 struct Expire {
     struct Keep {
         std::string queue;

@@ -49,6 +49,7 @@ void Place::on_run_over() {
     if (verdict.ending == Ending::done) {
         finish_.result = std::move(run_.result());
         finish_.result_type = std::move(run_.result_type());
+        finish_.result_cut = run_.result_cut();
     } else {
         const UnixMs now = target_.loop.clock().unix_ms();
         const auto& range = target_.queue.backoff;

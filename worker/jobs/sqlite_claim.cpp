@@ -42,10 +42,12 @@ void SqliteClaims::apply(Claim& operation, UnixMs now) {
 
     std::map<std::string, std::int64_t> running;  // by key
     std::uint32_t passed = 0;
+    std::uint64_t bytes = 0;
+    bool full = false;
     std::vector<std::int64_t> candidates;
     auto& given = operation.answer.jobs;
     given.reserve(std::min<std::size_t>(operation.count, 64));
-    while (given.size() < operation.count) {
+    while (given.size() < operation.count && !full) {
         candidates.clear();
         {
             auto use = ready_.with(queue->id, operation.count - given.size() + std::min(passed, 64U));
@@ -56,8 +58,12 @@ void SqliteClaims::apply(Claim& operation, UnixMs now) {
             if (given.size() == operation.count) break;
             auto job = jobs_.find(seq);
             if (!job) break;  // it failed
+            const auto size = static_cast<std::uint64_t>(job->body_size);
+            full = !given.empty() && bytes + size > claimed_bytes_max;
+            if (full) break;
             if (has_place(running, operation, *job)) {
                 give(operation, *job, now);
+                bytes += size;
             } else {
                 jobs_.park(seq);
                 ++passed;
@@ -69,7 +75,7 @@ void SqliteClaims::apply(Claim& operation, UnixMs now) {
         }
     }
 
-    if (!all) {
+    if (!all || full) {
         operation.answer.next = now;
         return;
     }

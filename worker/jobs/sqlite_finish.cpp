@@ -47,7 +47,8 @@ SqliteFinish::SqliteFinish(SqliteConnection& connection, SqliteQueues& queues, S
                       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"),
       forget_attempts_(connection, "DELETE FROM attempts WHERE seq = ?1 AND number <= ?2"),
       set_result_(connection,
-                  "INSERT OR REPLACE INTO results (seq, content_type, size, body) VALUES (?1, ?2, ?3, ?4)") {}
+                  "INSERT OR REPLACE INTO results (seq, content_type, size, cut, body) "
+                  "VALUES (?1, ?2, ?3, ?4, ?5)") {}
 
 void SqliteFinish::apply(Finish& operation, UnixMs now) {
     auto job = jobs_.find(operation.id);
@@ -61,8 +62,9 @@ void SqliteFinish::apply(Finish& operation, UnixMs now) {
     }
     const End how{operation.ending, bounded(operation.error), operation.again_at, operation.crashes_max};
     end(*job, how, now);
-    if (operation.ending == Ending::done && !(operation.result.empty() && operation.result_type.empty()))
-        set_result_.run(job->seq, operation.result_type, operation.result.size(),
+    if (operation.ending == Ending::done &&
+        !(operation.result.empty() && operation.result_type.empty() && !operation.result_cut))
+        set_result_.run(job->seq, operation.result_type, operation.result.size(), operation.result_cut,
                         SqliteBlob{operation.result});
     operation.answer = {true, job->state};
 }

@@ -17,6 +17,8 @@ constexpr const char* by_unique =
     " FROM jobs INDEXED BY jobs_unique WHERE queue = ?1 AND uniq = ?2 AND state <= 2";
 #undef REEVE_JOB_COLUMNS
 
+constexpr std::uint64_t attempt_bytes = 1024;  ///< of its error, at most
+
 }  // namespace
 
 SqliteJobs::SqliteJobs(SqliteConnection& connection, SqliteQueues& queues)
@@ -38,6 +40,7 @@ SqliteJobs::SqliteJobs(SqliteConnection& connection, SqliteQueues& queues)
       delete_result_(connection, "DELETE FROM results WHERE seq = ?1"),
       delete_note_(connection, "DELETE FROM notes WHERE seq = ?1"),
       delete_attempts_(connection, "DELETE FROM attempts WHERE seq = ?1"),
+      result_size_(connection, "SELECT size FROM results WHERE seq = ?1"),
       idempotency_of_(connection, "SELECT idempotency_key FROM payloads WHERE seq = ?1"),
       delete_idempotency_(connection, "DELETE FROM idempotency WHERE queue = ?1 AND key = ?2 AND id = ?3"),
       set_parked_(connection, "UPDATE jobs SET parked = ?2 WHERE seq = ?1"),
@@ -124,7 +127,13 @@ void SqliteJobs::change(const SqliteJob& before, SqliteJob& job) {
     if (before.holds_key() && !job.holds_key()) give_key(job.queue, job.key);
 }
 
-void SqliteJobs::erase(const SqliteJob& job) {
+std::uint64_t SqliteJobs::erase(const SqliteJob& job) {
+    std::uint64_t bytes = 0;
+    if (job.state != State::done) bytes += static_cast<std::uint64_t>(job.body_size);
+    if (job.state == State::done) {
+        auto use = result_size_.with(job.seq);
+        if (use.row()) bytes += use.as<std::uint64_t>(0);
+    }
     if (!job.over()) {
         std::string key;
         {
@@ -138,11 +147,13 @@ void SqliteJobs::erase(const SqliteJob& job) {
     delete_result_.run(job.seq);
     delete_note_.run(job.seq);
     delete_attempts_.run(job.seq);
+    bytes += attempt_bytes * static_cast<std::uint64_t>(sqlite3_changes(connection_.get()));
     SqliteQueue& queue = queues_.at(job.queue);
     --queue.count(job.state);
     if (!job.over()) queue.bytes -= job.body_size;
     queue.changed = true;
     if (job.holds_key()) give_key(job.queue, job.key);
+    return bytes;
 }
 
 /// Whether a ready job with the same key is parked that comes before this one.

@@ -51,8 +51,8 @@ class SqliteJobs {
     /// Writes `job` as it is now; it was `before`. Ready ones are parked where those before it are.
     void change(const SqliteJob& before, SqliteJob& job);
     /// With all that belongs to it. What its idempotency key says stays for its time if the job was over;
-    /// else the key is free again.
-    void erase(const SqliteJob& job);
+    /// else the key is free again. Answers how many bytes of body, result and history that was, about.
+    std::uint64_t erase(const SqliteJob& job);
     /// Makes up to `limit` parked ones of the queue ready again; false: there are more.
     bool unpark_some(std::int64_t queue, std::uint32_t limit);
     /// Ready, but not for the next claim.
@@ -73,7 +73,7 @@ class SqliteJobs {
     SqliteQueues& queues_;
     SqliteStatement by_id_, by_seq_, by_unique_;
     SqliteStatement insert_, update_, delete_job_, delete_payload_, delete_result_, delete_note_,
-        delete_attempts_, idempotency_of_, delete_idempotency_;
+        delete_attempts_, result_size_, idempotency_of_, delete_idempotency_;
     SqliteStatement set_parked_, first_parked_, some_parked_, running_with_;
     SqliteStatement set_reason_, set_progress_;
 };

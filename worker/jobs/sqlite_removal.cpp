@@ -30,10 +30,15 @@ SqliteRemoval::SqliteRemoval(SqliteConnection& connection, SqliteQueues& queues,
                     "WHERE due < ?1 AND EXISTS (SELECT 1 FROM fired l WHERE l.schedule = f.schedule AND "
                     "l.due > f.due) LIMIT ?2)") {}
 
-void SqliteRemoval::erase(const std::vector<std::int64_t>& found) {
+std::size_t SqliteRemoval::erase(const std::vector<std::int64_t>& found) {
+    std::size_t erased = 0;
+    std::uint64_t bytes = 0;
     for (const auto seq : found) {
-        if (const auto job = jobs_.find(seq)) jobs_.erase(*job);
+        if (bytes >= removed_bytes_max) break;
+        if (const auto job = jobs_.find(seq)) bytes += jobs_.erase(*job);
+        ++erased;
     }
+    return erased;
 }
 
 void SqliteRemoval::apply(Purge& operation) {
@@ -51,8 +56,8 @@ void SqliteRemoval::apply(Purge& operation) {
             if (operation.before == 0 || use.integer(1) < operation.before) found.push_back(use.integer(0));
         }
     }
-    erase(found);
-    operation.answer = {found.size(), found.size() == removed_max};
+    const std::size_t erased = erase(found);
+    operation.answer = {erased, erased < found.size() || found.size() == removed_max};
 }
 
 void SqliteRemoval::apply(Expire& operation, UnixMs now) {
@@ -68,13 +73,11 @@ void SqliteRemoval::apply(Expire& operation, UnixMs now) {
         collect(*queue, State::cancelled, keep.ended_before);
         collect(*queue, State::dead, keep.dead_before);
     }
-    erase(found);
-
-    std::size_t removed = found.size();
+    const std::size_t removed = erase(found);
     delete_idempotency_.run(now, removed_max);
     const auto keys = static_cast<std::size_t>(sqlite3_changes(connection_.get()));
     delete_fired_.run(now - fired_kept, removed_max);
-    operation.answer = {removed, removed == removed_max || keys == removed_max};
+    operation.answer = {removed, removed < found.size() || removed == removed_max || keys == removed_max};
 }
 
 }  // namespace worker::jobs

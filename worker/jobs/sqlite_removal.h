@@ -15,7 +15,8 @@ class SqliteRemoval {
     void apply(Expire& operation, UnixMs now);
 
  private:
-    void erase(const std::vector<std::int64_t>& found);
+    /// The first of them, as many as one operation may; answers how many.
+    std::size_t erase(const std::vector<std::int64_t>& found);
 
     SqliteConnection& connection_;
     SqliteQueues& queues_;

@@ -71,7 +71,13 @@ CREATE TABLE payloads (
     idempotency_key TEXT,
     body BLOB NOT NULL
 );
-CREATE TABLE results (seq INTEGER PRIMARY KEY, content_type TEXT NOT NULL, size INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE results (
+    seq INTEGER PRIMARY KEY,
+    content_type TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    cut INTEGER NOT NULL, -- it was longer
+    body BLOB NOT NULL
+);
 CREATE TABLE notes (seq INTEGER PRIMARY KEY, progress TEXT NOT NULL DEFAULT '', reason TEXT NOT NULL DEFAULT '');
 CREATE TABLE attempts (
     seq INTEGER NOT NULL,

@@ -5,12 +5,6 @@
 #include <vector>
 
 namespace worker::jobs {
-namespace {
-
-constexpr std::uint32_t listed_max = 1000;
-
-}  // namespace
-
 SqliteViews::SqliteViews(SqliteConnection& connection, SqliteQueues& queues, SqliteJobs& jobs)
     : queues_(queues),
       jobs_(jobs),
@@ -18,7 +12,7 @@ SqliteViews::SqliteViews(SqliteConnection& connection, SqliteQueues& queues, Sql
       history_(connection,
                "SELECT number, started, ended, ending, error FROM attempts WHERE seq = ?1 ORDER BY number"),
       result_(connection, "SELECT body FROM results WHERE seq = ?1"),
-      result_size_(connection, "SELECT content_type, size FROM results WHERE seq = ?1"),
+      result_size_(connection, "SELECT content_type, size, cut FROM results WHERE seq = ?1"),
       newest_(connection, "SELECT seq FROM jobs WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2"),
       newest_of_state_(connection,
                        "SELECT seq FROM jobs INDEXED BY jobs_state WHERE queue = ?1 AND state = ?2 AND "
@@ -71,7 +65,8 @@ void SqliteViews::apply(Get& operation) {
     if (!size.row()) return;
     shown.result_type = size.text(0);
     shown.result_size = size.as<std::uint64_t>(1);
-    if (!operation.with_result) return;
+    shown.result_cut = size.integer(2) != 0;
+    if (!operation.with_result || shown.result_size > operation.room) return;
     auto use = result_.with(seq);
     if (use.row()) shown.result = use.text(0);
 }

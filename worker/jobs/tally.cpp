@@ -8,6 +8,7 @@
 namespace worker::jobs {
 
 void Tally::note(const Operation& operation) {
+    if (muted_) return;
     if (const auto* enqueue = std::get_if<Enqueue>(&operation)) return note_enqueue(*enqueue);
     if (const auto* fire = std::get_if<Fire>(&operation)) return note_enqueue(fire->enqueue);
     if (const auto* claim = std::get_if<Claim>(&operation)) return note_claim(*claim);
@@ -17,6 +18,7 @@ void Tally::note(const Operation& operation) {
 
 void Tally::note_batch(std::size_t operations, bool stored, std::uint64_t took_us,
                        const StoreFigures& figures) {
+    if (muted_) return;
     auto& jobs = cell();
     jobs.healthy.set(stored ? 1 : 0);
     (stored ? jobs.commits : jobs.failures).add();

@@ -18,11 +18,15 @@ class Tally {
     explicit Tally(ipc::Scoreboard& board) : board_(board) {}
 
     [[nodiscard]] ipc::JobsCell& cell() noexcept { return board_.jobs(); }
+    /// Another keeper, with another store, counts from now on.
+    void mute() noexcept { muted_ = true; }
     /// Of an operation that is stored.
     void note(const Operation& operation);
     void note_batch(std::size_t operations, bool stored, std::uint64_t took_us, const StoreFigures& figures);
     /// From when somebody asked for a job to the answer.
-    void note_enqueue(std::uint64_t us) { cell().enqueue.add(us); }
+    void note_enqueue(std::uint64_t us) {
+        if (!muted_) cell().enqueue.add(us);
+    }
 
  private:
     /// Null: the scoreboard does not know that queue.
@@ -33,6 +37,7 @@ class Tally {
     void show(const Stats& stats);
 
     ipc::Scoreboard& board_;
+    bool muted_ = false;
     std::unordered_map<std::string, std::uint32_t> queues_;
     std::unordered_map<std::string, std::string> running_;  ///< job: its queue
 };

@@ -52,7 +52,9 @@ reeve::Request request_of(const FastcgiRequest& from) {
     request.host = from.param("SERVER_NAME");
     request.client = from.param("REMOTE_ADDR");
     for (const auto& [name, value] : from.params()) {
-        if (name.starts_with("HTTP_")) request.fields.add(field_name(name.substr(5)), value);
+        // A client's Job-Id would look like that of a job, which only the keeper tells.
+        if (name.starts_with("HTTP_") && !name.starts_with("HTTP_JOB_"))
+            request.fields.add(field_name(name.substr(5)), value);
         if (name == "CONTENT_TYPE" || name == "CONTENT_LENGTH" || name.starts_with("JOB_"))
             request.fields.add(field_name(name), value);
     }
