@@ -27,7 +27,9 @@ struct alignas(64) JobQueueCell {
 
 /// As above.
 struct JobsCell {
-    Counter healthy;            ///< gauge: 1: the last batch is stored
+    Counter healthy;          ///< gauge: 1: what was to be stored last is stored
+    Counter unable_since_ms;  ///< gauge: since 1970, from when on nothing is stored; 0: the store is able
+    SharedText<192> unable_why;
     Counter pid;                ///< gauge: of the keeper that has the store; 0: none
     Counter commits, failures;  ///< batches that were stored, or were not
     Counter operations;         ///< in those that were stored

@@ -18,7 +18,8 @@ std::string default_config() {
 
 }  // namespace
 
-std::variant<CommandLine, Leave> parse_command_line(int argc, const char* const* argv) {
+std::variant<CommandLine, Leave> parse_command_line(int argc, const char* const* argv,
+                                                    const DeclareCommand& other) {
     using Action = CommandLine::Action;
     CommandLine asked;
     bool check = false, dump = false, version = false, build = false;
@@ -60,6 +61,8 @@ std::variant<CommandLine, Leave> parse_command_line(int argc, const char* const*
         ->required()
         ->check(CLI::IsMember({"open", "close", "auto"}));
 
+    const auto* const its = other ? other(app) : nullptr;
+
     auto* lab = app.add_subcommand("lab", "try the models side by side on this machine, and write a report");
     lab->add_option("--out", asked.lab.out, "the report, HTML")->type_name("FILE");
     lab->add_option("--json", asked.lab.json, "the figures, as JSON")->type_name("FILE");
@@ -79,7 +82,8 @@ std::variant<CommandLine, Leave> parse_command_line(int argc, const char* const*
     }
     const int actions = int{check} + int{dump} + int{version} + int{build} + int{!asked.signal.empty()} +
                         int{status->parsed()} + int{top->parsed()} + int{loglevel->parsed()} +
-                        int{worker->parsed()} + int{breaker->parsed()} + int{lab->parsed()};
+                        int{worker->parsed()} + int{breaker->parsed()} + int{lab->parsed()} +
+                        int{its != nullptr && its->parsed()};
     if (actions > 1) {
         std::fprintf(
             stderr,
@@ -91,6 +95,7 @@ std::variant<CommandLine, Leave> parse_command_line(int argc, const char* const*
     if (status->parsed()) asked.action = Action::status;
     if (top->parsed()) asked.action = Action::top;
     if (lab->parsed()) asked.action = Action::lab;
+    if (its != nullptr && its->parsed()) asked.action = Action::other;
     if (loglevel->parsed()) asked.command = "loglevel " + level;
     if (worker->parsed()) asked.command = "worker restart " + std::to_string(number);
     if (breaker->parsed()) asked.command = "breaker " + word + " " + upstream;

@@ -2,15 +2,32 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <variant>
 
 #include "master/lab/lab.h"
 
+namespace CLI {
+class App;
+}
+
 namespace master {
 
 struct CommandLine {
-    enum class Action : std::uint8_t { run, check, dump, signal, status, top, command, lab, version, build };
+    enum class Action : std::uint8_t {
+        run,
+        check,
+        dump,
+        signal,
+        status,
+        top,
+        command,
+        lab,
+        other,
+        version,
+        build
+    };
 
     Action action = Action::run;
     std::string program;  ///< the name we were called by
@@ -29,6 +46,10 @@ struct Leave {
     int status = 0;
 };
 
-[[nodiscard]] std::variant<CommandLine, Leave> parse_command_line(int argc, const char* const* argv);
+/// A command that somebody else knows how to read and run: adds it, and returns it.
+using DeclareCommand = std::function<CLI::App*(CLI::App& app)>;
+
+[[nodiscard]] std::variant<CommandLine, Leave> parse_command_line(int argc, const char* const* argv,
+                                                                  const DeclareCommand& other = {});
 
 }  // namespace master

@@ -6,7 +6,9 @@
 
 #include <array>
 #include <string_view>
+#include <utility>
 
+#include "ipc/descriptors.h"
 #include "master/unix_socket.h"
 
 namespace master {
@@ -18,7 +20,7 @@ constexpr std::string_view ok = "ok\n";
 constexpr std::string_view error = "error: ";
 constexpr std::string_view refusal = "refused: ";
 
-ipc::Result<std::string> read_all(int socket) {
+ipc::Result<std::string> read_all(int socket, std::vector<ipc::UniqueFd>& descriptors) {
     std::string answer;
     std::array<char, 16'384> bytes{};
     for (;;) {
@@ -26,7 +28,7 @@ ipc::Result<std::string> read_all(int socket) {
         pollfd waiting{.fd = socket, .events = POLLIN, .revents = 0};
         const int ready = ::poll(&waiting, 1, answer.empty() ? answer_ms : -1);
         if (ready == 0) return ipc::failure("the master does not answer");
-        const auto size = ready < 0 ? -1 : ::recv(socket, bytes.data(), bytes.size(), 0);
+        const auto size = ready < 0 ? -1 : ipc::receive_with(socket, bytes, descriptors);
         if (size < 0 && errno == EINTR) continue;
         if (size < 0 && errno == ECONNRESET) return answer;
         if (size < 0) return ipc::system_error("read the master's answer");
@@ -44,7 +46,8 @@ ipc::Result<Answer> ask(const std::string& path, const std::string& command) {
     if (::send(socket->get(), line.data(), line.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(line.size()))
         if (errno != EPIPE) return ipc::system_error("send the command");  // a refusal is there to be read
 
-    const auto answer = read_all(socket->get());
+    std::vector<ipc::UniqueFd> descriptors;
+    const auto answer = read_all(socket->get(), descriptors);
     if (!answer) return tl::make_unexpected(answer.error());
     const std::string_view text = *answer;
     const auto reason_after = [&](std::string_view word) {
@@ -52,7 +55,8 @@ ipc::Result<Answer> ask(const std::string& path, const std::string& command) {
         if (reason.ends_with('\n')) reason.remove_suffix(1);
         return std::string(reason);
     };
-    if (text.starts_with(ok)) return Answer{Answer::Kind::done, std::string(text.substr(ok.size()))};
+    if (text.starts_with(ok))
+        return Answer{Answer::Kind::done, std::string(text.substr(ok.size())), std::move(descriptors)};
     if (text.starts_with(error)) return Answer{Answer::Kind::failed, reason_after(error)};
     if (text.starts_with(refusal)) return Answer{Answer::Kind::refused, reason_after(refusal)};
     return ipc::failure("the master ended without an answer");

@@ -3,8 +3,10 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "ipc/result.h"
+#include "ipc/unique_fd.h"
 
 namespace master {
 
@@ -12,7 +14,8 @@ namespace master {
 struct Answer {
     enum class Kind : std::uint8_t { done, failed, refused };  ///< refused: by what its configuration says
     Kind kind = Kind::done;
-    std::string text;  ///< the payload, or the reason without the last line's end
+    std::string text;                          ///< the payload, or the reason without the last line's end
+    std::vector<ipc::UniqueFd> descriptors{};  ///< what it hands out
 };
 
 /// Sends `command` to the master at `path` and waits for the outcome: for `stop` and `quit` until the master

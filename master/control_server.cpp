@@ -7,7 +7,10 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <span>
 #include <utility>
+
+#include "ipc/descriptors.h"
 
 namespace master {
 namespace {
@@ -44,9 +47,10 @@ class ControlServer::Client {
     [[nodiscard]] ClientId id() const noexcept { return id_; }
     [[nodiscard]] State state() const noexcept { return state_; }
 
-    void answer(std::string text, bool hold) {
+    void answer(std::string text, bool hold, std::vector<ipc::UniqueFd> descriptors = {}) {
         if (state_ != State::thinking && state_ != State::reading) return;
         output_ = std::move(text);
+        descriptors_ = std::move(descriptors);
         hold_ = hold;
         state_ = State::writing;
         readable_.disarm();
@@ -72,8 +76,9 @@ class ControlServer::Client {
     }
 
     void on_writable(short) {
-        const auto size = ::send(socket_.get(), output_.data(), output_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+        const auto size = ipc::send_with(socket_.get(), output_, descriptors_);
         if (size < 0 && errno != EAGAIN && errno != EINTR) return close();
+        if (size > 0) descriptors_.clear();
         output_.erase(0, static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
         if (!output_.empty()) return writable_.arm();
         if (!hold_) return close();
@@ -97,6 +102,7 @@ class ControlServer::Client {
     ClientId id_;
     State state_ = State::reading;
     std::string input_, output_;
+    std::vector<ipc::UniqueFd> descriptors_;  ///< that have not gone yet
     bool hold_ = false;
     ipc::Event readable_, writable_, deadline_;
 };
@@ -145,6 +151,11 @@ std::size_t ControlServer::living() const {
 void ControlServer::answer(ClientId id, std::string text, bool hold) {
     for (auto& client : clients_)
         if (client->id() == id) return client->answer(std::move(text), hold);
+}
+
+void ControlServer::hand_out(ClientId id, std::string text, std::vector<ipc::UniqueFd> descriptors) {
+    for (auto& client : clients_)
+        if (client->id() == id) return client->answer(std::move(text), false, std::move(descriptors));
 }
 
 void ControlServer::retire(Client&) { retire_.arm(std::chrono::milliseconds{0}); }

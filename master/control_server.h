@@ -7,9 +7,11 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ipc/event.h"
 #include "ipc/result.h"
+#include "ipc/unique_fd.h"
 #include "master/unix_socket.h"
 
 namespace master {
@@ -44,6 +46,8 @@ class ControlServer {
     /// Sends `text` and ends the conversation; with `hold` its end is the end of this process.
     /// A client that has left meanwhile is no error.
     void answer(ClientId client, std::string text, bool hold = false);
+    /// Likewise; the descriptors, few, go with the first byte.
+    void hand_out(ClientId client, std::string text, std::vector<ipc::UniqueFd> descriptors);
 
  private:
     class Client;

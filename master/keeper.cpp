@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <chrono>
 #include <utility>
 
 namespace master {
@@ -76,7 +77,19 @@ void Keeper::on_begun() {
 }
 
 void Keeper::on_ended() {
-    around_.process.board.vacate(row_);
+    auto& board = around_.process.board;
+    auto& jobs = board.jobs();
+    if (const auto pid = board.row(row_).tenant.pid.get(); pid != 0 && jobs.pid.get() == pid) {
+        // It died with the store: until another one has it, nothing is stored.
+        jobs.pid.set(0);
+        jobs.healthy.set(0);
+        jobs.unable_why.set("the keeper has died");
+        if (jobs.unable_since_ms.get() == 0)
+            jobs.unable_since_ms.set(static_cast<std::uint64_t>(
+                std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+                    .count()));
+    }
+    board.vacate(row_);
     if (around_.pools != nullptr) around_.pools->worker_gone(row_);
 }
 

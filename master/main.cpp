@@ -3,11 +3,13 @@
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/fmt/ranges.h>
 #include <spdlog/version.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <utility>
 
@@ -22,6 +24,7 @@
 #include "master/title.h"
 #include "master/top.h"
 #include "worker/buffer_path.h"
+#include "worker/command/jobs_command.h"
 #include "worker/keeper.h"
 #include "worker/module/loader.h"
 #include "worker/pool/member.h"
@@ -69,20 +72,50 @@ std::optional<std::string> control_socket(const CommandLine& asked) {
     return std::nullopt;
 }
 
-int ask(const CommandLine& asked, const std::string& command) {
+/// What it answers goes to `take`.
+int ask(const CommandLine& asked, const std::string& command,
+        const std::function<int(master::Answer answer)>& take) {
     const auto path = control_socket(asked);
     if (!path) return misused;
-    const auto answer = master::ask(*path, command);
+    auto answer = master::ask(*path, command);
     if (!answer) {
         complain("reeve: " + answer.error().text());
         return failed;
     }
     switch (answer->kind) {
-        case master::Answer::Kind::done: fmt::print("{}", answer->text); return done;
+        case master::Answer::Kind::done: return take(std::move(*answer));
         case master::Answer::Kind::failed: complain("reeve: " + answer->text); return failed;
         case master::Answer::Kind::refused: complain(answer->text); return misused;
     }
     return failed;
+}
+
+int ask(const CommandLine& asked, const std::string& command) {
+    return ask(asked, command, [](const master::Answer& answer) {
+        fmt::print("{}", answer.text);
+        return done;
+    });
+}
+
+/// The master says where its keeper is, and is not asked again.
+int ask_for_jobs(const CommandLine& asked, const worker::command::JobsAsked& jobs) {
+    spdlog::set_level(spdlog::level::off);  // what goes wrong is told once
+    const auto verb = worker::command::verb_of(jobs.what);
+    return ask(asked, fmt::format("jobs {}", verb), [&](master::Answer answer) {
+        auto talk =
+            worker::command::KeeperTalk::make(answer.text, std::move(answer.descriptors), jobs.timeout);
+        if (!talk) {
+            complain("reeve: " + talk.error().text());
+            return failed;
+        }
+        const auto outcome =
+            worker::command::run_jobs(jobs, talk->config(), *talk, ::isatty(STDOUT_FILENO) == 1);
+        const bool written =
+            std::fwrite(outcome.output.data(), 1, outcome.output.size(), stdout) == outcome.output.size() &&
+            std::fflush(stdout) == 0;
+        std::fwrite(outcome.errors.data(), 1, outcome.errors.size(), stderr);
+        return written ? outcome.status : failed;
+    });
 }
 
 int show_top(const CommandLine& asked) {
@@ -262,7 +295,9 @@ int show_build() {
 
 int main(int argc, char** argv) {
     if (const auto filled = master::fill_standard_descriptors(); !filled) return failed;
-    const auto parsed = master::parse_command_line(argc, argv);
+    worker::command::JobsAsked jobs;
+    const auto parsed = master::parse_command_line(
+        argc, argv, [&](CLI::App& app) { return worker::command::declare_jobs(app, jobs); });
     if (const auto* leave = std::get_if<master::Leave>(&parsed)) return leave->status;
     const auto& asked = std::get<CommandLine>(parsed);
     switch (asked.action) {
@@ -273,6 +308,7 @@ int main(int argc, char** argv) {
         case CommandLine::Action::top: return show_top(asked);
         case CommandLine::Action::command: return ask(asked, asked.command);
         case CommandLine::Action::lab: return master::lab::run(asked.lab);
+        case CommandLine::Action::other: return ask_for_jobs(asked, jobs);
         case CommandLine::Action::version: fmt::print("reeve {}\n", REEVE_VERSION); return done;
         case CommandLine::Action::build: return show_build();
         case CommandLine::Action::run: {

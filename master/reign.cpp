@@ -146,6 +146,8 @@ void Reign::on_command(Client client, std::string_view command) {
     };
     if (command == "status") return control_->answer(client, "ok\n" + status_text(status()));
     if (command == "status json") return control_->answer(client, "ok\n" + status_json(status()));
+    if (command == "jobs ls" || command == "jobs show" || command == "jobs stats")
+        return show_the_keeper(client);
     spdlog::info("control command received command={:?}", command);
     if (command == "stop" || command == "quit") {
         control_->answer(client, "ok\n", true);
@@ -163,6 +165,7 @@ void Reign::on_command(Client client, std::string_view command) {
     if (const auto level = argument_of("loglevel ")) return set_level(client, *level);
     if (const auto number = argument_of("worker restart ")) return restart_worker(client, *number);
     if (const auto words = argument_of("breaker ")) return force_breaker(client, *words);
+    if (argument_of("jobs ")) return show_the_keeper(client);
     control_->answer(client, "error: unknown command\n");
 }
 
@@ -290,6 +293,23 @@ void Reign::restart_worker(Client client, std::string_view text) {
     const auto begun =
         serving_->supervisor().recycle(static_cast<std::uint32_t>(*number), ipc::RestartCause::asked);
     control_->answer(client, begun ? "ok\n" : "error: " + begun.error().text() + "\n");
+}
+
+/// Whoever asks about jobs asks the keeper, not us: with its address, and what the generation that serves was
+/// told; and why nothing can be stored, if so.
+void Reign::show_the_keeper(Client client) {
+    if (!serving_ || serving_->keeper() == nullptr || !keeper_socket_)
+        return control_->answer(client, "error: no jobs are kept: there is no [queue]\n");
+    std::vector<ipc::UniqueFd> descriptors;
+    for (const int fd : {keeper_socket_->address(), serving_->config()})
+        descriptors.emplace_back(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+    if (!descriptors[0] || !descriptors[1])
+        return control_->answer(client, "error: " + ipc::system_error("dup").value().text() + "\n");
+    const auto& jobs = board_.jobs();
+    control_->hand_out(client,
+                       fmt::format("ok\n{}\n{}\n", REEVE_VERSION,
+                                   jobs.unable_since_ms.get() == 0 ? std::string() : jobs.unable_why.get()),
+                       std::move(descriptors));
 }
 
 // ---- what happens ---------------------------------------------------------------------------------
@@ -620,6 +640,8 @@ Status Reign::status() const {
             for (auto& pool : pool_statuses(pools->table(), generation->number(), now))
                 status.pools.push_back(std::move(pool));
     }
+    if (serving_ && serving_->keeper() != nullptr)
+        status.jobs = jobs_status(board_.jobs(), static_cast<std::uint64_t>(std::time(nullptr)) * 1000);
     if (serving_) status.listeners = listener_statuses(serving_->listeners(), serving_->plan().queues());
     status.upstreams = ipc::report_upstreams(board_, now);
     status.names = ipc::report_names(board_, now);

@@ -74,6 +74,7 @@ class Reign final : private ReloadHost {
     void set_level(Client client, std::string_view level);
     void force_breaker(Client client, std::string_view words);
     void restart_worker(Client client, std::string_view number);
+    void show_the_keeper(Client client);
 
     // what happens
     void on_change();

@@ -188,6 +188,13 @@ std::string states_text(const ipc::PoolReport& pool) {
     return parts.empty() ? "none" : fmt::format("{}", fmt::join(parts, ", "));
 }
 
+OrderedJson jobs_json(const std::optional<JobsStatus>& jobs) {
+    if (!jobs) return {};
+    return {{"able", jobs->unable_ms == 0},
+            {"unable_seconds", static_cast<double>(jobs->unable_ms) / 1000},
+            {"why", jobs->unable_ms == 0 ? std::string() : jobs->why}};
+}
+
 std::string pools_text(const Status& status) {
     if (status.pools.empty()) return {};
     std::string out =
@@ -442,6 +449,12 @@ OrderedJson companions_json(const std::vector<CompanionStatus>& companions) {
 
 }  // namespace
 
+JobsStatus jobs_status(const ipc::JobsCell& jobs, std::uint64_t now_unix_ms) {
+    const auto since = jobs.unable_since_ms.get();
+    if (since == 0) return {};
+    return {.unable_ms = now_unix_ms > since ? now_unix_ms - since : 1, .why = jobs.unable_why.get()};
+}
+
 std::string status_text(const Status& status) {
     const auto& master = status.master;
     std::string out = fmt::format("reeve {}  pid {}  {}  generation {}  up {}  rss {}\n", REEVE_VERSION,
@@ -468,6 +481,9 @@ std::string status_text(const Status& status) {
     for (const auto& preloader : status.preloaders) out += companion_text("preloader", preloader);
     for (const auto& sentinel : status.sentinels) out += companion_text("sentinel", sentinel);
     for (const auto& keeper : status.keepers) out += companion_text("keeper", keeper);
+    if (status.jobs && status.jobs->unable_ms > 0)
+        out += fmt::format("jobs cannot be stored, for {} now: {}\n", duration(status.jobs->unable_ms),
+                           status.jobs->why);
     out +=
         fmt::format("\n{:<40} {:<10} {:>8} {:>8}  {}\n", "listener", "accept", "backlog", "waiting", "slots");
     for (const auto& listener : status.listeners)
@@ -506,6 +522,7 @@ std::string status_json(const Status& status) {
                           {"sentinels", companions_json(status.sentinels)},
                           {"preloaders", companions_json(status.preloaders)},
                           {"keepers", companions_json(status.keepers)},
+                          {"jobs", jobs_json(status.jobs)},
                           {"listeners", listeners},
                           {"pools", pools_json(status)},
                           {"upstreams", upstreams_json(status)}};

@@ -70,6 +70,12 @@ struct CompanionStatus {
     std::optional<ProcessMemory> memory{};
 };
 
+/// Of the store of jobs.
+struct JobsStatus {
+    std::uint64_t unable_ms = 0;  ///< for how long nothing could be stored; 0: it is able
+    std::string why;
+};
+
 struct PoolStatus {
     std::uint32_t generation = 1;
     ipc::PoolReport report;
@@ -83,6 +89,7 @@ struct Status {
     std::vector<CompanionStatus> sentinels;
     std::vector<CompanionStatus> preloaders;
     std::vector<CompanionStatus> keepers;
+    std::optional<JobsStatus> jobs;  ///< none: there are no queues
     std::vector<ListenerStatus> listeners;
     std::vector<PoolStatus> pools;
     std::vector<ipc::UpstreamReport> upstreams;
@@ -98,6 +105,9 @@ struct Status {
 
 [[nodiscard]] std::vector<PoolStatus> pool_statuses(const ipc::PoolTable& table, std::uint32_t generation,
                                                     std::uint64_t now);
+
+/// `now_unix_ms`: since 1970.
+[[nodiscard]] JobsStatus jobs_status(const ipc::JobsCell& jobs, std::uint64_t now_unix_ms);
 
 [[nodiscard]] std::string status_text(const Status& status);
 [[nodiscard]] std::string status_json(const Status& status);

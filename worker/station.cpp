@@ -133,6 +133,7 @@ void Station::drain() {
     draining_ = service_.draining = true;
     if (turns_) turns_->stop();
     acceptors_.stop();
+    if (keeper_) keeper_->take_leave();
     connections_.drain();
 }
 

@@ -106,12 +106,32 @@ TEST_CASE("a batch that fails fails each of its operations, and the next may suc
     REQUIRE(world.until([&] { return heard.size() == 3; }));
     CHECK(heard == std::vector<std::string>(3, "the disk is full"));
     CHECK(world.board.jobs().healthy.get() == 0);
+    const auto since = world.board.jobs().unable_since_ms.get();
+    CHECK(since != 0);
+    CHECK(world.board.jobs().unable_why.get() == "the disk is full");
     CHECK(log.text().find("jobs cannot be stored") != std::string::npos);
     world.shared.fails = false;
     world.batcher.submit(job("later"), world.note(heard));
     REQUIRE(world.until([&] { return heard.size() == 4; }));
     CHECK(heard[3] == "0 later");
     CHECK(world.board.jobs().healthy.get() == 1);
+    CHECK(world.board.jobs().unable_since_ms.get() == 0);
+}
+
+TEST_CASE("a store that can be read, but not written, stays unable", "[worker][jobs][degraded]") {
+    const Logged log;
+    Opened world;
+    world.shared.fails = true;
+    std::vector<std::string> heard;
+    world.batcher.submit(job("a"), world.note(heard));
+    REQUIRE(world.until([&] { return heard.size() == 1; }));
+    const auto since = world.board.jobs().unable_since_ms.get();
+    CHECK(since != 0);
+    world.shared.fails = false;
+    world.batcher.submit(Stats{}, world.note(heard));
+    REQUIRE(world.until([&] { return heard.size() == 2; }));
+    CHECK(world.board.jobs().unable_since_ms.get() == since);
+    CHECK(world.board.jobs().healthy.get() == 0);
 }
 
 TEST_CASE("beyond its bounds the batcher refuses at once, and what it has is stored", "[worker][jobs]") {
@@ -305,4 +325,63 @@ TEST_CASE("a client that talks nonsense is dropped, and the others go on", "[wor
     client.submit(job("1"), world.note(heard));
     REQUIRE(world.until([&] { return heard.size() == 1; }));
     CHECK(heard[0] == "0 1");
+}
+
+namespace {
+
+struct Heard final : JobWatcher {
+    void on_changed() override { ++changes; }
+    void on_leaving() override { left = true; }
+    int changes = 0;
+    bool left = false;
+};
+
+constexpr const char* watched_id = "0198c5a4-0000-7000-8000-000000000001";
+
+Retry retry_of(const std::string& id) {
+    Retry retry;
+    retry.id = id;
+    return retry;
+}
+
+}  // namespace
+
+TEST_CASE("who watches a job hears of its changes, once a turn, and of a new connection",
+          "[worker][jobs][watch]") {
+    Opened world;
+    const Door door;
+    auto server = std::make_unique<KeeperServer>(world.loop, world.batcher, world.tally, door.socket.get(),
+                                                 KeeperServer::Bounds{});
+    world.batcher.when_stored([&](const Operation& operation) {
+        if (server) server->note(operation);
+    });
+    server->begin();
+    KeeperClient client(world.loop, {.path = door.path, .owner = {}, .timeout = 60s, .watchers = 2});
+    Heard one, other, third;
+    Turn(world.loop, [&] {
+        CHECK(client.watch(watched_id, one));
+        CHECK(client.watch("0198c5a4-0000-7000-8000-000000000002", other));
+        CHECK_FALSE(client.watch(watched_id, third));
+    });
+    std::vector<std::string> heard;
+    for (int i = 0; i < 10; ++i) client.submit(retry_of(watched_id), world.note(heard));
+    REQUIRE(world.until([&] { return heard.size() == 10 && one.changes > 0; }));
+    CHECK(one.changes < 10);
+    CHECK(other.changes == 0);
+    const int before = one.changes;
+    Turn(world.loop, [&] { server->end(); });
+    server = std::make_unique<KeeperServer>(world.loop, world.batcher, world.tally, door.socket.get(),
+                                            KeeperServer::Bounds{});
+    server->begin();
+    REQUIRE(world.until([&] { return one.changes > before && other.changes > 0; }));
+    client.unwatch(watched_id, one);
+    const int last = one.changes;
+    const int others = other.changes;
+    client.submit(retry_of(watched_id), world.note(heard));
+    client.submit(retry_of("0198c5a4-0000-7000-8000-000000000002"), world.note(heard));
+    REQUIRE(world.until([&] { return other.changes > others; }));
+    CHECK(one.changes == last);
+    client.take_leave();
+    CHECK((other.left && !one.left && client.leaving()));
+    CHECK_FALSE(client.watch(watched_id, one));
 }

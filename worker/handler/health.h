@@ -2,30 +2,28 @@
 #pragma once
 
 #include <atomic>
+#include <string>
 
 #include "conf/config.h"
+#include "ipc/jobs_cells.h"
 #include "worker/http/exchange.h"
 
 namespace worker::handler {
 
-/// `live`: this loop turns. `ready`: it also wants new work; 503 from the moment a drain is announced.
+/// `live`: this loop turns. `ready`: it also wants new work; 503 from the moment a drain is announced. While
+/// jobs cannot be stored it is 200 yet, as all other routes go on, and says `degraded`.
 class Health final : public http::Handler {
  public:
-    /// `ready` must outlive it.
-    Health(conf::Health kind, const std::atomic<bool>& ready) : kind_(kind), ready_(ready) {}
+    /// Both must outlive it. `jobs`: null where there are no queues.
+    Health(conf::Health kind, const std::atomic<bool>& ready, const ipc::JobsCell* jobs)
+        : kind_(kind), ready_(ready), jobs_(jobs) {}
 
-    void handle(http::Exchange& exchange) override {
-        const bool good = kind_ == conf::Health::live || ready_;
-        http::Response& response = exchange.response;
-        response.status = good ? 200 : 503;
-        response.fields = "Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n";
-        response.add_lasting(good ? (kind_ == conf::Health::live ? "live\n" : "ready\n") : "draining\n");
-        exchange.finish();
-    }
+    void handle(http::Exchange& exchange) override;
 
  private:
     conf::Health kind_;
     const std::atomic<bool>& ready_;
+    const ipc::JobsCell* jobs_;
 };
 
 }  // namespace worker::handler

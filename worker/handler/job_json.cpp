@@ -56,9 +56,8 @@ Json job_json(const jobs::View& job, std::string_view path) {
     if (!job.progress.empty()) json["progress"] = job.progress;
     if (job.cancelling) json["cancelling"] = true;
     if (job.state == jobs::State::done) {
-        json["result"] = {{"type", job.result_type},
-                          {"size", job.result_size},
-                          {"href", std::string(path) + job.id + "/result"}};
+        json["result"] = {{"type", job.result_type}, {"size", job.result_size}};
+        if (!path.empty()) json["result"]["href"] = std::string(path) + job.id + "/result";
         if (job.result_cut) json["result"]["cut"] = true;
     }
     if (!job.history.empty()) {

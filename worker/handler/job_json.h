@@ -19,7 +19,7 @@ namespace worker::handler {
 /// Where names of jobs follow: the route's path, with a slash at its end.
 [[nodiscard]] std::string jobs_path_of(const conf::Route& route);
 
-/// `path` as above.
+/// `path` as above; empty: it is not told where its result is.
 [[nodiscard]] nlohmann::ordered_json job_json(const jobs::View& job, std::string_view path);
 /// `configured`: it has a section, so its jobs run.
 [[nodiscard]] nlohmann::ordered_json queue_json(const jobs::Stats::Queue& queue, bool configured,

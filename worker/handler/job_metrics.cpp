@@ -72,12 +72,17 @@ void add_flows(MetricsText& text, const ipc::Scoreboard& board) {
     });
 }
 
-void add_store(MetricsText& text, const ipc::JobsCell& jobs) {
+void add_store(MetricsText& text, const ipc::JobsCell& jobs, std::int64_t now_unix_us) {
     text.single("reeve_jobs_store_up", "gauge", "1: a keeper has the store, and its last batch is stored.",
                 jobs.pid.get() != 0 && jobs.healthy.get() != 0 ? 1 : 0);
     text.single("reeve_jobs_unconfigured", "gauge",
                 "Jobs that are not over, of queues that are not configured: nobody runs them.",
                 jobs.strays.get());
+    const auto since_ms = static_cast<std::int64_t>(jobs.unable_since_ms.get());
+    const auto unable_ms = since_ms == 0 ? 0 : std::max<std::int64_t>(now_unix_us / 1000 - since_ms, 1);
+    text.single("reeve_jobs_store_unable_seconds", "gauge",
+                "For how long nothing could be stored; 0: the store is able.",
+                static_cast<double>(unable_ms) / 1000);
     text.single("reeve_jobs_commits_total", "counter", "Batches that were stored.", jobs.commits.get());
     text.single("reeve_jobs_commit_failures_total", "counter", "Batches that were not.", jobs.failures.get());
     text.single("reeve_jobs_operations_total", "counter", "Operations in batches that were stored.",
@@ -106,7 +111,7 @@ void add_job_metrics(MetricsText& text, const ipc::Scoreboard& board, std::int64
     if (board.job_queues_used() <= 1) return;
     add_queues(text, board, now_unix_us);
     add_flows(text, board);
-    add_store(text, board.jobs());
+    add_store(text, board.jobs(), now_unix_us);
 }
 
 }  // namespace worker::handler

@@ -10,10 +10,11 @@
 #include <nlohmann/json.hpp>
 
 #include "conf/units.h"
-#include "ipc/clock.h"
+#include "worker/handler/job_following.h"
 #include "worker/handler/job_json.h"
 #include "worker/handler/job_request.h"
 #include "worker/handler/jobs_description.h"
+#include "worker/http/host.h"
 #include "worker/http/query.h"
 #include "worker/jobs/job_ids.h"
 #include "worker/jobs/unix_clock.h"
@@ -27,11 +28,13 @@ using std::chrono::milliseconds;
 constexpr std::uint64_t body_bytes_max = 64 * 1024, list_max = jobs::listed_max, list_usual = 50;
 constexpr std::uint64_t result_room = 64 * 1024;  ///< a longer result is asked for by its size
 constexpr milliseconds wait_max{60'000};          ///< of `wait=`; more is cut
-constexpr milliseconds first_look{25}, longest_look{1000};
 
 std::string text_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
-bool is_over(jobs::State state) noexcept { return state >= jobs::State::done; }
+/// What an EventSource says (HTML 9.2.2). A list of others beside it is for those who take what they get.
+bool wants_events(const http::Request& request) {
+    return http::equals_ignore_case(request.value(http::Known::accept), event_stream);
+}
 
 /// The part up to a slash, and what follows that.
 std::pair<std::string_view, std::string_view> split(std::string_view path) {
@@ -55,8 +58,11 @@ std::optional<std::vector<jobs::State>> states_of(std::string_view text) {
 }  // namespace
 
 JobsRoute::JobsRoute(const conf::Config& config, const conf::Route& route, jobs::Keeping& keeping,
-                     execution::Loop& loop)
-    : KeeperRoute(route, body_bytes_max, keeping, loop), config_(config), path_(jobs_path_of(route)) {}
+                     jobs::Watching& watching, execution::Loop& loop)
+    : KeeperRoute(route, body_bytes_max, keeping, loop),
+      config_(config),
+      watching_(watching),
+      path_(jobs_path_of(route)) {}
 
 void JobsRoute::begin(Visit& visit) {
     const auto& request = visit.exchange().request;
@@ -82,7 +88,8 @@ void JobsRoute::get(Visit& visit, std::string_view rest) {
         visit.name = id;
         return result(visit, result_room);
     }
-    refuse(visit, 404, "of a job there is `result`");
+    if (part == "events") return follow(visit, id);
+    refuse(visit, 404, "of a job there is `result` and `events`");
 }
 
 void JobsRoute::post(Visit& visit, std::string_view rest) {
@@ -95,38 +102,23 @@ void JobsRoute::post(Visit& visit, std::string_view rest) {
 // ---- one of them ------------------------------------------------------------------------------------------
 
 void JobsRoute::show(Visit& visit, std::string_view id) {
-    visit.name = id;
     const http::Query query(visit.exchange().request.target.query);
-    if (const auto wait = query.value("wait")) {
-        const auto time = conf::parse_time(*wait, milliseconds(0), std::chrono::hours(24));
+    milliseconds wait(0);
+    if (const auto asked = query.value("wait")) {
+        const auto time = conf::parse_time(*asked, milliseconds(0), std::chrono::hours(24));
         if (!time) return refuse(visit, 400, "wait takes a time: seconds, or with ms, s, m");
-        visit.until_ms = ipc::monotonic_ms() + static_cast<std::uint64_t>(std::min(*time, wait_max).count());
-        visit.delay = first_look;
+        wait = std::min(*time, wait_max);
+    } else if (wants_events(visit.exchange().request)) {
+        return follow(visit, id);
     }
-    look(visit);
+    visit.name = id;
+    Following::wait(*this, visit, wait);
 }
 
-void JobsRoute::again(Visit& visit) { look(visit); }
-
-void JobsRoute::look(Visit& visit) {
-    jobs::Get get;
-    get.id = visit.name;
-    ask(visit, std::move(get),
-        [this](Visit& its, jobs::Operation&& over) { on_shown(its, std::get<jobs::Get>(over)); });
-}
-
-/// A job that is not over is looked at again, until it is or the client has waited long enough.
-void JobsRoute::on_shown(Visit& visit, const jobs::Get& get) {
-    if (!get.answer.found) return refuse(visit, 404, "there is no such job, or not any more");
-    const auto now = ipc::monotonic_ms();
-    if (!is_over(get.answer.job.state) && now < visit.until_ms) {
-        const auto left = milliseconds(visit.until_ms - now);
-        visit.again_after(std::min(visit.delay, left));
-        visit.delay = std::min(visit.delay * 3 / 2, longest_look);
-        return;
-    }
-    if (!is_over(get.answer.job.state)) visit.exchange().response.add_field("Retry-After", "1");
-    answer(visit, 200, text_of(job_json(get.answer.job, path_)));
+void JobsRoute::follow(Visit& visit, std::string_view id) {
+    visit.name = id;
+    if (visit.exchange().request.is_head()) return answer(visit, 200, event_stream, std::string());
+    Following::stream(*this, visit);
 }
 
 /// The result of a job that is done stays as it is: with its size known, it is asked for once more.
@@ -142,7 +134,7 @@ void JobsRoute::result(Visit& visit, std::uint64_t room) {
         if (job.state == jobs::State::done && !job.result && job.result_size > room)
             return result(its, job.result_size);
         if (job.state != jobs::State::done || !job.result) {
-            if (!is_over(job.state)) its.exchange().response.add_field("Retry-After", "1");
+            if (!jobs::is_over(job.state)) its.exchange().response.add_field("Retry-After", "1");
             return refuse(its, 404, fmt::format("it has no result: it is {}", state_name(job.state)));
         }
         auto& response = its.exchange().response;

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "worker/handler/keeper_route.h"
+#include "worker/jobs/watching.h"
 
 namespace worker::handler {
 
@@ -14,19 +15,20 @@ class JobsRoute final : public KeeperRoute {
  public:
     /// All must outlive it; see `KeeperRoute`.
     JobsRoute(const conf::Config& config, const conf::Route& route, jobs::Keeping& keeping,
-              execution::Loop& loop);
+              jobs::Watching& watching, execution::Loop& loop);
 
  private:
+    /// Of a visit that follows a job.
+    class Following;
+
     void begin(Visit& visit) override;
-    void again(Visit& visit) override;
 
     void get(Visit& visit, std::string_view rest);
     void post(Visit& visit, std::string_view rest);
     void list(Visit& visit);
     void stats(Visit& visit);
     void show(Visit& visit, std::string_view id);
-    void look(Visit& visit);
-    void on_shown(Visit& visit, const jobs::Get& get);
+    void follow(Visit& visit, std::string_view id);
     void result(Visit& visit, std::uint64_t room);
     void cancel(Visit& visit, std::string_view id);
     void retry(Visit& visit, std::string_view id);
@@ -35,6 +37,7 @@ class JobsRoute final : public KeeperRoute {
     void purge(Visit& visit, jobs::Purge purge, std::uint64_t before);
 
     const conf::Config& config_;
+    jobs::Watching& watching_;
     std::string path_;
 };
 

@@ -118,6 +118,15 @@ std::string jobs_description(std::string_view path, bool token) {
                                           {"404", none},
                                           {"409", response("it is over")},
                                           {"503", unable}});
+    paths["/{id}/events"]["get"] = operation(
+        "events",
+        "What becomes of it, as server-sent events: `state`, `attempt`, `progress`, each with the job", {id},
+        {{"200",
+          {{"description", "until it is over"},
+           {"content", {{"text/event-stream", {{"schema", of("string")}}}}}}},
+         {"204", response("it is over, and the client has been told (Last-Event-ID)")},
+         {"404", none},
+         {"503", response("the store cannot be had, or too many follow; see Retry-After")}});
     paths["/{id}/result"]["get"] =
         operation("result", "What it has come to, with its own content type", {id},
                   {{"200", response("the result")}, {"404", response("there is none")}, {"503", unable}});

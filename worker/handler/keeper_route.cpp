@@ -45,7 +45,7 @@ void KeeperRoute::Visit::on_body(std::string_view payload) {
 
 void KeeperRoute::Visit::on_time(short) {
     owner_.loop_.enter();
-    owner_.again(*this);
+    if (part) part->on_time();
 }
 
 KeeperRoute::KeeperRoute(const conf::Route& route, std::uint64_t body_max, jobs::Keeping& keeping,
@@ -53,8 +53,6 @@ KeeperRoute::KeeperRoute(const conf::Route& route, std::uint64_t body_max, jobs:
     : route_(route), body_max_(body_max), keeping_(keeping), loop_(loop) {}
 
 KeeperRoute::~KeeperRoute() = default;
-
-void KeeperRoute::again(Visit&) {}
 
 http::Status KeeperRoute::refusal(http::Exchange& exchange) const {
     const auto& access = route_.jobs;
@@ -85,15 +83,17 @@ void KeeperRoute::handle(http::Exchange& exchange) {
     exchange.go_ahead();
 }
 
-void KeeperRoute::ask(Visit& visit, jobs::Operation operation, Then then) {
-    keeping_.submit(std::move(operation), [this, number = visit.number(), then = std::move(then)](
-                                              jobs::Operation&& over, const ipc::Error* failure) {
-        const auto here = visits_.find(number);
-        if (here == visits_.end()) return;
-        Visit& its = *here->second;
-        if (failure == nullptr) return then(its, std::move(over));
-        refuse_for_now(its, failure->text());
-    });
+void KeeperRoute::ask(Visit& visit, jobs::Operation operation, Then then, Otherwise otherwise) {
+    keeping_.submit(std::move(operation),
+                    [this, number = visit.number(), then = std::move(then), otherwise = std::move(otherwise)](
+                        jobs::Operation&& over, const ipc::Error* failure) {
+                        const auto here = visits_.find(number);
+                        if (here == visits_.end()) return;
+                        Visit& its = *here->second;
+                        if (failure == nullptr) return then(its, std::move(over));
+                        if (otherwise) return otherwise(its, *failure);
+                        refuse_for_now(its, failure->text());
+                    });
 }
 
 void KeeperRoute::answer(Visit& visit, http::Status status, std::string json) {
@@ -108,6 +108,11 @@ void KeeperRoute::answer(Visit& visit, http::Status status, std::string_view typ
     response.add_field("Content-Type", type);
     response.add_field("Cache-Control", "no-store");
     add_own_text(response, std::move(body));
+    finish(visit);
+}
+
+void KeeperRoute::finish(Visit& visit) {
+    http::Exchange& exchange = visit.exchange();
     exchange.streamer = nullptr;
     end(visit);
     exchange.finish();
@@ -128,6 +133,8 @@ void KeeperRoute::refuse_for_now(Visit& visit, std::string_view detail) {
 void KeeperRoute::end(Visit& visit) {
     const auto here = visits_.find(visit.number());
     if (here == visits_.end()) return;
+    visit.sleep();
+    if (visit.part) visit.part->on_end();
     loop_.after_turn([gone = std::shared_ptr<Visit>(std::move(here->second))] {});
     visits_.erase(here);
 }

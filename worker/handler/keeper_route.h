@@ -33,6 +33,19 @@ class KeeperRoute : public http::Handler {
     [[nodiscard]] bool streams() const final { return true; }
 
  protected:
+    /// What a visit has beyond one question and its answer; goes with it. Not called once the visit has
+    /// ended.
+    class Part {
+     public:
+        virtual ~Part() = default;
+        /// All that was sent is in the kernel's hands.
+        virtual void on_room() {}
+        /// The time that was asked for by `wake_after` has come.
+        virtual void on_time() {}
+        /// The visit has ended: the exchange is gone.
+        virtual void on_end() noexcept {}
+    };
+
     class Visit final : public http::Streamer {
      public:
         Visit(KeeperRoute& owner, http::Exchange& exchange, std::uint64_t number);
@@ -40,16 +53,18 @@ class KeeperRoute : public http::Handler {
         [[nodiscard]] http::Exchange& exchange() noexcept { return exchange_; }
         [[nodiscard]] std::string take_body() noexcept { return std::move(body_); }
         [[nodiscard]] std::uint64_t number() const noexcept { return number_; }
-        void again_after(std::chrono::milliseconds time) { timer_.arm(time); }
+        void wake_after(std::chrono::milliseconds time) { timer_.arm(time); }
+        void sleep() noexcept { timer_.disarm(); }
 
-        std::uint64_t until_ms = 0;          ///< of one that waits for a change; CLOCK_MONOTONIC
-        std::chrono::milliseconds delay{0};  ///< likewise: from one look to the next
-        std::string name;                    ///< what it asks about
+        std::string name;            ///< what it asks about
+        std::unique_ptr<Part> part;  ///< null: it needs none
 
      private:
         void on_body(std::string_view payload) override;
         void on_body_end() override { owner_.begin(*this); }
-        void on_room() override {}
+        void on_room() override {
+            if (part) part->on_room();
+        }
         void on_gone() override { owner_.end(*this); }
         void on_time(short what);
 
@@ -60,19 +75,21 @@ class KeeperRoute : public http::Handler {
         ipc::Event timer_;
     };
     using Then = std::function<void(Visit&, jobs::Operation&&)>;
+    using Otherwise = std::function<void(Visit&, const ipc::Error&)>;
 
     /// The request is whole, and may be asked.
     virtual void begin(Visit& visit) = 0;
-    /// The time that it asked for by `again_after` has come.
-    virtual void again(Visit& visit);
 
-    /// `then` is called if the client is there yet, and the keeper has answered; else it is 503.
-    void ask(Visit& visit, jobs::Operation operation, Then then);
+    /// `then` is called if the client is there yet, and the keeper has answered; else `otherwise`, or it is
+    /// 503.
+    void ask(Visit& visit, jobs::Operation operation, Then then, Otherwise otherwise = {});
     /// The visit ends with each of these.
     void answer(Visit& visit, http::Status status, std::string json);
     void answer(Visit& visit, http::Status status, std::string_view type, std::string body);
     /// As RFC 9457 has it.
     void refuse(Visit& visit, http::Status status, std::string_view detail);
+    /// Of a response that was begun: that was all.
+    void finish(Visit& visit);
     /// Not now.
     void refuse_for_now(Visit& visit, std::string_view detail);
 

@@ -75,8 +75,12 @@ std::unique_ptr<http::Handler> make(const conf::Route& route, std::uint32_t inde
         }
         case conf::Route::Handler::enqueue: return make_enqueue_route(route, around);
         case conf::Route::Handler::jobs:
-            return std::make_unique<JobsRoute>(around.config, route, *around.keeping, around.loop);
-        case conf::Route::Handler::health: return std::make_unique<Health>(route.health, around.ready);
+            return std::make_unique<JobsRoute>(around.config, route, *around.keeping, *around.keeping,
+                                               around.loop);
+        case conf::Route::Handler::health:
+            return std::make_unique<Health>(
+                route.health, around.ready,
+                around.config.queues.empty() ? nullptr : &around.scoreboard.jobs());
         case conf::Route::Handler::status:
             return std::make_unique<Status>(around.about, around.scoreboard, around.pools, clock);
         case conf::Route::Handler::metrics: return std::make_unique<Metrics>(around.scoreboard, around.pools);

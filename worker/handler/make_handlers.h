@@ -12,7 +12,7 @@
 #include "worker/handler/file_cache.h"
 #include "worker/handler/status.h"
 #include "worker/http/exchange.h"
-#include "worker/jobs/keeping.h"
+#include "worker/jobs/keeper_client.h"
 #include "worker/module/loader.h"
 #include "worker/upstream/upstream.h"
 
@@ -30,7 +30,7 @@ struct Surroundings {
     execution::PoolQueues& queues;
     const execution::ThreadPools& thread_pools;
     execution::ThreadDesk& thread_desk;
-    jobs::Keeping* keeping;          ///< where jobs go; null: there are no queues
+    jobs::KeeperClient* keeping;     ///< where jobs go; null: there are no queues
     const module::Modules& modules;  ///< all that routes name
     Status::About about;
     const std::atomic<bool>& ready;

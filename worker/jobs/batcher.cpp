@@ -147,7 +147,10 @@ void Batcher::on_opened(const ipc::Result<void>& opened) {
     busy_ = false;
     const bool wanted = state_ == State::opening;
     state_ = !opened ? State::closed : wanted ? State::open : State::closing;
-    tally_.cell().healthy.set(opened ? 1 : 0);
+    if (opened)
+        tally_.note_able();
+    else if (opened.error().why != std::errc::device_or_resource_busy)
+        tally_.note_unable(opened.error().text());
     if (auto done = std::exchange(opened_, {}); done && (wanted || !opened)) done(opened);
     if (state_ == State::closed && closed_) return on_closed();
     next();
@@ -158,10 +161,18 @@ void Batcher::on_stored(std::vector<Operation> batch, const ipc::Result<void>& s
     busy_ = false;
     for (const auto& operation : batch) {
         pending_bytes_ -= std::min(pending_bytes_, weight(operation));
-        if (stored) tally_.note(operation);
+        if (!stored) continue;
+        tally_.note(operation);
+        if (stored_) stored_(operation);
     }
     pending_ -= batch.size();
     tally_.note_batch(batch.size(), static_cast<bool>(stored), took_us, figures);
+    // Where nothing had to reach the disk nothing is known of it.
+    const bool synced = std::exchange(syncs_, figures.syncs) != figures.syncs;
+    if (!stored)
+        tally_.note_unable(stored.error().text());
+    else if (!read_last_ && (synced || figures.syncs == 0))
+        tally_.note_able();
     if (const auto now = ipc::monotonic_ms(); !stored && now - failure_told_ms_ >= told_every_ms) {
         failure_told_ms_ = now;
         spdlog::error("jobs cannot be stored operations={} why={:?}", batch.size(), stored.error().text());

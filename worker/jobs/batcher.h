@@ -51,6 +51,8 @@ class Batcher final : public Keeping {
     [[nodiscard]] bool is_open() const noexcept { return state_ == State::open; }
 
     void submit(Operation operation, Answered answered) override;
+    /// Of each that is stored, before whoever asked for it hears.
+    void when_stored(std::function<void(const Operation&)> told) { stored_ = std::move(told); }
     /// That have no answer yet.
     [[nodiscard]] std::size_t pending() const noexcept { return pending_; }
 
@@ -89,8 +91,10 @@ class Batcher final : public Keeping {
     std::vector<Answered> under_way_;
     std::size_t pending_ = 0, pending_bytes_ = 0;
     std::uint64_t failure_told_ms_ = 0;
+    std::uint64_t syncs_ = 0;  ///< of the store, when it was asked last
     std::function<void(const ipc::Result<void>&)> opened_;
     std::function<void()> closed_;
+    std::function<void(const Operation&)> stored_;
     execution::Mailbox mailbox_;
 
     std::mutex mutex_;

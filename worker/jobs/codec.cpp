@@ -362,13 +362,25 @@ void append_failed(std::string& out, std::uint32_t number, std::string_view why)
     append_frame(out, number, FrameKind::failed, [&](FieldWriter& writer) { writer.put_text(why); });
 }
 
+void append_watch(std::string& out, std::string_view id) {
+    append_frame(out, 0, FrameKind::watch, [&](FieldWriter& writer) { writer.put_text(id); });
+}
+
+void append_unwatch(std::string& out, std::string_view id) {
+    append_frame(out, 0, FrameKind::unwatch, [&](FieldWriter& writer) { writer.put_text(id); });
+}
+
+void append_changed(std::string& out, std::string_view id) {
+    append_frame(out, 0, FrameKind::changed, [&](FieldWriter& writer) { writer.put_text(id); });
+}
+
 ipc::Result<Frame> parse_frame(std::string_view bytes) {
     Frame frame;
     if (bytes.size() < frame_head_bytes - frame_length_bytes) return ipc::failure("a frame without a head");
     std::uint8_t kind = 0;
     std::memcpy(&frame.head.number, bytes.data(), sizeof frame.head.number);
     std::memcpy(&kind, bytes.data() + sizeof frame.head.number, sizeof kind);
-    if (kind > static_cast<std::uint8_t>(FrameKind::failed)) return ipc::failure("a frame of no known kind");
+    if (kind > static_cast<std::uint8_t>(FrameKind::changed)) return ipc::failure("a frame of no known kind");
     frame.head.kind = static_cast<FrameKind>(kind);
     frame.fields = bytes.substr(frame_head_bytes - frame_length_bytes);
     return frame;

@@ -13,10 +13,13 @@ namespace worker::jobs {
 /// A frame is its length, a request's number, a kind, and fields in order; numbers are little-endian. The
 /// length is of what follows it.
 enum class FrameKind : std::uint8_t {
-    hello,   ///< from a client, first: who it is, as `Claim::owner`; empty: nobody that runs jobs
-    ask,     ///< an operation
-    stored,  ///< its answer
-    failed   ///< it is not known to be stored, and why
+    hello,    ///< from a client, first: who it is, as `Claim::owner`; empty: nobody that runs jobs
+    ask,      ///< an operation
+    stored,   ///< its answer
+    failed,   ///< it is not known to be stored, and why
+    watch,    ///< from a client: it wants to know of changes of this job
+    unwatch,  ///< and not any more
+    changed   ///< to a client: such a job may have changed
 };
 
 struct FrameHead {
@@ -37,6 +40,9 @@ void append_hello(std::string& out, std::string_view owner);
 void append_ask(std::string& out, std::uint32_t number, const Operation& operation);
 void append_stored(std::string& out, std::uint32_t number, const Operation& operation);
 void append_failed(std::string& out, std::uint32_t number, std::string_view why);
+void append_watch(std::string& out, std::string_view id);
+void append_unwatch(std::string& out, std::string_view id);
+void append_changed(std::string& out, std::string_view id);
 
 /// What follows the length; `fields` is what is left.
 struct Frame {
@@ -49,7 +55,7 @@ struct Frame {
 /// Into the operation that was asked for; fails when it is the answer of another kind. On failure its answer
 /// is anything.
 [[nodiscard]] ipc::Result<void> decode_stored(std::string_view fields, Operation& operation);
-/// Of `hello` and `failed`.
+/// Of `hello` and `failed`; of `watch`, `unwatch` and `changed` a job's id.
 [[nodiscard]] ipc::Result<std::string> decode_text(std::string_view fields);
 
 /// Bytes of memory that it holds, about, or may with its answer.

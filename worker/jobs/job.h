@@ -16,6 +16,9 @@ using UnixMs = std::int64_t;
 ///     └──── backoff ────┴── given back ──┘ └─attempts spent, permanent, crashes─▶ dead ──retry──▶ ready
 enum class State : std::uint8_t { scheduled, ready, running, done, dead, cancelled };
 
+/// It runs no more, unless somebody wants it again.
+[[nodiscard]] constexpr bool is_over(State state) noexcept { return state >= State::done; }
+
 /// How an attempt ended.
 enum class Ending : std::uint8_t {
     done,       ///< 2xx

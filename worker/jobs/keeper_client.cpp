@@ -35,6 +35,7 @@ ipc::UniqueFd connect_to_keeper(const std::string& path) {
 KeeperClient::KeeperClient(execution::Loop& loop, Terms terms)
     : loop_(loop),
       terms_(std::move(terms)),
+      watchers_(terms_.watchers),
       again_(ipc::Event::timer<&KeeperClient::on_again>(this, loop.base())),
       due_(ipc::Event::timer<&KeeperClient::on_due>(this, loop.base())) {
     if (!terms_.owner.empty()) connect();
@@ -67,9 +68,13 @@ void KeeperClient::refuse(Operation&& operation, Answered&& answered, const char
     loop_.after_turn([refused] { refused->answered(std::move(refused->operation), &refused->why); });
 }
 
-/// One write for all that is asked in a turn.
 void KeeperClient::send(std::uint32_t number, const Pending& pending) {
     append_ask(socket_->out(), number, pending.operation);
+    flush_later();
+}
+
+/// One write for all that is said in a turn.
+void KeeperClient::flush_later() {
     if (std::exchange(flushes_, true)) return;
     loop_.after_turn([this] {
         flushes_ = false;
@@ -87,7 +92,11 @@ void KeeperClient::connect() {
     socket_ = std::make_unique<FrameSocket>(loop_, std::move(connected), receiver);
     append_hello(socket_->out(), terms_.owner);
     for (const auto& [number, pending] : pending_) append_ask(socket_->out(), number, pending.operation);
+    watchers_.for_jobs([this](const std::string& id) { append_watch(socket_->out(), id); });
     socket_->flush();
+    // Whatever has happened since the last one has not been told. Not from within `watch`.
+    if (!watchers_.empty() && had_one_) loop_.after_turn([this] { watchers_.tell_all_changed(); });
+    had_one_ = true;
 }
 
 void KeeperClient::connect_later() {
@@ -97,17 +106,46 @@ void KeeperClient::connect_later() {
 
 void KeeperClient::on_again(short) {
     loop_.enter();
-    if (!pending_.empty() || !terms_.owner.empty()) connect();
+    if (wanted()) connect();
 }
 
 void KeeperClient::on_broken(std::string_view) {
     // It is on the stack. The next one begins empty: what was said to this one is said again.
     loop_.after_turn([gone = std::shared_ptr<FrameSocket>(std::move(socket_))] {});
-    if (!pending_.empty() || !terms_.owner.empty()) connect_later();
+    if (wanted()) connect_later();
+}
+
+bool KeeperClient::watch(const std::string& id, JobWatcher& watcher) {
+    if (leaving_) return false;
+    const auto added = watchers_.add(id, watcher);
+    if (added == Watchers::Added::refused) return false;
+    if (added == Watchers::Added::another) return true;
+    if (socket_ && socket_->open()) {
+        append_watch(socket_->out(), id);
+        flush_later();
+    } else if (!again_.armed()) {
+        connect();
+    }
+    return true;
+}
+
+void KeeperClient::unwatch(const std::string& id, JobWatcher& watcher) noexcept {
+    if (!watchers_.remove(id, watcher) || !socket_ || !socket_->open()) return;
+    append_unwatch(socket_->out(), id);
+    flush_later();
+}
+
+void KeeperClient::take_leave() {
+    leaving_ = true;
+    watchers_.tell_leaving();
 }
 
 void KeeperClient::on_frame(const Frame& frame) {
     delay_ = milliseconds(0);
+    if (frame.head.kind == FrameKind::changed) {
+        if (const auto id = decode_text(frame.fields)) watchers_.tell_changed(*id);
+        return;
+    }
     const auto here = pending_.find(frame.head.number);
     if (here == pending_.end()) return;  // it took too long
     if (frame.head.kind == FrameKind::stored) {

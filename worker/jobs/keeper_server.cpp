@@ -6,11 +6,13 @@
 #include <algorithm>
 #include <cerrno>
 #include <optional>
+#include <unordered_set>
 
 #include "ipc/clock.h"
 #include "ipc/unique_fd.h"
 #include "worker/jobs/codec.h"
 #include "worker/jobs/frame_socket.h"
+#include "worker/jobs/job_ids.h"
 
 namespace worker::jobs {
 namespace {
@@ -30,10 +32,15 @@ std::size_t answer_weight(const Operation& operation) noexcept {
 }  // namespace
 
 /// One of them. Answers hold it weakly: it may be gone when they come.
-class KeeperServer::Client final : private FrameReceiver, public std::enable_shared_from_this<Client> {
+class KeeperServer::Client final : private FrameReceiver,
+                                   private ChangeListener,
+                                   public std::enable_shared_from_this<Client> {
  public:
     Client(KeeperServer& server, ipc::UniqueFd socket)
         : server_(server), socket_(server.loop_, std::move(socket), *this) {}
+    ~Client() override {
+        for (const auto& id : watches_) server_.watched_.remove(id, *this);
+    }
 
     [[nodiscard]] const std::string& owner() const noexcept { return owner_; }
     [[nodiscard]] bool open() const noexcept { return socket_.open(); }
@@ -53,8 +60,11 @@ class KeeperServer::Client final : private FrameReceiver, public std::enable_sha
         switch (frame.head.kind) {
             case FrameKind::hello: return on_hello(frame);
             case FrameKind::ask: return on_ask(frame);
+            case FrameKind::watch:
+            case FrameKind::unwatch: return on_watch(frame);
             case FrameKind::stored:
-            case FrameKind::failed: return nonsense("an answer, from a client");
+            case FrameKind::failed:
+            case FrameKind::changed: return nonsense("an answer, from a client");
         }
     }
 
@@ -63,6 +73,22 @@ class KeeperServer::Client final : private FrameReceiver, public std::enable_sha
         if (!owner) return nonsense(owner.error().doing);
         owner_ = std::move(*owner);
         if (!owner_.empty() && server_.owners_changed_) server_.owners_changed_();
+    }
+
+    void on_watch(const Frame& frame) {
+        const auto id = decode_text(frame.fields);
+        if (!id || !is_job_id(*id)) return nonsense("no job's name, to be watched");
+        if (frame.head.kind == FrameKind::unwatch) {
+            if (watches_.erase(*id) > 0) server_.watched_.remove(*id, *this);
+            changed_.erase(*id);
+        } else if (watches_.size() < server_.bounds_.client_watches && watches_.insert(*id).second) {
+            server_.watched_.add(*id, *this);
+        }
+    }
+
+    /// However often it changes until it can be told, it is told once.
+    void on_job_changed(const std::string& id) override {
+        if (socket_.open() && changed_.insert(id).second) flush_later();
     }
 
     void on_ask(const Frame& frame) {
@@ -115,20 +141,32 @@ class KeeperServer::Client final : private FrameReceiver, public std::enable_sha
             append_failed(socket_.out(), number, failure->text());
         else
             append_stored(socket_.out(), number, operation);
-        // One write for all answers of a turn.
-        if (!std::exchange(flushes_, true))
-            server_.loop_.after_turn([self = weak_from_this()] {
-                if (const auto client = self.lock()) client->flush();
-            });
+        flush_later();
+    }
+
+    /// One write for all that is said in a turn.
+    void flush_later() {
+        if (std::exchange(flushes_, true)) return;
+        server_.loop_.after_turn([self = weak_from_this()] {
+            if (const auto client = self.lock()) client->flush();
+        });
     }
 
     void flush() {
         flushes_ = false;
+        if (!socket_.open()) return;
+        if (!changed_.empty() && socket_.unsent() < server_.bounds_.client_unsent) {
+            for (const auto& id : changed_) append_changed(socket_.out(), id);
+            changed_.clear();
+        }
         socket_.flush();
-        on_sent();
+        socket_.pause(stopped_ || full());
     }
 
-    void on_sent() override { socket_.pause(stopped_ || full()); }
+    void on_sent() override {
+        if (!changed_.empty()) return flush_later();
+        socket_.pause(stopped_ || full());
+    }
     void on_broken(std::string_view why) override {
         if (why != "closed" && why != "reset") nonsense(why);
         server_.drop(*this);
@@ -152,6 +190,8 @@ class KeeperServer::Client final : private FrameReceiver, public std::enable_sha
     std::string owner_;
     std::size_t under_way_ = 0;
     std::size_t expected_ = 0;  ///< bytes of answers to come
+    std::unordered_set<std::string> watches_;
+    std::unordered_set<std::string> changed_;  ///< of them: to be told
     bool flushes_ = false, stopped_ = false;
 };
 

@@ -15,6 +15,7 @@
 #include "worker/execution/loop.h"
 #include "worker/jobs/keeping.h"
 #include "worker/jobs/tally.h"
+#include "worker/jobs/watched_jobs.h"
 
 namespace worker::jobs {
 
@@ -27,6 +28,7 @@ class KeeperServer {
         std::size_t client_operations = 4096;     ///< under way; beyond, nothing more is read
         std::size_t client_unsent = 4u << 20;     ///< bytes of answers; likewise
         std::size_t client_expected = 16u << 20;  ///< bytes that answers to come may have; likewise
+        std::size_t client_watches = 4096;        ///< jobs; changes of others are not told
         std::size_t unsent = 256u << 20;          ///< of all, with those to come; beyond, reads are refused
         std::chrono::milliseconds client_stall{10'000};  ///< then it is dropped
     };
@@ -47,6 +49,8 @@ class KeeperServer {
     [[nodiscard]] std::vector<std::string> owners() const;
     /// `told` is called when one has said it, or one that has is gone.
     void when_owners_change(std::function<void()> told) { owners_changed_ = std::move(told); }
+    /// It is stored: clients hear of it that watch the jobs it changed.
+    void note(const Operation& stored) { watched_.note(stored); }
     [[nodiscard]] std::size_t clients() const noexcept { return clients_.size(); }
 
  private:
@@ -64,6 +68,7 @@ class KeeperServer {
     int socket_;
     Bounds bounds_;
     bool paused_ = false;
+    WatchedJobs watched_;
     std::vector<std::shared_ptr<Client>> clients_;
     /// Queue and idempotency key of jobs that are being stored, and the job's id.
     std::map<std::pair<std::string, std::string>, std::string> in_flight_;

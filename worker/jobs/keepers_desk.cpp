@@ -59,6 +59,7 @@ KeepersDesk::KeepersDesk(Surroundings around, std::function<void()> over)
       owners_late_(ipc::Event::timer<&KeepersDesk::on_owners_late>(this, around_.loop.base())),
       look_(ipc::Event::timer<&KeepersDesk::on_look>(this, around_.loop.base())) {
     server_.when_owners_change([this] { recover(); });
+    batcher_.when_stored([this](const Operation& operation) { server_.note(operation); });
 }
 
 KeepersDesk::~KeepersDesk() = default;

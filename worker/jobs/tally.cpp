@@ -20,7 +20,6 @@ void Tally::note_batch(std::size_t operations, bool stored, std::uint64_t took_u
                        const StoreFigures& figures) {
     if (muted_) return;
     auto& jobs = cell();
-    jobs.healthy.set(stored ? 1 : 0);
     (stored ? jobs.commits : jobs.failures).add();
     if (stored) jobs.operations.add(operations);
     jobs.commit.add(took_us);
@@ -29,6 +28,19 @@ void Tally::note_batch(std::size_t operations, bool stored, std::uint64_t took_u
     jobs.dead_rows.set(figures.dead_rows);
     jobs.oldest_transaction_ms.set(
         static_cast<std::uint64_t>(std::max<std::int64_t>(figures.oldest_transaction_ms, 0)));
+}
+
+void Tally::note_able() {
+    cell().healthy.set(1);
+    cell().unable_since_ms.set(0);
+}
+
+/// From the first time on, for the last reason.
+void Tally::note_unable(std::string_view why) {
+    auto& jobs = cell();
+    jobs.healthy.set(0);
+    jobs.unable_why.set(why);
+    if (jobs.unable_since_ms.get() == 0) jobs.unable_since_ms.set(static_cast<std::uint64_t>(unix_ms()));
 }
 
 ipc::JobQueueCell* Tally::queue(const std::string& name) {

@@ -23,6 +23,9 @@ class Tally {
     /// Of an operation that is stored.
     void note(const Operation& operation);
     void note_batch(std::size_t operations, bool stored, std::uint64_t took_us, const StoreFigures& figures);
+    /// It could store something; or could not, and why.
+    void note_able();
+    void note_unable(std::string_view why);
     /// From when somebody asked for a job to the answer.
     void note_enqueue(std::uint64_t us) {
         if (!muted_) cell().enqueue.add(us);
