@@ -50,6 +50,13 @@ void Companion::drain(const ipc::Drain& word) {
     slot_.tell(word);
 }
 
+void Companion::let_go(const ipc::Message& word) {
+    last_ = true;
+    if (slot_.running()) return slot_.tell(word);
+    wanted_ = false;
+    timer_.disarm();
+}
+
 void Companion::leave(const ipc::Message& word, milliseconds limit) {
     wanted_ = false;
     timer_.disarm();
@@ -168,8 +175,9 @@ void Companion::on_message(Slot&, const ipc::Message& message) {
 }
 
 void Companion::on_end(Slot&, const Ending& ending) {
-    if (draining_ && ending.signal == 0 && ending.status == 0) wanted_ = false;
-    const bool asked = !wanted_;
+    const bool clean = ending.signal == 0 && ending.status == 0;
+    const bool asked = !wanted_ || (draining_ && clean);
+    if (asked || last_) wanted_ = false;
     spdlog::log(asked && ending.signal == 0 ? spdlog::level::info : spdlog::level::err,
                 "{} {} generation={} pid={} ending={:?} age_ms={}{}", what_, asked ? "left" : "died",
                 around_.generation, slot_.pid(), ending.text(), ipc::monotonic_ms() - slot_.started_ms,

@@ -72,6 +72,8 @@ class Companion final : private SlotOwner {
     /// For good: told so, and killed when it is there after `limit`. Again: with another limit.
     void leave(const ipc::Message& word, std::chrono::milliseconds limit);
     void tell(const ipc::Message& message) { slot_.tell(message); }
+    /// Told so, and not replaced when it dies: another one does its work from now on.
+    void let_go(const ipc::Message& word);
     /// It writes to the error log of `logs` from now on; `request` grows.
     void reopen(std::uint32_t request);
     /// Or there is no process that would have to.
@@ -107,6 +109,7 @@ class Companion final : private SlotOwner {
     bool wanted_ = false;
     bool serving_ = false;
     bool late_ = false;
+    bool last_ = false;  ///< there is to be no other one after it
     std::optional<ipc::Drain> draining_;
     std::string complaint_;
     Slot slot_;

@@ -59,6 +59,8 @@ ipc::Result<std::unique_ptr<Generation>> Generation::prepare(const Common& commo
 ipc::Result<void> Generation::prepare_keeper(const Common& common) {
     if (plan_.job_queues.empty() || !common.keep) return {};
     if (auto opened = KeeperSocket::open_once(common.keeper_socket); !opened) return opened;
+    milliseconds grace{0};
+    for (const auto& pool : plan_.pools) grace = std::max(grace, pool.kill_grace);
     auto keeper = Keeper::make({.process = {.loop = common.loop,
                                             .logs = logs_,
                                             .config = text_.get(),
@@ -69,6 +71,7 @@ ipc::Result<void> Generation::prepare_keeper(const Common& common) {
                                             .start_timeout = plan_.reeve.start_timeout * 9 / 10,
                                             .generation = number()},
                                 .socket = *common.keeper_socket,
+                                .kill_grace = grace,
                                 .pools = pools_.get()},
                                [this] { on_keeper(); });
     if (!keeper) return tl::make_unexpected(std::move(keeper.error()));
@@ -147,8 +150,8 @@ Generation::Generation(const Common& common, Found found, Logs logs, Listeners l
 
 /// Pools have work as long as there are workers.
 void Generation::on_workers() {
-    if (ending_ && keeper_ && supervisor_.running() == 0 && !std::exchange(keeper_told_, true))
-        keeper_->alone();
+    const bool needed = supervisor_.running() > 0 || (keeper_ && keeper_->keeps() && older_keep_);
+    if (ending_ && keeper_ && !needed && !std::exchange(keeper_told_, true)) keeper_->alone(hurried_);
     on_keeper();
 }
 
@@ -254,6 +257,10 @@ void Generation::give_up_jobs_to(const std::string& store) {
     if (keeper_) keeper_->succeed(store != plan_.job_store);
 }
 
+void Generation::keep_longer(bool older_run) {
+    if (std::exchange(older_keep_, older_run) != older_run) on_workers();
+}
+
 void Generation::drain(const Listeners& next) {
     if (ending_) return close_sockets();
     if (&next != &listeners_) listeners_.leave_to(next);
@@ -282,8 +289,9 @@ void Generation::stop() {
     if (preloader_) preloader_->stop();
     sentinel_.stop();
     if (keeper_) keeper_->drain(milliseconds(0));
-    if (keeper_ && keeper_told_) keeper_->alone();  // sooner than it was told before
-    if (pools_told_) pools_->stop(true);            // they may have begun to leave in their own time
+    if (keeper_ && keeper_told_) keeper_->alone(true);  // sooner than it was told before
+    if (pools_) pools_->hurry();                        // the keeper waits for what it ends
+    if (pools_told_) pools_->stop(true);                // they may have begun to leave in their own time
     escalate(SIGTERM, stop_time);
     on_workers();
 }

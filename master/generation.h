@@ -61,6 +61,7 @@ class Generation {
     [[nodiscard]] const Preloader* preloader() const noexcept { return preloader_.get(); }
     /// Null: it has none.
     [[nodiscard]] const Keeper* keeper() const noexcept { return keeper_.get(); }
+    [[nodiscard]] bool keeper_running() const noexcept { return keeper_ && keeper_->running(); }
     /// Null: it has none.
     [[nodiscard]] const Pools* pools() const noexcept { return pools_.get(); }
     [[nodiscard]] const Plan& plan() const noexcept { return plan_; }
@@ -95,6 +96,9 @@ class Generation {
     void give_up_jobs();
     /// Likewise, of one that keeps them in `store`: if that is not ours, what runs ends in ours.
     void give_up_jobs_to(const std::string& store);
+    /// Whether keepers of older generations run: they tell ours the end of their jobs, so ours goes after
+    /// them.
+    void keep_longer(bool older_run);
     /// Finishes what it holds within the plan's `shutdown_timeout`; who stays longer is killed.
     /// Addresses that `next` does not have are given up, once what waits there has been taken; our own as
     /// `next`: none is, somebody else may go on with them.
@@ -114,7 +118,6 @@ class Generation {
                (pools_ ? pools_->running() : 0) + (preloader_ && preloader_->running() ? 1 : 0);
     }
     [[nodiscard]] ipc::Result<void> prepare_pools(const Common& common);
-    [[nodiscard]] bool keeper_running() const noexcept { return keeper_ && keeper_->running(); }
     [[nodiscard]] ipc::Result<void> prepare_keeper(const Common& common);
     void prepare_preloader(const Common& common);
     void on_workers();
@@ -139,6 +142,7 @@ class Generation {
     bool ending_ = false;
     bool hurried_ = false;
     bool keeper_told_ = false;  ///< that it is alone
+    bool older_keep_ = false;   ///< keepers of older generations run
     bool pools_told_ = false;   ///< to leave: its workers have left, and its keeper
     int next_signal_ = 0;       ///< what comes when the deadline passes; 0: nothing
     ipc::Event deadline_;

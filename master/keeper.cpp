@@ -10,7 +10,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds leave_grace{2000};  ///< beyond the limit of its calls, which it keeps itself
+/// Beyond the limit of its calls and the grace of their processes, which it keeps itself; see
+/// `worker::jobs::Runners::last_words`.
+constexpr milliseconds leave_grace{7000};
 constexpr std::uint32_t starts_max = 3;
 
 }  // namespace
@@ -52,7 +54,15 @@ void Keeper::drain(milliseconds limit) {
     process_.drain(ipc::Drain{.limit_ms = static_cast<std::uint32_t>(limit.count())});
 }
 
-void Keeper::alone() { process_.leave(ipc::Alone{}, limit_.value_or(milliseconds(0)) + leave_grace); }
+void Keeper::succeed(bool other_store) {
+    succeeded_ = true;
+    process_.let_go(ipc::Release{.queue = other_store ? ipc::Release::other_store : 0});
+}
+
+void Keeper::alone(bool hurried) {
+    const auto grace = hurried ? Pools::short_grace(around_.kill_grace) : around_.kill_grace;
+    process_.leave(ipc::Alone{}, limit_.value_or(milliseconds(0)) + grace + leave_grace);
+}
 
 std::vector<int> Keeper::descriptors() const {
     std::vector<int> keep{around_.socket.listener(), around_.socket.address()};

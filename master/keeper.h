@@ -18,14 +18,16 @@ namespace master {
 // getting ready ──serve──▶ keeping ──drain──▶ draining ──its calls are over, and its store has gone on──▶
 // gone
 //                                                └──alone──▶ leaving ──▶ gone, or killed
-/// It is replaced until it is alone, or has left by itself: workers that drain have jobs for it yet.
+/// It is replaced until it is alone, has left by itself, or another one has its store: workers that drain
+/// have jobs for it yet.
 class Keeper final : private CompanionTrade {
  public:
     /// What it works with; all of it outlives the keeper.
     struct Surroundings {
         Companion::Surroundings process;
         const KeeperSocket& socket;
-        Pools* pools;  ///< of its generation; null: it has none
+        std::chrono::milliseconds kill_grace;  ///< the longest of its pools
+        Pools* pools;                          ///< of its generation; null: it has none
     };
 
     /// Takes a row of the scoreboard; fails when there is none. Nothing is forked yet.
@@ -42,13 +44,14 @@ class Keeper final : private CompanionTrade {
     /// Its generation serves.
     void serve();
     /// Another keeper serves from now on, and is to have the store; or it has another one.
-    void succeed(bool other_store) {
-        process_.tell(ipc::Release{.queue = other_store ? ipc::Release::other_store : 0});
-    }
+    void succeed(bool other_store);
+    /// Jobs of its generation and of older ones come to it: it has the store, or will have it.
+    [[nodiscard]] bool keeps() const noexcept { return served_ && !succeeded_; }
     /// Begins no more jobs; those that run may go on for `limit`.
     void drain(std::chrono::milliseconds limit);
-    /// No worker of its generation is left: it leaves when nothing runs any more.
-    void alone();
+    /// No worker of its generation is left, and no older keeper where it `keeps`: it leaves when nothing runs
+    /// any more. `hurried`: its pools are, too. Again: sooner.
+    void alone(bool hurried);
 
     void tell(const ipc::Message& message) { process_.tell(message); }
     void reopen(std::uint32_t request) { process_.reopen(request); }
@@ -69,7 +72,7 @@ class Keeper final : private CompanionTrade {
 
     Surroundings around_;
     std::uint32_t row_;
-    bool served_ = false;
+    bool served_ = false, succeeded_ = false;
     std::optional<std::chrono::milliseconds> limit_;  ///< of a drain that has begun
     Companion process_;
 };

@@ -2,6 +2,7 @@
 #include <event2/event.h>
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/fmt/ranges.h>
+#include <spdlog/spdlog.h>
 #include <spdlog/version.h>
 #include <unistd.h>
 

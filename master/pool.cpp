@@ -41,7 +41,13 @@ std::string request_words(const std::string& request) {
 
 Pool::Pool(const PoolSurroundings& around, const conf::Pool& pool, conf::PoolSize size, ipc::PoolTable& table,
            std::uint32_t index, std::vector<PoolSocket> sockets, std::function<void()> wake)
-    : around_(around), config_(pool), size_(size), table_(table), index_(index), wake_(std::move(wake)) {
+    : around_(around),
+      config_(pool),
+      size_(size),
+      table_(table),
+      index_(index),
+      wake_(std::move(wake)),
+      grace_(pool.kill_grace) {
     for (auto& socket : sockets) {
         const auto number = static_cast<std::uint32_t>(members_.size());
         table_.set_address(index_, number, socket.take_address());
@@ -61,6 +67,13 @@ void Pool::begin_start_check() {
     started_ = started_ || std::all_of(members_.begin(), members_.end(), [](const auto& member) {
                    return !member->wanted || member->ready_ms != 0;
                });
+}
+
+void Pool::hurry(milliseconds grace) {
+    grace_ = grace;
+    const auto last = ipc::monotonic_ms() + in_ms(with_margin(grace));
+    for (auto& member : members_)
+        if (member->asked && member->due_ms != 0) member->due_ms = std::min(member->due_ms, last);
 }
 
 void Pool::stop(milliseconds grace) {
@@ -127,7 +140,7 @@ void Pool::look_at(Member& member, std::uint64_t now) {
             spdlog::error(
                 "pool member takes no connections and is ended pool={} member={} pid={} waited_ms={}{}",
                 config_.name, member.index, member.process->pid(), now - member.started_ms, doing(member));
-            return end(member, now, config_.kill_grace);
+            return end(member, now, grace_);
         case MemberState::doubtful:
             probe(member, now);
             if (state(member) != MemberState::doubtful ||
@@ -136,7 +149,7 @@ void Pool::look_at(Member& member, std::uint64_t now) {
             (void)table_.change(index_, member.index, MemberState::doubtful, MemberState::overdue, now);
             return end_overdue(member, now);
         case MemberState::overdue: return end_overdue(member, now);
-        case MemberState::retiring: member.wanted = false; return end(member, now, config_.kill_grace);
+        case MemberState::retiring: member.wanted = false; return end(member, now, grace_);
         case MemberState::idle:
         case MemberState::busy: return;
     }
@@ -178,17 +191,20 @@ std::string Pool::post_mortem(const Member& member) {
 void Pool::end_overdue(Member& member, std::uint64_t now) {
     spdlog::warn("pool task takes too long and its process is ended pool={} member={} pid={} timeout_ms={}{}",
                  config_.name, member.index, member.process->pid(), config_.timeout.count(), doing(member));
-    end(member, now, config_.kill_grace);
+    end(member, now, grace_);
 }
 
 void Pool::end(Member& member, std::uint64_t now, milliseconds grace) {
     if (member.asked) return;
     member.asked = true;
     member.probe.reset();
-    if (config_.run.kind != conf::PoolRun::Kind::fastcgi) grace += native_grace;
-    member.due_ms = now + std::max<std::uint64_t>(1, in_ms(grace));
+    member.due_ms = now + std::max<std::uint64_t>(1, in_ms(with_margin(grace)));
     member.process->signal_group(SIGTERM);
     wake_();
+}
+
+milliseconds Pool::with_margin(milliseconds grace) const noexcept {
+    return config_.run.kind != conf::PoolRun::Kind::fastcgi ? grace + native_grace : grace;
 }
 
 void Pool::spawn(Member& member, std::uint64_t now) {
@@ -390,7 +406,7 @@ void Pool::succeed(Member& successor, std::uint64_t now) {
         return;
     old.wanted = false;
     if (before != MemberState::off) table_.counters(index_).recycled.add_shared();
-    if (old.process->running()) end(old, now, config_.kill_grace);
+    if (old.process->running()) end(old, now, grace_);
     successor.replaces.reset();
     (void)table_.change(index_, successor.index, MemberState::starting, MemberState::idle, now);
     wake_();

@@ -51,6 +51,8 @@ class Pool {
     void start();
     /// Who is too late, who is to come, who is to go. Returns when to look again at the latest, in ms.
     [[nodiscard]] std::uint64_t look(std::uint64_t now);
+    /// From now on TERM is followed by KILL after `grace`.
+    void hurry(std::chrono::milliseconds grace);
     /// For good: TERM to all, and after `grace` KILL.
     void stop(std::chrono::milliseconds grace);
 
@@ -89,6 +91,7 @@ class Pool {
     void on_ready(Member& member, std::uint64_t now);
     void on_end(Member& member, const Ending& ending);
     void end(Member& member, std::uint64_t now, std::chrono::milliseconds grace);
+    [[nodiscard]] std::chrono::milliseconds with_margin(std::chrono::milliseconds grace) const noexcept;
     void end_overdue(Member& member, std::uint64_t now);
     void begin_start_check();
     void grow(std::uint64_t now);
@@ -115,6 +118,7 @@ class Pool {
     LineBudget budget_;
     bool started_ = false;
     bool leaving_ = false;
+    std::chrono::milliseconds grace_;  ///< from TERM to KILL
     std::optional<std::string> start_failure_;
     std::uint64_t memory_looked_ms_ = 0;
     std::uint64_t recycle_ms_ = 0;  ///< not before this: the last try failed

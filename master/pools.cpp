@@ -83,8 +83,17 @@ void Pools::worker_gone(std::uint32_t row) {
 
 void Pools::stop(bool hurried) {
     for (auto& pool : pools_)
-        pool->stop(hurried ? std::min(hurried_grace, pool->config().kill_grace) : pool->config().kill_grace);
+        pool->stop(hurried ? Pools::short_grace(pool->config().kill_grace) : pool->config().kill_grace);
     look();
+}
+
+void Pools::hurry() {
+    for (auto& pool : pools_) pool->hurry(short_grace(pool->config().kill_grace));
+    wake();
+}
+
+milliseconds Pools::short_grace(milliseconds kill_grace) noexcept {
+    return std::min(hurried_grace, kill_grace);
 }
 
 std::uint32_t Pools::running() const noexcept {

@@ -36,6 +36,10 @@ class Pools {
     void worker_gone(std::uint32_t row);
     /// For good. Hurried: KILL follows soon, whatever `kill_grace` says.
     void stop(bool hurried);
+    /// Whatever is to be ended from now on has little time, and what is being ended no more than that.
+    void hurry();
+    /// What is left of `kill_grace` then.
+    [[nodiscard]] static std::chrono::milliseconds short_grace(std::chrono::milliseconds kill_grace) noexcept;
     /// Processes that have not ended.
     [[nodiscard]] std::uint32_t running() const noexcept;
 

@@ -325,7 +325,17 @@ void Reign::on_changed(short) {
         spdlog::info("generation has left generation={}", generation->number());
         return true;
     });
+    order_keepers();
     advance();
+}
+
+/// The one that has the store goes last: the others tell it what has come of their jobs.
+void Reign::order_keepers() {
+    bool older = false;
+    for (Generation* generation : generations()) {
+        generation->keep_longer(older);
+        older = older || generation->keeper_running();
+    }
 }
 
 void Reign::on_first_outcome(const ReloadOutcome& outcome) {
@@ -416,6 +426,7 @@ void Reign::advance() {
 void Reign::enter(State next) {
     state_ = next;
     spdlog::debug("master state={}", name(next));
+    order_keepers();
     deadline_.disarm();
     switch (next) {
         case State::starting: return;

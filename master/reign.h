@@ -102,6 +102,7 @@ class Reign final : private ReloadHost {
     void bound_generations();
     void publish_listeners();
     [[nodiscard]] Found kept() const;
+    void order_keepers();
     [[nodiscard]] bool all_gone() const;
     [[nodiscard]] std::vector<Generation*> generations() const;
     [[nodiscard]] static std::string_view name(State state);

@@ -1,7 +1,9 @@
 // worker/keeper.cpp: who has the store when, and what the master says.
 #include "worker/keeper.h"
 
+#include <signal.h>
 #include <spdlog/spdlog.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -63,8 +65,8 @@ class Keeper {
                 [this] { loop_.stop(); }),
           channel_readable_(ipc::Event::calling<&Keeper::on_channel>(this, loop_.base(), seat.channel.fd(),
                                                                      EV_READ | EV_PERSIST)),
-          signal_came_(ipc::Event::calling<&Keeper::on_signal>(this, loop_.base(), signals_.get(), EV_READ)) {
-    }
+          signal_came_(ipc::Event::calling<&Keeper::on_signal>(this, loop_.base(), signals_.get(),
+                                                               EV_READ | EV_PERSIST)) {}
 
     ipc::Result<void> run() {
         channel_readable_.arm();
@@ -94,9 +96,16 @@ class Keeper {
                      config_.queues.size());
     }
 
+    /// QUIT also comes when the master has died: then it says what the end of the channel does.
     void on_signal(short) {
         loop_.enter();
-        leave(milliseconds(0));  // by hand, or because the master died
+        signalfd_siginfo came{};
+        while (::read(signals_.get(), &came, sizeof came) == static_cast<ssize_t>(sizeof came)) {
+            if (came.ssi_signo == SIGQUIT && ::getppid() != seat_.master_pid)
+                leave_after_workers();
+            else
+                leave(milliseconds(0));
+        }
     }
 
     void on_channel(short) {
@@ -107,8 +116,7 @@ class Keeper {
             if (!got || *got == ipc::Got::closed) {
                 spdlog::warn("the master is gone, draining");
                 channel_readable_.disarm();
-                desk_.drain(config_.reeve.shutdown_timeout);
-                return desk_.alone(true);  // workers leave too, and some have jobs yet
+                return leave_after_workers();
             }
             if (*got == ipc::Got::nothing) return;
             on_message(received);
@@ -140,6 +148,12 @@ class Keeper {
         if (level_) ipc::set_log_level(*level_);
         if (const auto told = seat_.channel.send(ipc::Reopened{.request = reopen.request}); !told)
             spdlog::error("could not confirm the reopening of logs why={:?}", told.error().text());
+    }
+
+    /// They leave too, and some have jobs yet.
+    void leave_after_workers() {
+        desk_.drain(config_.reeve.shutdown_timeout);
+        desk_.alone(true);
     }
 
     void leave(milliseconds limit) {

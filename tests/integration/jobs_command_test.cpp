@@ -21,7 +21,8 @@ struct Place {
         ::mkdir(folder.path("store").c_str(), 0777);
         ::chmod(folder.path("store").c_str(), 0777);
         setup = {.routes =
-                     "[route jobs]\npath = /jobs/\njobs = on\n[store]\nurl = sqlite:@folder@/store/jobs.db\n"
+                     "[route jobs]\npath = /jobs/\njobs = on\nallow = all\n[store]\nurl = "
+                     "sqlite:@folder@/store/jobs.db\n"
                      "[pool p]\nrun = cgi @folder@/job.sh\nsize = 2\n[queue q]\npool = p\n" +
                      queue};
     }

@@ -73,10 +73,11 @@ struct Place {
         ::chmod(path.c_str(), 0755);
         ::mkdir(folder.path("store").c_str(), 0777);
         ::chmod(folder.path("store").c_str(), 0777);
-        setup = {.routes =
-                     "[route in]\npath = /in\nenqueue = q\n[route jobs]\npath = /jobs/\njobs = on\n"
-                     "[store]\nurl = sqlite:@folder@/store/jobs.db\n"
-                     "[pool p]\nrun = cgi @folder@/job.sh\nsize = 2\n[queue q]\npool = p\n"};
+        setup = {
+            .routes =
+                "[route in]\npath = /in\nenqueue = q\n[route jobs]\npath = /jobs/\njobs = on\nallow = all\n"
+                "[store]\nurl = sqlite:@folder@/store/jobs.db\n"
+                "[pool p]\nrun = cgi @folder@/job.sh\nsize = 2\n[queue q]\npool = p\n"};
     }
     void go() const { folder.write("go", ""); }
     TemporaryFolder folder;

@@ -73,7 +73,9 @@ TEST_CASE("metrics count what clients asked, by route and class", "[integration]
         CHECK(sample(text, "reeve_request_duration_seconds_sum" + label + "}") > 0);
     }
     CHECK(sample(text, R"(reeve_requests_total{route="hello",status="4xx"})") == 0);
-    CHECK(sample(text, R"(reeve_workers{generation="1",state="ready"})") == 2);
+    eventually("those whose client has gone have gone, too", [&] {
+        return sample(server.get("/metrics").body, R"(reeve_workers{generation="1",state="ready"})") == 2;
+    });
     CHECK(sample(text, "reeve_generation") == 1);
     CHECK(sample(text, "reeve_loop_turn_seconds_count") > 0);
 }

@@ -19,7 +19,7 @@ Frame only_frame(const std::string& bytes) {
 
 std::string asked(const Operation& operation) {
     std::string bytes;
-    append_ask(bytes, 7, operation);
+    append_ask(bytes, 7, operation, 1'234);
     return bytes;
 }
 
@@ -53,8 +53,13 @@ Enqueue some_job() {
 std::vector<Operation> all_of_them() {
     std::vector<Operation> all;
     all.emplace_back(some_job());
-    all.emplace_back(
-        Claim{.queue = "q", .owner = "o", .count = 3, .key_concurrency = 1, .lease_until = 9, .answer = {}});
+    all.emplace_back(Claim{.queue = "q",
+                           .owner = "o",
+                           .count = 3,
+                           .key_concurrency = 1,
+                           .running_max = 2,
+                           .lease_until = 9,
+                           .answer = {}});
     all.emplace_back(Extend{"o", 4});
     Finish finish;
     finish.id = "x";
@@ -103,8 +108,9 @@ TEST_CASE("what is asked reads back as it was written, each kind", "[worker][job
         CHECK(frame.head.kind == FrameKind::ask);
         const auto read = decode_ask(frame.fields);
         REQUIRE(read);
-        CHECK(read->index() == operation.index());
-        CHECK(asked(*read) == bytes);
+        CHECK(read->until_ms == 1'234);
+        CHECK(read->operation.index() == operation.index());
+        CHECK(asked(read->operation) == bytes);
     }
 }
 
@@ -112,12 +118,12 @@ TEST_CASE("a job reads back field by field", "[worker][jobs]") {
     const auto bytes = asked(some_job());
     const auto read = decode_ask(only_frame(bytes).fields);
     REQUIRE(read);
-    const auto& job = std::get<Enqueue>(*read).job;
+    const auto& job = std::get<Enqueue>(read->operation).job;
     CHECK(job.id == "an id");
     CHECK(job.body == std::string("a\0b\xff", 4));
     CHECK(job.priority == -5);
     CHECK(job.run_at == 1'700'000'000'123);
-    CHECK(std::get<Enqueue>(*read).room.bytes == 1'000'000'000'000);
+    CHECK(std::get<Enqueue>(read->operation).room.bytes == 1'000'000'000'000);
 }
 
 TEST_CASE("an answer goes into what was asked", "[worker][jobs]") {
@@ -152,11 +158,26 @@ TEST_CASE("frames that are cut, longer, or have numbers that mean nothing are re
             CHECK_FALSE(decode_ask(fields.substr(0, size)));
         CHECK_FALSE(decode_ask(fields + "x"));
     }
-    CHECK_FALSE(decode_ask(std::string(1, '\x40')));
+    CHECK_FALSE(decode_ask(std::string(8, '\0') + std::string(1, '\x40')));
     CHECK_FALSE(parse_frame(std::string("\0\0\0\0\x09", 5)));
     CHECK_FALSE(parse_frame("abc"));
     // A list that says it is long, and is not there.
-    CHECK_FALSE(decode_ask(std::string(1, '\x0c') + std::string("\xff\xff\xff\xff\0", 5)));
+    CHECK_FALSE(
+        decode_ask(std::string(8, '\0') + std::string(1, '\x0c') + std::string("\xff\xff\xff\xff\0", 5)));
+}
+
+TEST_CASE("a wish to end a job reads back, and nothing else does", "[worker][jobs]") {
+    std::string bytes;
+    append_cancel(bytes, "a job", -7);
+    const auto frame = only_frame(bytes);
+    CHECK(frame.head.kind == FrameKind::cancel);
+    const auto read = decode_cancel(frame.fields);
+    REQUIRE(read);
+    CHECK(read->id == "a job");
+    CHECK(read->fence == -7);
+    for (std::size_t size = 0; size < frame.fields.size(); ++size)
+        CHECK_FALSE(decode_cancel(frame.fields.substr(0, size)));
+    CHECK_FALSE(decode_cancel(std::string(frame.fields) + "x"));
 }
 
 TEST_CASE("whatever bytes come, reading ends", "[worker][jobs]") {
@@ -169,7 +190,8 @@ TEST_CASE("whatever bytes come, reading ends", "[worker][jobs]") {
                 static_cast<char>(random());
         const auto frame = parse_frame(std::string_view(bytes).substr(frame_length_bytes));
         if (!frame) continue;
-        if (const auto read = decode_ask(frame->fields)) CHECK(asked(*read).size() > frame_head_bytes);
+        if (const auto read = decode_ask(frame->fields))
+            CHECK(asked(read->operation).size() > frame_head_bytes);
         Operation any = all[random() % all.size()];
         (void)decode_stored(frame->fields, any);
     }

@@ -181,7 +181,7 @@ TEST_CASE("a job is shown with its attempts, and texts of strangers are harmless
     CHECK(text.find("it said \\x1b[2J\\u{9b}") != std::string::npos);
     CHECK(text.find('\x1b') == std::string::npos);
     const auto raw = words.said({"jobs", "show", added, "--json"});
-    for (const unsigned char byte : raw) CHECK((byte == '\n' || (byte >= ' ' && byte < 0x7f)));
+    for (const char byte : raw) CHECK((byte == '\n' || (byte >= ' ' && byte < 0x7f)));
     CHECK(json::parse(raw)["history"][0]["ending"] == "failed");
     const auto list = words.said({"jobs", "ls"});
     CHECK(list.find('\x1b') == std::string::npos);

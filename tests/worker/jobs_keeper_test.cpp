@@ -134,6 +134,48 @@ TEST_CASE("a store that can be read, but not written, stays unable", "[worker][j
     CHECK(world.board.jobs().healthy.get() == 0);
 }
 
+TEST_CASE("batches that fail come less and less often, and the first that succeeds ends that",
+          "[worker][jobs]") {
+    const Logged log;
+    Opened world;
+    world.shared.fails = true;
+    std::size_t answers = 0;
+    std::function<void()> ask = [&] {
+        world.batcher.submit(job("a"), [&](Operation&&, const ipc::Error*) {
+            ++answers;
+            ask();
+        });
+    };
+    ask();
+    Turn(
+        world.loop, [] {}, 1'000ms);
+    CHECK(answers >= 1);
+    CHECK(world.shared.batches <= 10);  // 0, 100, 300, 700 ms, and no thousands
+    world.shared.fails = false;
+    REQUIRE(world.until([&] { return world.shared.jobs.size() == 1; }));
+    const auto before = answers;
+    REQUIRE(world.until([&] { return answers > before + 100; }));
+    ask = [] {};
+}
+
+TEST_CASE("what could not be begun in time is not begun at all", "[worker][jobs]") {
+    Opened world({.wait = 50ms});
+    std::vector<std::string> heard;
+    world.shared.holds = true;
+    world.batcher.submit(job("under way"), world.note(heard));
+    REQUIRE(world.until([&] { return world.shared.batches == 1; }));
+    world.batcher.submit(job("late"), world.note(heard));
+    Turn(
+        world.loop, [] {}, 200ms);
+    world.batcher.submit(job("in time"), world.note(heard));
+    world.shared.holds = false;
+    world.shared.holds.notify_all();
+    REQUIRE(world.until([&] { return heard.size() == 3; }));
+    std::sort(heard.begin(), heard.end());
+    CHECK(heard == std::vector<std::string>{"0 in time", "0 under way", "the store of jobs takes too long"});
+    CHECK(world.batcher.pending() == 0);
+}
+
 TEST_CASE("beyond its bounds the batcher refuses at once, and what it has is stored", "[worker][jobs]") {
     Opened world({.operations = 5, .bytes = 1 << 20, .batch_operations = 2, .batch_bytes = 1 << 20});
     std::vector<std::string> heard;
@@ -281,6 +323,81 @@ TEST_CASE("a keeper that does not answer fails operations in time", "[worker][jo
     REQUIRE(world.until([&] { return heard.size() == 1; }));
     CHECK(heard[0] == "the keeper did not answer in time");
     CHECK(client.pending() == 0);
+}
+
+TEST_CASE("what failed as no keeper answered is not done by one that comes later", "[worker][jobs]") {
+    Opened world;
+    Door door;
+    KeeperClient client(world.loop, {.path = door.path, .owner = {}, .timeout = 50ms});
+    std::vector<std::string> heard;
+    for (int i = 0; i < 8; ++i) {
+        auto large = job(std::to_string(i));
+        large.job.body.assign(i < 4 ? 10 : 1'000'000, 'x');  // what the kernel takes, and what it does not
+        client.submit(std::move(large), world.note(heard));
+    }
+    REQUIRE(world.until([&] { return heard.size() == 8; }));
+    CHECK(heard[7] == "the keeper did not answer in time");
+    KeeperServer server(world.loop, world.batcher, world.tally, door.socket.get(), {});
+    server.begin();
+    client.submit(job("later"), world.note(heard));
+    REQUIRE(world.until([&] { return heard.size() == 9; }));
+    CHECK(heard[8] == "0 later");
+    REQUIRE(world.until([&] { return server.clients() == 1; }));
+    CHECK(world.shared.jobs.size() == 1);
+    CHECK(world.board.jobs().clients_dropped.get() == 0);
+}
+
+TEST_CASE("what is late and not sent yet is dropped with its connection, and what is not late goes on",
+          "[worker][jobs]") {
+    Opened world;
+    Door door;
+    KeeperClient client(world.loop, {.path = door.path, .owner = {}, .timeout = 1s});
+    std::vector<std::string> heard;
+    auto large = job("large");
+    large.job.body.assign(4'000'000, 'x');
+    client.submit(std::move(large), [&](Operation&&, const ipc::Error* failure) {
+        heard.push_back(failure != nullptr ? failure->text() : "stored");
+        client.submit(job("after"), world.note(heard));
+    });
+    REQUIRE(world.until([&] { return heard.size() == 1; }));
+    const ipc::UniqueFd first(::accept4(door.socket.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    REQUIRE(first);
+    std::string some(65'536, '\0');
+    ssize_t got = 1;
+    REQUIRE(world.until([&] {
+        while ((got = ::recv(first.get(), some.data(), some.size(), 0)) > 0) {
+        }
+        return got == 0;  // it has ended, and nobody has sent all of it
+    }));
+    KeeperServer server(world.loop, world.batcher, world.tally, door.socket.get(), {});
+    server.begin();
+    REQUIRE(world.until([&] { return heard.size() == 2; }));
+    CHECK(heard == std::vector<std::string>{"the keeper did not answer in time", "0 after"});
+}
+
+TEST_CASE("who runs jobs hears which of them is to be ended, and the others do not", "[worker][jobs]") {
+    Opened world;
+    Door door;
+    KeeperServer server(world.loop, world.batcher, world.tally, door.socket.get(), {});
+    server.begin();
+    std::vector<std::string> mine, others;
+    const auto into = [](std::vector<std::string>& all) {
+        return [&all](const std::string& id, std::int64_t fence) {
+            all.push_back(id + " " + std::to_string(fence));
+        };
+    };
+    int connected = 0;
+    KeeperClient me(world.loop, {.path = door.path, .owner = "me", .cancel = into(mine), .connected = [&] {
+                                     ++connected;
+                                 }});
+    KeeperClient other(world.loop, {.path = door.path, .owner = "other", .cancel = into(others)});
+    REQUIRE(world.until([&] { return server.owners().size() == 2; }));
+    CHECK(connected == 1);
+    server.cancel("me", "a job", 7);
+    server.cancel("nobody", "another", 8);
+    REQUIRE(world.until([&] { return !mine.empty(); }));
+    CHECK(mine == std::vector<std::string>{"a job 7"});
+    CHECK(others.empty());
 }
 
 TEST_CASE("the second with an idempotency key hears that the first is in flight, the same job does not",

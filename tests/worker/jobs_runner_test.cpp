@@ -486,6 +486,46 @@ TEST_CASE("two queues of one pool have its only member in turn", "[jobs]") {
     CHECK(jobs.until([&] { return jobs.keeping.count(State::done) == 12; }));
 }
 
+// ---- beside an older keeper -----------------------------------------------------------------------
+
+TEST_CASE("what another keeper runs takes places, until it is over there", "[jobs]") {
+    Members members(2);
+    JobsWorld jobs(members, [](conf::Queue& queue) { queue.concurrency = 2; });
+    jobs.keeping.elsewhere = 2;
+    for (const char* id : {"a", "b", "c"}) jobs.keeping.add(id);
+    jobs.runners->start();
+    jobs.settle(20);
+    CHECK(jobs.keeping.count(State::running) == 0);
+    CHECK(jobs.keeping.claims == 1);
+    jobs.keeping.elsewhere = 1;
+    jobs.runners->wake("q");
+    jobs.asked(0).say(answer());  // nobody says that there is a place now, but its own end does
+    jobs.asked(1).say(answer());
+    jobs.asked(2).say(answer());
+    REQUIRE(jobs.until([&] { return jobs.keeping.count(State::done) == 3; }));
+    CHECK(jobs.keeping.running_max == 1);
+}
+
+TEST_CASE("who comes to another keeper asks what was wished of the jobs that run", "[jobs]") {
+    Members members(2);
+    JobsWorld jobs(members, [](conf::Queue& queue) { queue.concurrency = 2; });
+    jobs.keeping.add("a");
+    jobs.keeping.add("b");
+    jobs.runners->start();
+    Conversation& first = jobs.asked(0);
+    Conversation& second = jobs.asked(1);
+    jobs.keeping.jobs["a"].cancelling = true;
+    jobs.runners->ask_for_wishes();
+    const bool is_first = first.heard.find("JOB_IDa") != std::string::npos;
+    REQUIRE(jobs.until([&] { return (is_first ? first : second).ended; }));
+    CHECK_FALSE((is_first ? second : first).ended);
+    for (std::uint32_t member : {0u, 1u})
+        (void)members.table->change(0, member, MemberState::overdue, MemberState::off, 1);
+    REQUIRE(jobs.is("a", State::cancelled));
+    (is_first ? second : first).say(answer());
+    CHECK(jobs.is("b", State::done));
+}
+
 // ---- leaving --------------------------------------------------------------------------------------
 
 TEST_CASE("who drains finishes what runs, and begins nothing", "[jobs]") {
@@ -523,6 +563,26 @@ TEST_CASE("what runs at the end of a drain is given back, without an attempt spe
     CHECK(jobs.keeping.jobs["a"].endings == std::vector{Ending::released});
     CHECK(jobs.keeping.jobs["a"].state == State::ready);
     CHECK(jobs.keeping.jobs["a"].claimed.attempt == 0);
+}
+
+TEST_CASE("a job is given back when its process is gone, however long that takes", "[jobs]") {
+    Members members(1);
+    JobsWorld jobs(members);
+    jobs.config.pools.front().kill_grace = 60s;
+    jobs.begin();
+    jobs.keeping.add("a");
+    jobs.runners->start();
+    Conversation& talk = jobs.asked();
+    std::optional<std::size_t> unstored;
+    jobs.runners->drain(10ms, [&](std::size_t left) { unstored = left; });
+    REQUIRE(jobs.until([&] { return talk.ended; }));
+    jobs.let_pass(2'500);  // of a minute: it could still be at it
+    CHECK(members.state() == MemberState::overdue);
+    CHECK(jobs.keeping.jobs["a"].endings.empty());
+    CHECK_FALSE(unstored);
+    REQUIRE(members.table->change(0, 0, MemberState::overdue, MemberState::off, 1));
+    REQUIRE(jobs.until([&] { return unstored.has_value(); }));
+    CHECK(jobs.keeping.jobs["a"].endings == std::vector{Ending::released});
 }
 
 TEST_CASE("jobs of a claim that was under way when the drain began are given back at once", "[jobs]") {

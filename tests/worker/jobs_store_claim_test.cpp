@@ -49,6 +49,30 @@ TEST_CASE("claims of a queue have jobs of that queue alone", "[jobs]") {
     CHECK(world.claim(5, 0, "unheard of").empty());
 }
 
+TEST_CASE("no more jobs of a queue run than may, whoever runs them", "[jobs]") {
+    World world;
+    for (const char* id : {"a", "b", "c"}) world.enqueue(id);
+    world.enqueue(world.job("elsewhere", "video"));
+    REQUIRE(world.claim(1, 0, "video").size() == 1);
+    Claim asked;
+    asked.queue = "mail";
+    asked.owner = "older";
+    asked.count = asked.running_max = 2;
+    const auto older = world.ask(asked).answer;
+    CHECK(ids(older.jobs) == Names{"a", "b"});
+    CHECK_FALSE(older.held);
+    asked.owner = "newer";
+    auto answer = world.ask(asked).answer;
+    CHECK(answer.jobs.empty());
+    CHECK(answer.held);
+    world.finish(older.jobs[0], Ending::done);
+    answer = world.ask(asked).answer;
+    CHECK(ids(answer.jobs) == Names{"c"});
+    CHECK(answer.held);
+    asked.running_max = 0;
+    CHECK_FALSE(world.ask(asked).answer.held);
+}
+
 TEST_CASE("a claim says when the next one is due", "[jobs]") {
     World world;
     CHECK(world.claim_answer().next == 0);

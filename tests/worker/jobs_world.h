@@ -27,6 +27,7 @@ class FakeKeeping final : public Keeping {
         std::string error, result, result_type, progress;
         std::vector<UnixMs> again;  ///< how long after its end each failed attempt is to wait
         std::uint32_t progresses = 0;
+        bool cancelling = false;
     };
 
     explicit FakeKeeping(worker::execution::Loop& loop)
@@ -69,6 +70,7 @@ class FakeKeeping final : public Keeping {
     std::function<void()> on_applied;  ///< once: the next operation is done, and not answered yet
     int claims = 0, claims_at_once = 0, failed = 0, finishes = 0;
     std::uint32_t running_max = 0;
+    std::size_t elsewhere = 0;  ///< jobs that another keeper runs
 
  private:
     void on_time(short) {
@@ -100,6 +102,10 @@ class FakeKeeping final : public Keeping {
             if (job.state == State::scheduled && (claim.answer.next == 0 || job.run_at < claim.answer.next))
                 claim.answer.next = job.run_at;
             if (job.state != State::ready || claim.answer.jobs.size() >= claim.count) continue;
+            if (claim.running_max > 0 && count(State::running) + elsewhere >= claim.running_max) {
+                claim.answer.held = true;
+                continue;
+            }
             const auto same = std::count_if(jobs.begin(), jobs.end(), [&](const auto& other) {
                 return other.second.state == State::running && other.second.claimed.key == job.claimed.key;
             });
@@ -151,6 +157,10 @@ class FakeKeeping final : public Keeping {
         if (!progress.answer.accepted) return;
         job.progress = progress.text;
         ++job.progresses;
+    }
+    void apply(Get& get) {
+        get.answer.found = jobs.contains(get.id);
+        get.answer.job.cancelling = jobs[get.id].cancelling;
     }
     template <class Other>
     void apply(Other&) {

@@ -14,6 +14,7 @@ class MemoryStore final : public worker::jobs::Store {
  public:
     struct Shared {
         std::atomic<bool> fails{false};
+        std::atomic<bool> holds{false};  ///< then batches wait; who changes it notifies
         std::atomic<int> batches{0}, largest{0};
         std::vector<std::vector<std::size_t>> kinds;       ///< of operations, batch by batch; likewise
         std::map<std::string, worker::jobs::NewJob> jobs;  ///< looked at while no batch is under way
@@ -25,6 +26,7 @@ class MemoryStore final : public worker::jobs::Store {
         shared_.largest = std::max(shared_.largest.load(), static_cast<int>(batch.size()));
         auto& kinds = shared_.kinds.emplace_back();
         for (const auto& operation : batch) kinds.push_back(operation.index());
+        shared_.holds.wait(true);
         if (shared_.fails) return ipc::failure("the disk is full");
         for (auto& operation : batch) {
             if (auto* enqueue = std::get_if<worker::jobs::Enqueue>(&operation)) {

@@ -30,7 +30,8 @@ TEST_CASE("nothing but what is printed is left of any bytes", "[jobs][command]")
             all += static_cast<char>(first);
             all += static_cast<char>(second);
         }
-    for (const unsigned char byte : terminal_text(all)) REQUIRE((byte >= 0x20 && byte != 0x7f));
+    for (const char byte : terminal_text(all))
+        REQUIRE((static_cast<unsigned char>(byte) >= 0x20 && byte != 0x7f));
     CHECK(terminal_text(terminal_text(all)) == terminal_text(all));
 }
 

@@ -43,7 +43,7 @@ std::vector<jobs::State> states_named(const std::vector<std::string>& names) {
     states.reserve(names.size());
     for (const auto& name : names) {
         if (name == "all") return {};
-        if (const auto state = handler::state_of(name)) states.push_back(*state);
+        if (const auto state = handler::state_named(name)) states.push_back(*state);
     }
     return states;
 }

@@ -30,7 +30,7 @@ CLI::Validator checked(std::string wrong, Fine fine) {
             ""};
 }
 
-bool is_state_name(const std::string& text) { return handler::state_of(text).has_value(); }
+bool is_state_name(const std::string& text) { return handler::state_named(text).has_value(); }
 bool is_time(const std::string& text) {
     return conf::parse_time(text, std::chrono::milliseconds(0), longest_time).has_value();
 }

@@ -172,6 +172,7 @@ void JobsRoute::Following::tell(const jobs::View& job, Told now) {
         begin_stream();
         if (known) told_ = now;
     }
+    if (begun_ && route_.watching_.leaving()) return end_stream();  // it has begun too late to be told
     if (told_ == now) return;
     if (visit_.exchange().unsent() > 0 && told_) {
         stale_ = true;

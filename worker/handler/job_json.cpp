@@ -21,7 +21,7 @@ Json moment_json(jobs::UnixMs ms) { return ms == 0 ? Json() : Json(print_moment(
 
 std::string_view state_name(jobs::State state) noexcept { return states.at(static_cast<std::size_t>(state)); }
 
-std::optional<jobs::State> state_of(std::string_view name) noexcept {
+std::optional<jobs::State> state_named(std::string_view name) noexcept {
     const auto found = std::find(states.begin(), states.end(), name);
     if (found == states.end()) return std::nullopt;
     return static_cast<jobs::State>(found - states.begin());

@@ -13,7 +13,7 @@
 namespace worker::handler {
 
 [[nodiscard]] std::string_view state_name(jobs::State state) noexcept;
-[[nodiscard]] std::optional<jobs::State> state_of(std::string_view name) noexcept;
+[[nodiscard]] std::optional<jobs::State> state_named(std::string_view name) noexcept;
 [[nodiscard]] std::string_view ending_name(jobs::Ending ending) noexcept;
 
 /// Where names of jobs follow: the route's path, with a slash at its end.

@@ -29,6 +29,13 @@ constexpr std::uint64_t body_bytes_max = 64 * 1024, list_max = jobs::listed_max,
 constexpr std::uint64_t result_room = 64 * 1024;  ///< a longer result is asked for by its size
 constexpr milliseconds wait_max{60'000};          ///< of `wait=`; more is cut
 
+bool comes_from_another_site(const http::Request& request) {
+    return std::any_of(request.fields.begin(), request.fields.end(), [&](const auto& field) {
+        return http::equals_ignore_case(request.view(field.name), "sec-fetch-site") &&
+               request.view(field.value) == "cross-site";
+    });
+}
+
 std::string text_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 /// What an EventSource says (HTML 9.2.2). A list of others beside it is for those who take what they get.
@@ -47,7 +54,7 @@ std::optional<std::vector<jobs::State>> states_of(std::string_view text) {
     std::vector<jobs::State> states;
     while (!text.empty()) {
         const auto comma = text.find(',');
-        const auto state = state_of(text.substr(0, comma));
+        const auto state = state_named(text.substr(0, comma));
         if (!state) return std::nullopt;
         states.push_back(*state);
         text.remove_prefix(std::min(text.size(), comma == text.npos ? text.size() : comma + 1));
@@ -70,6 +77,8 @@ void JobsRoute::begin(Visit& visit) {
     rest.remove_prefix(std::min(rest.size(), route().path.text.size()));
     while (rest.starts_with('/')) rest.remove_prefix(1);
     if (request.is_get() || request.is_head()) return get(visit, rest);
+    // A page of somebody else's, in the browser of whoever may use this (Fetch Metadata, 2.3).
+    if (comes_from_another_site(request)) return refuse(visit, 403, "not from a page of another site");
     if (request.method() == "POST") return post(visit, rest);
     if (request.method() == "DELETE" && jobs::is_job_id(rest)) return cancel(visit, rest);
     visit.exchange().response.add_field("Allow", "GET, HEAD, POST, DELETE");

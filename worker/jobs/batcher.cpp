@@ -16,9 +16,10 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds idle_time{50};          ///< after which the store may tidy up
-constexpr milliseconds tidy_time{1000};        ///< and from one piece of that to the next
-constexpr std::uint64_t told_every_ms = 1000;  ///< failures in the log
+constexpr milliseconds idle_time{50};                          ///< after which the store may tidy up
+constexpr milliseconds tidy_time{1000};                        ///< and from one piece of that to the next
+constexpr std::uint64_t told_every_ms = 1000;                  ///< failures in the log
+constexpr milliseconds first_pause{100}, longest_pause{1000};  ///< between batches that fail
 
 bool only_reads(const Operation& operation) {
     return std::holds_alternative<Get>(operation) || std::holds_alternative<List>(operation) ||
@@ -44,6 +45,12 @@ std::vector<T> cut_off(std::vector<T>& from, std::size_t count) {
 void Batcher::Waiting::add(Operation&& operation, Answered&& answered) {
     operations.push_back(std::move(operation));
     answers.push_back(std::move(answered));
+    since_ms.push_back(ipc::monotonic_ms());
+}
+
+void Batcher::Waiting::note(bool stored, std::uint64_t now) noexcept {
+    pause = stored ? milliseconds(0) : std::clamp(pause * 2, first_pause, longest_pause);
+    not_before_ms = stored ? 0 : now + static_cast<std::uint64_t>(pause.count());
 }
 
 Batcher::Waiting Batcher::Waiting::take(std::size_t operations_max, std::size_t bytes_max) {
@@ -53,11 +60,18 @@ Batcher::Waiting Batcher::Waiting::take(std::size_t operations_max, std::size_t 
         if (count > 0 && (bytes > bytes_max || stands_alone(operations[count]))) break;
         if (stands_alone(operations[count])) operations_max = 1;
     }
-    return {cut_off(operations, count), cut_off(answers, count)};
+    Waiting batch;
+    batch.operations = cut_off(operations, count);
+    batch.answers = cut_off(answers, count);
+    (void)cut_off(since_ms, count);
+    return batch;
 }
 
 Batcher::Batcher(execution::Loop& loop, Tally& tally, const Bounds& bounds)
-    : loop_(loop), tally_(tally), bounds_(bounds) {
+    : loop_(loop),
+      tally_(tally),
+      bounds_(bounds),
+      again_(ipc::Event::timer<&Batcher::on_again>(this, loop.base())) {
     mailbox_.attach(loop);
     thread_ = std::thread([this] { live(); });
 }
@@ -91,12 +105,12 @@ void Batcher::close(std::function<void()> done) {
 void Batcher::submit(Operation operation, Answered answered) {
     const auto bytes = weight(operation);
     if (state_ != State::open) {
-        refuse(std::move(operation), std::move(answered));
+        refuse(std::move(operation), std::move(answered), "the store of jobs is not open");
         return;
     }
     if (pending_ >= bounds_.operations || pending_bytes_ + bytes > bounds_.bytes) {
         tally_.cell().overflows.add();
-        refuse(std::move(operation), std::move(answered));
+        refuse(std::move(operation), std::move(answered), "too much waits for the store of jobs");
         return;
     }
     ++pending_;
@@ -105,26 +119,53 @@ void Batcher::submit(Operation operation, Answered answered) {
     next();
 }
 
-void Batcher::refuse(Operation&& operation, Answered&& answered) {
+void Batcher::refuse(Operation&& operation, Answered&& answered, const char* why) {
     struct Refused {
         Operation operation;
         Answered answered;
         ipc::Error why;
     };
-    const bool full = state_ == State::open;
-    auto refused = std::make_shared<Refused>(
-        Refused{std::move(operation),
-                std::move(answered),
-                {full ? "too much waits for the store of jobs" : "the store of jobs is not open", {}}});
+    auto refused = std::make_shared<Refused>(Refused{std::move(operation), std::move(answered), {why, {}}});
     loop_.after_turn([refused] { refused->answered(std::move(refused->operation), &refused->why); });
+}
+
+/// Nobody is surprised by what happens long after it was given up.
+void Batcher::refuse_late(Waiting& of, std::uint64_t now) {
+    const auto wait = static_cast<std::uint64_t>(bounds_.wait.count());
+    if (wait == 0 || of.since_ms.empty() || of.since_ms.front() + wait >= now) return;
+    const auto first = std::find_if(of.since_ms.begin(), of.since_ms.end(),
+                                    [&](std::uint64_t since) { return since + wait >= now; });
+    const auto count = static_cast<std::size_t>(first - of.since_ms.begin());
+    auto operations = cut_off(of.operations, count);
+    auto answers = cut_off(of.answers, count);
+    (void)cut_off(of.since_ms, count);
+    pending_ -= count;
+    for (std::size_t i = 0; i < count; ++i) {
+        pending_bytes_ -= std::min(pending_bytes_, weight(operations[i]));
+        refuse(std::move(operations[i]), std::move(answers[i]), "the store of jobs takes too long");
+    }
+}
+
+void Batcher::on_again(short) {
+    loop_.enter();
+    next();
 }
 
 /// What is next for the thread, if it is free. Whoever only reads waits for one batch of the others at most.
 void Batcher::next() {
     if (busy_ || (state_ != State::open && state_ != State::closing)) return;
-    const bool changes = !changing_.operations.empty(), reads = !reading_.operations.empty();
+    const bool last = state_ == State::closing;
+    const auto now = ipc::monotonic_ms();
+    refuse_late(changing_, now);
+    refuse_late(reading_, now);
+    const auto at = last ? ~std::uint64_t{0} : now;
+    const bool changes = changing_.due(at), reads = reading_.due(at);
     if (!changes && !reads) {
-        if (state_ == State::closing) give({.open = {}, .batch = {}, .close = true});
+        if (last) return give({.open = {}, .batch = {}, .close = true});
+        auto due = ~std::uint64_t{0};
+        for (const auto* one : {&changing_, &reading_})
+            if (!one->operations.empty()) due = std::min(due, one->not_before_ms);
+        if (due != ~std::uint64_t{0}) again_.arm(milliseconds(due - now));
         return;
     }
     read_last_ = reads && !(changes && read_last_);
@@ -173,6 +214,7 @@ void Batcher::on_stored(std::vector<Operation> batch, const ipc::Result<void>& s
         tally_.note_unable(stored.error().text());
     else if (!read_last_ && (synced || figures.syncs == 0))
         tally_.note_able();
+    (read_last_ ? reading_ : changing_).note(static_cast<bool>(stored), ipc::monotonic_ms());
     if (const auto now = ipc::monotonic_ms(); !stored && now - failure_told_ms_ >= told_every_ms) {
         failure_told_ms_ = now;
         spdlog::error("jobs cannot be stored operations={} why={:?}", batch.size(), stored.error().text());

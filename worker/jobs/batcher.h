@@ -1,6 +1,7 @@
 // worker/jobs/batcher.h: the store and its thread: what arrives while a batch is stored is the next batch.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "ipc/event.h"
 #include "ipc/result.h"
 #include "worker/execution/loop.h"
 #include "worker/execution/mailbox.h"
@@ -34,6 +36,8 @@ class Batcher final : public Keeping {
         std::size_t batch_bytes = 32u << 20;
         std::size_t read_operations = 64;  ///< of those that only read, as a batch of others waits for them
         std::size_t read_bytes = 8u << 20;
+        /// What could not be begun for so long is refused: whoever asked has given up. 0: never.
+        std::chrono::milliseconds wait{0};
     };
     /// Called on the store's thread, and so is all that the store does.
     using Open = std::function<ipc::Result<std::unique_ptr<Store>>()>;
@@ -61,6 +65,14 @@ class Batcher final : public Keeping {
     struct Waiting {
         std::vector<Operation> operations;
         std::vector<Answered> answers;
+        std::vector<std::uint64_t> since_ms;  ///< CLOCK_MONOTONIC
+        /// Behind batches that failed: so that a full disk does not cost a processor, too.
+        std::uint64_t not_before_ms = 0;
+        std::chrono::milliseconds pause{0};
+        [[nodiscard]] bool due(std::uint64_t now) const noexcept {
+            return !operations.empty() && not_before_ms <= now;
+        }
+        void note(bool stored, std::uint64_t now) noexcept;
         void add(Operation&& operation, Answered&& answered);
         /// Leaves those for the next batch that this one has no room for.
         [[nodiscard]] Waiting take(std::size_t operations_max, std::size_t bytes_max);
@@ -75,7 +87,9 @@ class Batcher final : public Keeping {
     void live();
     void give(Order order);
     void next();
-    void refuse(Operation&& operation, Answered&& answered);
+    void refuse(Operation&& operation, Answered&& answered, const char* why);
+    void refuse_late(Waiting& of, std::uint64_t now);
+    void on_again(short what);
     void on_opened(const ipc::Result<void>& opened);
     void on_stored(std::vector<Operation> batch, const ipc::Result<void>& stored, const StoreFigures& figures,
                    std::uint64_t took_us);
@@ -96,6 +110,7 @@ class Batcher final : public Keeping {
     std::function<void()> closed_;
     std::function<void(const Operation&)> stored_;
     execution::Mailbox mailbox_;
+    ipc::Event again_;
 
     std::mutex mutex_;
     std::condition_variable rung_;

@@ -66,7 +66,7 @@ auto fields(S& s) {
 }
 template <Of<Claim::Answer> S>
 auto fields(S& s) {
-    return std::tie(s.jobs, s.next);
+    return std::tie(s.jobs, s.held, s.next);
 }
 template <Of<Finish::Answer> S>
 auto fields(S& s) {
@@ -121,7 +121,7 @@ auto asked(S& s) {
 }
 template <Of<Claim> S>
 auto asked(S& s) {
-    return std::tie(s.queue, s.owner, s.count, s.key_concurrency, s.lease_until);
+    return std::tie(s.queue, s.owner, s.count, s.key_concurrency, s.running_max, s.lease_until);
 }
 template <Of<Extend> S>
 auto asked(S& s) {
@@ -344,8 +344,9 @@ void append_hello(std::string& out, std::string_view owner) {
     append_frame(out, 0, FrameKind::hello, [&](FieldWriter& writer) { writer.put_text(owner); });
 }
 
-void append_ask(std::string& out, std::uint32_t number, const Operation& operation) {
+void append_ask(std::string& out, std::uint32_t number, const Operation& operation, std::uint64_t until_ms) {
     append_frame(out, number, FrameKind::ask, [&](FieldWriter& writer) {
+        writer.raw(until_ms);
         writer.raw(static_cast<std::uint8_t>(operation.index()));
         std::visit([&](const auto& one) { writer.put_all(asked(one)); }, operation);
     });
@@ -374,25 +375,43 @@ void append_changed(std::string& out, std::string_view id) {
     append_frame(out, 0, FrameKind::changed, [&](FieldWriter& writer) { writer.put_text(id); });
 }
 
+void append_cancel(std::string& out, std::string_view id, std::int64_t fence) {
+    append_frame(out, 0, FrameKind::cancel, [&](FieldWriter& writer) {
+        writer.raw(fence);
+        writer.put_text(id);
+    });
+}
+
 ipc::Result<Frame> parse_frame(std::string_view bytes) {
     Frame frame;
     if (bytes.size() < frame_head_bytes - frame_length_bytes) return ipc::failure("a frame without a head");
     std::uint8_t kind = 0;
     std::memcpy(&frame.head.number, bytes.data(), sizeof frame.head.number);
     std::memcpy(&kind, bytes.data() + sizeof frame.head.number, sizeof kind);
-    if (kind > static_cast<std::uint8_t>(FrameKind::changed)) return ipc::failure("a frame of no known kind");
+    if (kind > static_cast<std::uint8_t>(FrameKind::cancel)) return ipc::failure("a frame of no known kind");
     frame.head.kind = static_cast<FrameKind>(kind);
     frame.fields = bytes.substr(frame_head_bytes - frame_length_bytes);
     return frame;
 }
 
-ipc::Result<Operation> decode_ask(std::string_view fields) {
-    if (fields.empty()) return ipc::failure("an operation without a kind");
+ipc::Result<Ask> decode_ask(std::string_view fields) {
+    Ask ask;
+    if (fields.size() <= sizeof ask.until_ms) return ipc::failure("an operation without a kind");
+    std::memcpy(&ask.until_ms, fields.data(), sizeof ask.until_ms);
+    fields.remove_prefix(sizeof ask.until_ms);
     FieldReader in(fields.substr(1));
-    Operation operation;
-    if (!read_ask(static_cast<unsigned char>(fields.front()), in, operation))
+    if (!read_ask(static_cast<unsigned char>(fields.front()), in, ask.operation))
         return ipc::failure("an operation that makes no sense");
-    return operation;
+    return ask;
+}
+
+ipc::Result<CancelWish> decode_cancel(std::string_view fields) {
+    FieldReader in(fields);
+    CancelWish wish;
+    in.raw(wish.fence);
+    in.get(wish.id);
+    if (!in.exact()) return ipc::failure("a wish that makes no sense");
+    return wish;
 }
 
 ipc::Result<void> decode_stored(std::string_view fields, Operation& operation) {
@@ -427,7 +446,8 @@ std::size_t weight(const Operation& operation) noexcept {
     } else if (const auto* progress = std::get_if<Progress>(&operation)) {
         bytes += progress->text.size();
     } else if (const auto* get = std::get_if<Get>(&operation)) {
-        bytes += history_bytes + (get->with_result ? static_cast<std::size_t>(get->room) : 0);
+        const auto room = std::min<std::uint64_t>(get->room, frame_bytes_max);
+        bytes += history_bytes + (get->with_result ? static_cast<std::size_t>(room) : 0);
     } else if (const auto* list = std::get_if<List>(&operation)) {
         bytes += view_bytes * std::min(list->limit, listed_max);
     } else if (std::holds_alternative<Claim>(operation)) {

@@ -19,7 +19,8 @@ enum class FrameKind : std::uint8_t {
     failed,   ///< it is not known to be stored, and why
     watch,    ///< from a client: it wants to know of changes of this job
     unwatch,  ///< and not any more
-    changed   ///< to a client: such a job may have changed
+    changed,  ///< to a client: such a job may have changed
+    cancel    ///< to a client that runs jobs: one of them is to be ended
 };
 
 struct FrameHead {
@@ -37,12 +38,15 @@ constexpr std::size_t frame_bytes_max = 80u << 20;  ///< a body or a result of 6
 
 /// Each appends a whole frame.
 void append_hello(std::string& out, std::string_view owner);
-void append_ask(std::string& out, std::uint32_t number, const Operation& operation);
+/// `until_ms`: CLOCK_MONOTONIC; later nobody waits for an answer any more, and it is not to be begun. 0:
+/// there is no such time.
+void append_ask(std::string& out, std::uint32_t number, const Operation& operation, std::uint64_t until_ms);
 void append_stored(std::string& out, std::uint32_t number, const Operation& operation);
 void append_failed(std::string& out, std::uint32_t number, std::string_view why);
 void append_watch(std::string& out, std::string_view id);
 void append_unwatch(std::string& out, std::string_view id);
 void append_changed(std::string& out, std::string_view id);
+void append_cancel(std::string& out, std::string_view id, std::int64_t fence);
 
 /// What follows the length; `fields` is what is left.
 struct Frame {
@@ -51,10 +55,20 @@ struct Frame {
 };
 [[nodiscard]] ipc::Result<Frame> parse_frame(std::string_view bytes);
 
-[[nodiscard]] ipc::Result<Operation> decode_ask(std::string_view fields);
+struct Ask {
+    std::uint64_t until_ms = 0;
+    Operation operation;
+};
+[[nodiscard]] ipc::Result<Ask> decode_ask(std::string_view fields);
 /// Into the operation that was asked for; fails when it is the answer of another kind. On failure its answer
 /// is anything.
 [[nodiscard]] ipc::Result<void> decode_stored(std::string_view fields, Operation& operation);
+/// Which job is to be ended.
+struct CancelWish {
+    std::string id;
+    std::int64_t fence = 0;
+};
+[[nodiscard]] ipc::Result<CancelWish> decode_cancel(std::string_view fields);
 /// Of `hello` and `failed`; of `watch`, `unwatch` and `changed` a job's id.
 [[nodiscard]] ipc::Result<std::string> decode_text(std::string_view fields);
 

@@ -32,7 +32,6 @@ FrameSocket::FrameSocket(execution::Loop& loop, ipc::UniqueFd socket, FrameRecei
     : loop_(loop),
       socket_(std::move(socket)),
       receiver_(receiver),
-      moved_ms_(ipc::monotonic_ms()),
       readable_(ipc::Event::calling<&FrameSocket::on_readable>(this, loop.base(), socket_.get(),
                                                                EV_READ | EV_PERSIST)),
       writable_(ipc::Event::calling<&FrameSocket::on_writable>(this, loop.base(), socket_.get(), EV_WRITE)),
@@ -110,16 +109,20 @@ bool FrameSocket::write() {
     while (unsent() > 0) {
         const auto went = ::send(socket_.get(), out_.data() + sent_, unsent(), MSG_NOSIGNAL);
         if (went < 0 && errno == EINTR) continue;
-        if (went < 0 && errno == EAGAIN) return false;
+        if (went < 0 && errno == EAGAIN) {
+            if (!std::exchange(waits_, true)) moved_ms_ = ipc::monotonic_ms();
+            return false;
+        }
         if (went < 0) {
             sent_ = out_.size();  // nobody will take it; the end of the connection is read
             break;
         }
         sent_ += static_cast<std::size_t>(went);
+        went_ += static_cast<std::uint64_t>(went);
         moved_ms_ = ipc::monotonic_ms();
     }
     forget(out_, sent_);
-    moved_ms_ = ipc::monotonic_ms();
+    waits_ = false;
     return true;
 }
 

@@ -38,12 +38,17 @@ class FrameSocket {
     /// Sends what there is, now or when it can be taken.
     void flush();
     [[nodiscard]] std::size_t unsent() const noexcept { return out_.size() - sent_; }
+    /// Bytes that the kernel has taken, since the beginning.
+    [[nodiscard]] std::uint64_t went() const noexcept { return went_; }
     /// What waits there stays there.
     void pause(bool on);
     void close() noexcept;
     [[nodiscard]] bool open() const noexcept { return static_cast<bool>(socket_); }
-    /// CLOCK_MONOTONIC in ms, when the other side took something last, or had nothing to take.
-    [[nodiscard]] std::uint64_t moved_ms() const noexcept { return moved_ms_; }
+    /// How long the other side has not taken what it was to take, at this CLOCK_MONOTONIC in ms; 0: nothing
+    /// waits for it.
+    [[nodiscard]] std::uint64_t stalled_ms(std::uint64_t now) const noexcept {
+        return waits_ && now > moved_ms_ ? now - moved_ms_ : 0;
+    }
 
  private:
     void on_readable(short what);
@@ -59,8 +64,9 @@ class FrameSocket {
     FrameReceiver& receiver_;
     std::string in_, out_;
     std::size_t taken_ = 0, sent_ = 0;
-    std::uint64_t moved_ms_;
-    bool paused_ = false;
+    std::uint64_t moved_ms_ = 0;  ///< when the kernel took something last, or refused to first
+    std::uint64_t went_ = 0;
+    bool paused_ = false, waits_ = false;
     ipc::Event readable_, writable_, resumed_;
 };
 

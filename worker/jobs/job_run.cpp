@@ -14,10 +14,8 @@
 namespace worker::jobs {
 namespace {
 
-constexpr std::size_t error_body_max = 256;           // of an answer that is none of success
-constexpr std::chrono::milliseconds look_again{20};   // whether a process has ended
-constexpr std::uint64_t ending_margin_ms = 3'000;     // beyond `kill_grace`: the master is busy
-constexpr std::uint64_t release_patience_ms = 1'500;  // who gives jobs back is about to leave
+constexpr std::size_t error_body_max = 256;          // of an answer that is none of success
+constexpr std::chrono::milliseconds look_again{20};  // whether a process has ended
 
 std::string_view value_of(const http::ResponseHead& head, std::string_view name) {
     for (const http::Field& field : head.fields)
@@ -82,24 +80,20 @@ void JobRun::end(Ending ending, std::string_view why) {
     Verdict verdict{ending, std::string(why), 0};
     switch (phase_) {
         case Phase::waiting: return over(std::move(verdict));
-        case Phase::working:
-            return give_up(std::move(verdict), PoolDoor::End::overdue,
-                           ending == Ending::released ? release_patience_ms : ~std::uint64_t{0});
-        case Phase::ending:
-            if (ending != Ending::released) return;  // what came first is why
-            patient_until_ms_ = std::min(patient_until_ms_, ipc::monotonic_ms() + release_patience_ms);
-            return;
+        case Phase::working: return give_up(std::move(verdict), PoolDoor::End::overdue);
+        case Phase::ending:  // what came first is why
         case Phase::over: return;
     }
 }
 
-/// Nobody reads the answer any more.
-void JobRun::give_up(Verdict verdict, PoolDoor::End how, std::uint64_t patience_ms) {
+/// Nobody reads the answer any more. Whatever the reason is, nothing is told before its process is gone:
+/// whoever claims the job next, perhaps another keeper, must not meet it.
+void JobRun::give_up(Verdict verdict, PoolDoor::End how) {
     call_.cancel();
     give_back(how);
     if (!member_ || how != PoolDoor::End::overdue) return over(std::move(verdict));
-    const auto grace = static_cast<std::uint64_t>(target_.door->pool().kill_grace.count());
-    patient_until_ms_ = ipc::monotonic_ms() + std::min(patience_ms, grace + ending_margin_ms);
+    const auto patience = PoolDoor::ending_time(target_.door->pool());
+    patient_until_ms_ = ipc::monotonic_ms() + static_cast<std::uint64_t>(patience.count());
     verdict_ = std::move(verdict);
     phase_ = Phase::ending;
     timer_.arm(look_again);
@@ -112,7 +106,7 @@ void JobRun::on_time(short) {
             if (member_) target_.door->counters().timeouts.add_shared();
             return give_up(
                 {Ending::timed_out, fmt::format("took longer than {} ms", target_.queue.timeout.count()), 0},
-                PoolDoor::End::overdue, ~std::uint64_t{0});
+                PoolDoor::End::overdue);
         case Phase::ending:
             if (target_.door->still_ending(*member_) && ipc::monotonic_ms() < patient_until_ms_)
                 return timer_.arm(look_again);

@@ -71,7 +71,7 @@ class JobRun final : private upstream::Caller {
 
     void on_time(short what);
     void ask(const ipc::Ticket& ticket, upstream::Peer* bound);
-    void give_up(Verdict verdict, PoolDoor::End how, std::uint64_t patience_ms);
+    void give_up(Verdict verdict, PoolDoor::End how);
     void give_back(PoolDoor::End how);
     void over(Verdict verdict);
     [[nodiscard]] observe::ProgramLog::About about() const noexcept;

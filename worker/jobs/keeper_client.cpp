@@ -38,14 +38,15 @@ KeeperClient::KeeperClient(execution::Loop& loop, Terms terms)
       watchers_(terms_.watchers),
       again_(ipc::Event::timer<&KeeperClient::on_again>(this, loop.base())),
       due_(ipc::Event::timer<&KeeperClient::on_due>(this, loop.base())) {
-    if (!terms_.owner.empty()) connect();
+    connect();
 }
 
 KeeperClient::~KeeperClient() = default;
 
 void KeeperClient::submit(Operation operation, Answered answered) {
     const auto bytes = weight(operation);
-    if (pending_.size() >= terms_.operations || pending_bytes_ + bytes > terms_.bytes)
+    const auto unsent = socket_ ? socket_->unsent() : 0;  // of those that are late, too
+    if (pending_.size() >= terms_.operations || std::max(pending_bytes_, unsent) + bytes > terms_.bytes)
         return refuse(std::move(operation), std::move(answered), "too much waits for the keeper");
     while (next_number_ == 0 || pending_.contains(next_number_)) ++next_number_;
     const auto number = next_number_++;
@@ -68,8 +69,8 @@ void KeeperClient::refuse(Operation&& operation, Answered&& answered, const char
     loop_.after_turn([refused] { refused->answered(std::move(refused->operation), &refused->why); });
 }
 
-void KeeperClient::send(std::uint32_t number, const Pending& pending) {
-    append_ask(socket_->out(), number, pending.operation);
+void KeeperClient::send(std::uint32_t number, Pending& pending) {
+    write(number, pending);
     flush_later();
 }
 
@@ -82,6 +83,11 @@ void KeeperClient::flush_later() {
     });
 }
 
+void KeeperClient::write(std::uint32_t number, Pending& pending) {
+    append_ask(socket_->out(), number, pending.operation, pending.due_ms);
+    pending.end = socket_->went() + socket_->unsent();
+}
+
 void KeeperClient::connect() {
     auto connected = connect_to_keeper(terms_.path);
     if (!connected) {
@@ -91,12 +97,13 @@ void KeeperClient::connect() {
     FrameReceiver& receiver = *this;
     socket_ = std::make_unique<FrameSocket>(loop_, std::move(connected), receiver);
     append_hello(socket_->out(), terms_.owner);
-    for (const auto& [number, pending] : pending_) append_ask(socket_->out(), number, pending.operation);
+    for (auto& [number, pending] : pending_) write(number, pending);
     watchers_.for_jobs([this](const std::string& id) { append_watch(socket_->out(), id); });
     socket_->flush();
     // Whatever has happened since the last one has not been told. Not from within `watch`.
     if (!watchers_.empty() && had_one_) loop_.after_turn([this] { watchers_.tell_all_changed(); });
     had_one_ = true;
+    if (terms_.connected) loop_.after_turn([this] { terms_.connected(); });
 }
 
 void KeeperClient::connect_later() {
@@ -106,13 +113,16 @@ void KeeperClient::connect_later() {
 
 void KeeperClient::on_again(short) {
     loop_.enter();
-    if (wanted()) connect();
+    if (!socket_) connect();
 }
 
-void KeeperClient::on_broken(std::string_view) {
-    // It is on the stack. The next one begins empty: what was said to this one is said again.
+void KeeperClient::on_broken(std::string_view) { drop_socket(); }
+
+void KeeperClient::drop_socket() {
+    // It may be on the stack. The next one begins empty: what was said to this one is said again.
+    socket_->close();
     loop_.after_turn([gone = std::shared_ptr<FrameSocket>(std::move(socket_))] {});
-    if (wanted()) connect_later();
+    connect_later();
 }
 
 bool KeeperClient::watch(const std::string& id, JobWatcher& watcher) {
@@ -147,6 +157,11 @@ void KeeperClient::on_frame(const Frame& frame) {
         return;
     }
     const auto here = pending_.find(frame.head.number);
+    if (frame.head.kind == FrameKind::cancel) {
+        if (const auto wish = decode_cancel(frame.fields); wish && terms_.cancel)
+            terms_.cancel(wish->id, wish->fence);
+        return;
+    }
     if (here == pending_.end()) return;  // it took too long
     if (frame.head.kind == FrameKind::stored) {
         if (const auto read = decode_stored(frame.fields, here->second.operation); !read)
@@ -179,8 +194,14 @@ void KeeperClient::on_due(short) {
         else
             next = std::min(next, pending.due_ms);
     }
-    for (const auto number : due)
-        if (const auto here = pending_.find(number); here != pending_.end()) end(here, &late);
+    bool unsaid = false;  // then nobody is to hear it any more
+    for (const auto number : due) {
+        const auto here = pending_.find(number);
+        if (here == pending_.end()) continue;
+        unsaid = unsaid || (socket_ && here->second.end > socket_->went());
+        end(here, &late);
+    }
+    if (unsaid && socket_) drop_socket();
     if (!pending_.empty()) due_.arm(milliseconds(next - now + 1));
 }
 

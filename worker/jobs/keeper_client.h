@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -16,20 +17,26 @@
 
 namespace worker::jobs {
 
-// idle ──submit──▶ connected ──breaks──▶ away ──a while──▶ connected      away: nothing waits ──▶ idle
-/// What has no answer when the connection breaks is said again on the next one, until its time is over: so
-/// keepers may crash and be replaced, and nobody notices. Operations must be such that saying them twice does
-/// no harm; a job is known by its id. Loop thread only.
-/// While a job is watched it stays connected.
+// connected ──breaks──▶ away ──a while, or submit──▶ connected
+/// Connected also while nothing is asked: so a keeper knows whether anybody is there who may ask. What has no
+/// answer when the connection breaks is said again on the next one, until its time is over: so keepers may
+/// crash and be replaced, and nobody notices. Operations must be such that saying them twice does no harm; a
+/// job is known by its id. What is late is not begun any more, by any keeper, but for what one has taken
+/// already. Loop thread only.
 class KeeperClient final : public Keeping, public Watching, private FrameReceiver {
  public:
     struct Terms {
         std::string path;                          ///< of the socket, good in this process
-        std::string owner;                         ///< of who runs jobs, and stays connected; empty: nobody
+        std::string owner;                         ///< of who runs jobs; empty: nobody
         std::chrono::milliseconds timeout{5'000};  ///< until an operation has failed
         std::size_t operations = 16 * 1024;        ///< that may wait for an answer
         std::size_t bytes = 160u << 20;            ///< of them, as `weight` has it: two of the largest
         std::size_t watchers = 1000;               ///< of jobs
+        /// Of who runs jobs: somebody wants that one ended.
+        std::function<void(const std::string& id, std::int64_t fence)> cancel{};
+        /// Likewise: there is another connection; what was wished meanwhile, nobody has heard. After the
+        /// turn.
+        std::function<void()> connected{};
     };
 
     KeeperClient(execution::Loop& loop, Terms terms);
@@ -51,18 +58,17 @@ class KeeperClient final : public Keeping, public Watching, private FrameReceive
         Answered answered;
         std::uint64_t due_ms = 0;
         std::size_t bytes = 0;
+        std::uint64_t end = 0;  ///< of its frame, as `FrameSocket::went` counts
     };
 
     void on_frame(const Frame& frame) override;
     void on_broken(std::string_view why) override;
     void connect();
     void connect_later();
-    /// Somebody waits for the keeper, or it waits for us.
-    [[nodiscard]] bool wanted() const noexcept {
-        return !pending_.empty() || !terms_.owner.empty() || !watchers_.empty();
-    }
     void flush_later();
-    void send(std::uint32_t number, const Pending& pending);
+    void send(std::uint32_t number, Pending& pending);
+    void write(std::uint32_t number, Pending& pending);
+    void drop_socket();
     void refuse(Operation&& operation, Answered&& answered, const char* why);
     void end(std::map<std::uint32_t, Pending>::iterator which, const ipc::Error* failure);
     void on_again(short what);

@@ -46,10 +46,13 @@ class KeeperServer::Client final : private FrameReceiver,
     [[nodiscard]] bool open() const noexcept { return socket_.open(); }
     [[nodiscard]] std::size_t unsent() const noexcept { return socket_.unsent() + expected_; }
     [[nodiscard]] bool stalls(std::uint64_t now) const noexcept {
-        return socket_.unsent() > 0 && now - std::min(now, socket_.moved_ms()) >=
-                                           static_cast<std::uint64_t>(server_.bounds_.client_stall.count());
+        return socket_.stalled_ms(now) >= static_cast<std::uint64_t>(server_.bounds_.client_stall.count());
     }
     void close() noexcept { socket_.close(); }
+    void cancel(std::string_view id, std::int64_t fence) {
+        append_cancel(socket_.out(), id, fence);
+        socket_.flush();
+    }
     void pause(bool on) {
         stopped_ = on;
         socket_.pause(stopped_ || full());
@@ -64,7 +67,8 @@ class KeeperServer::Client final : private FrameReceiver,
             case FrameKind::unwatch: return on_watch(frame);
             case FrameKind::stored:
             case FrameKind::failed:
-            case FrameKind::changed: return nonsense("an answer, from a client");
+            case FrameKind::changed:
+            case FrameKind::cancel: return nonsense("an answer, from a client");
         }
     }
 
@@ -72,7 +76,6 @@ class KeeperServer::Client final : private FrameReceiver,
         auto owner = decode_text(frame.fields);
         if (!owner) return nonsense(owner.error().doing);
         owner_ = std::move(*owner);
-        if (!owner_.empty() && server_.owners_changed_) server_.owners_changed_();
     }
 
     void on_watch(const Frame& frame) {
@@ -92,24 +95,29 @@ class KeeperServer::Client final : private FrameReceiver,
     }
 
     void on_ask(const Frame& frame) {
-        auto operation = decode_ask(frame.fields);
-        if (!operation) return nonsense(operation.error().doing);
+        auto ask = decode_ask(frame.fields);
+        if (!ask) return nonsense(ask.error().doing);
         const auto number = frame.head.number;
-        const auto key = begin_key(*operation);
-        if (!key) {
-            append_stored(socket_.out(), number, *operation);
-            return socket_.flush();
+        if (ask->until_ms != 0 && ipc::monotonic_ms() > ask->until_ms) {  // it has waited for a keeper
+            append_failed(socket_.out(), number, "it came too late");
+            return send_now();
         }
-        const auto expected = answer_weight(*operation);
+        auto& operation = ask->operation;
+        const auto key = begin_key(operation);
+        if (!key) {
+            append_stored(socket_.out(), number, operation);
+            return send_now();
+        }
+        const auto expected = answer_weight(operation);
         if (expected > 0 && server_.unsent() + expected > server_.bounds_.unsent) {
             append_failed(socket_.out(), number, "too many answers of the keeper wait to be taken");
-            return socket_.flush();
+            return send_now();
         }
         ++under_way_;
         expected_ += expected;
-        server_.keeping_.submit(std::move(*operation), [server = &server_, self = weak_from_this(), number,
-                                                        expected, key = *key, begun_us = ipc::monotonic_us()](
-                                                           Operation&& answer, const ipc::Error* failure) {
+        server_.keeping_.submit(std::move(operation), [server = &server_, self = weak_from_this(), number,
+                                                       expected, key = *key, begun_us = ipc::monotonic_us()](
+                                                          Operation&& answer, const ipc::Error* failure) {
             if (!key.second.empty()) server->in_flight_.erase(key);
             if (std::holds_alternative<Enqueue>(answer))
                 server->tally_.note_enqueue(ipc::monotonic_us() - begun_us);
@@ -142,6 +150,12 @@ class KeeperServer::Client final : private FrameReceiver,
         else
             append_stored(socket_.out(), number, operation);
         flush_later();
+    }
+
+    /// Whoever does not take such answers is not read from, either.
+    void send_now() {
+        socket_.flush();
+        if (full()) socket_.pause(true);
     }
 
     /// One write for all that is said in a turn.
@@ -222,6 +236,20 @@ void KeeperServer::pause() {
     for (const auto& client : clients_) client->pause(true);
 }
 
+void KeeperServer::end_askers() {
+    std::vector<std::shared_ptr<Client>> gone;
+    for (auto& client : clients_) {
+        if (client->owner().empty()) {
+            client->close();
+            gone.push_back(std::move(client));
+        } else {
+            client->pause(false);
+        }
+    }
+    std::erase(clients_, nullptr);
+    loop_.after_turn([gone = std::move(gone)] {});
+}
+
 void KeeperServer::end() {
     pause();
     look_.disarm();
@@ -241,6 +269,11 @@ std::size_t KeeperServer::unsent() const noexcept {
     std::size_t all = 0;
     for (const auto& client : clients_) all += client->unsent();
     return all;
+}
+
+void KeeperServer::cancel(std::string_view owner, std::string_view id, std::int64_t fence) {
+    for (const auto& client : clients_)
+        if (client->open() && client->owner() == owner) client->cancel(id, fence);
 }
 
 void KeeperServer::on_connection(short) {
@@ -290,7 +323,8 @@ void KeeperServer::drop(Client& client) {
     const bool was_owner = !client.owner().empty();
     loop_.after_turn([gone = std::move(*here)] {});
     clients_.erase(here);
-    if (was_owner && owners_changed_) owners_changed_();
+    if (was_owner && owner_left_) owner_left_();
+    if (one_left_) one_left_();
 }
 
 }  // namespace worker::jobs

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -42,13 +43,19 @@ class KeeperServer {
     void begin();
     /// Takes no more clients, and nothing more from those it has; they get their answers.
     void pause();
+    /// After `pause`: lets those go that run no jobs; the others go on.
+    void end_askers();
     /// Lets all of them go: they find their way to whoever listens there now.
     void end();
 
     /// What those said who are connected and run jobs; see `Claim::owner`. Each once.
     [[nodiscard]] std::vector<std::string> owners() const;
-    /// `told` is called when one has said it, or one that has is gone.
-    void when_owners_change(std::function<void()> told) { owners_changed_ = std::move(told); }
+    /// Of that owner: the job is to be ended. It may not be connected, then it asks when it is.
+    void cancel(std::string_view owner, std::string_view id, std::int64_t fence);
+    /// `told` is called when one is gone.
+    void when_one_leaves(std::function<void()> told) { one_left_ = std::move(told); }
+    /// `told` is called when one that runs jobs is gone; it may be back in a moment.
+    void when_owner_leaves(std::function<void()> told) { owner_left_ = std::move(told); }
     /// It is stored: clients hear of it that watch the jobs it changed.
     void note(const Operation& stored) { watched_.note(stored); }
     [[nodiscard]] std::size_t clients() const noexcept { return clients_.size(); }
@@ -72,7 +79,7 @@ class KeeperServer {
     std::vector<std::shared_ptr<Client>> clients_;
     /// Queue and idempotency key of jobs that are being stored, and the job's id.
     std::map<std::pair<std::string, std::string>, std::string> in_flight_;
-    std::function<void()> owners_changed_;
+    std::function<void()> owner_left_, one_left_;
     ipc::Event connection_, look_, again_;
 };
 

@@ -19,6 +19,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds busy_again{10};  ///< another keeper lets go of the store any moment
 constexpr milliseconds failed_again{500};
 constexpr milliseconds owners_time{2000};       ///< in which older keepers say that they still run jobs
+constexpr milliseconds others_margin{1000};     ///< beyond the last words of older keepers
 constexpr milliseconds queues_look_time{1000};  ///< from one look at all queues to the next
 constexpr std::uint64_t expire_every_ms = 10'000, opening_told_every_ms = 5'000, busy_told_ms = 5'000;
 
@@ -45,7 +46,7 @@ KeepersDesk::KeepersDesk(Surroundings around, std::function<void()> over)
       over_(std::move(over)),
       tally_(around_.board),
       strays_(around_.config, around_.board.jobs()),
-      batcher_(around_.loop, tally_, {}),
+      batcher_(around_.loop, tally_, {.wait = around_.config.store.timeout}),
       counter_(std::make_unique<Counter>(*this)),
       server_(around_.loop, *counter_, tally_, around_.socket, {}),
       upstreams_(around_.config, around_.loop, &around_.board, around_.cell),
@@ -57,9 +58,16 @@ KeepersDesk::KeepersDesk(Surroundings around, std::function<void()> over)
                *this, around_.owner),
       again_(ipc::Event::timer<&KeepersDesk::on_again>(this, around_.loop.base())),
       owners_late_(ipc::Event::timer<&KeepersDesk::on_owners_late>(this, around_.loop.base())),
-      look_(ipc::Event::timer<&KeepersDesk::on_look>(this, around_.loop.base())) {
-    server_.when_owners_change([this] { recover(); });
+      look_(ipc::Event::timer<&KeepersDesk::on_look>(this, around_.loop.base())),
+      waited_long_(ipc::Event::timer<&KeepersDesk::on_waited>(this, around_.loop.base())) {
+    // Its connection broke; it may have run into a bound, and be back in a moment with its jobs still
+    // running.
+    server_.when_owner_leaves([this] {
+        if (owners_known_) owners_late_.arm(owners_time);
+    });
+    tally_.mute();  // somebody else serves
     batcher_.when_stored([this](const Operation& operation) { server_.note(operation); });
+    server_.when_one_leaves([this] { look_for_end(); });
 }
 
 KeepersDesk::~KeepersDesk() = default;
@@ -81,10 +89,10 @@ void KeepersDesk::try_open() {
 void KeepersDesk::on_opened(const ipc::Result<void>& opened) {
     around_.loop.enter();
     const bool busy = !opened && opened.error().why == std::errc::device_or_resource_busy;
+    busy_ = busy;
     const auto begun = std::exchange(begun_, {});
     if (opened) {
         state_ = State::recovering;
-        around_.board.jobs().pid.set(static_cast<std::uint64_t>(::getpid()));
         if (!begun) spdlog::info("the store of jobs is open");
         if (begun) begun(true);
         return attend();
@@ -100,19 +108,20 @@ void KeepersDesk::on_opened(const ipc::Result<void>& opened) {
         told_ms_ = now;
         spdlog::error("the store of jobs cannot be opened why={:?}", opened.error().text());
     }
-    if (serving_ && !draining_) again_.arm(busy ? busy_again : failed_again);
+    if (wants_store()) again_.arm(busy ? busy_again : failed_again);
     look_for_end();
 }
 
 void KeepersDesk::on_again(short) {
     around_.loop.enter();
-    if (!draining_) try_open();
+    if (wants_store()) try_open();
 }
 
 void KeepersDesk::serve() {
     serving_ = true;
+    if (wants_store()) tally_.speak();
     busy_since_ms_ = ipc::monotonic_ms();
-    if (state_ == State::away && !draining_) return try_open();
+    if (state_ == State::away && wants_store()) return try_open();
     attend();
 }
 
@@ -121,10 +130,13 @@ void KeepersDesk::attend() {
     if (state_ != State::recovering || !serving_) return;
     if (gives_up_ || retired_) return close();
     state_ = State::keeping;
+    around_.board.jobs().pid.set(static_cast<std::uint64_t>(::getpid()));
+    tally_.note_able();
     server_.begin();
     look_at_queues();
     if (!draining_) runners_.start();
     owners_late_.arm(around_.older ? owners_time : milliseconds(0));
+    look_for_end();
 }
 
 /// Jobs of owners who are no more are ready again. Older keepers have a while to say that they live.
@@ -149,12 +161,14 @@ void KeepersDesk::on_owners_late(short) {
     around_.loop.enter();
     owners_known_ = true;
     recover();
+    look_for_end();
 }
 
 void KeepersDesk::give_up_store() {
     gives_up_ = true;
     again_.disarm();
-    if (state_ == State::keeping || state_ == State::recovering) close();
+    if (state_ == State::keeping || state_ == State::recovering) return close();
+    look_for_end();
 }
 
 void KeepersDesk::give_up_clients() {
@@ -171,7 +185,7 @@ void KeepersDesk::give_up_clients() {
     // one.
     batcher_.submit(Progress{}, [this](Operation&&, const ipc::Error*) {
         around_.loop.after_turn([this] {
-            server_.end();
+            server_.end_askers();
             look_for_end();
         });
     });
@@ -183,7 +197,13 @@ void KeepersDesk::close() {
     server_.pause();
     if (gives_up_) {  // what ends from now on waits for whoever accepts next
         successor_ = std::make_unique<KeeperClient>(
-            around_.loop, KeeperClient::Terms{.path = around_.address, .owner = around_.owner});
+            around_.loop,
+            KeeperClient::Terms{.path = around_.address,
+                                .owner = around_.owner,
+                                .cancel = [this](const std::string& id,
+                                                 std::int64_t fence) { (void)runners_.cancel(id, fence); },
+                                .connected = [this] { runners_.ask_for_wishes(); }});
+        runners_.claim_no_more();  // that is for the next one
         runners_.keep_with(*successor_);
     }
     batcher_.close([this] { on_closed(); });
@@ -216,14 +236,18 @@ void KeepersDesk::on_stored(const Operation& operation) {
     } else if (const auto* retry = std::get_if<Retry>(&operation)) {
         if (retry->answer.what == Retry::Answer::What::ready) runners_.on_enqueued(retry->answer.queue, 0);
     } else if (const auto* cancel = std::get_if<Cancel>(&operation)) {
-        if (cancel->answer.what == Cancel::Answer::What::running && cancel->answer.owner == around_.owner)
-            (void)runners_.cancel(cancel->id, cancel->answer.fence);  // it may be over by now
+        const auto& answer = cancel->answer;
+        if (answer.what != Cancel::Answer::What::running) return;
+        if (answer.owner == around_.owner)
+            (void)runners_.cancel(cancel->id, answer.fence);  // it may be over by now
+        else
+            server_.cancel(answer.owner, cancel->id, answer.fence);
     } else if (const auto* pause = std::get_if<Pause>(&operation)) {
         runners_.set_paused(pause->queue, pause->paused);
         if (!pause->paused) runners_.wake(pause->queue);  // it may have been paused before we came
     } else if (std::holds_alternative<Finish>(operation)) {
         for (auto& runner : runners_.all())
-            runner.wake();  // of an older keeper's: its place for a key is free
+            runner.wake();  // of an older keeper's: its place is free, and its place for a key
     }
 }
 
@@ -261,13 +285,15 @@ void KeepersDesk::expire() {
     });
 }
 
-// ---- the end
-// ------------------------------------------------------------------------------------------------
+// ---- the end ----------------------------------------------------------------------------------------------
 
 void KeepersDesk::drain(milliseconds limit) {
+    const auto until = ipc::monotonic_ms() + static_cast<std::uint64_t>(limit.count());
+    if (draining_ && until >= drain_until_ms_) return;  // orders come from several sides
     draining_ = true;
-    again_.disarm();
+    drain_until_ms_ = until;
     drained_ = false;
+    waited_long_.arm(limit + runners_.last_words() + others_margin);
     runners_.drain(limit, [this](std::size_t unstored) {
         if (unstored > 0) spdlog::error("the ends of jobs are not stored jobs={}", unstored);
         drained_ = true;
@@ -277,9 +303,22 @@ void KeepersDesk::drain(milliseconds limit) {
 }
 
 void KeepersDesk::alone(bool soon) {
+    waits_for_clients_ = soon && (!alone_ || waits_for_clients_);
     alone_ = true;
-    waits_for_clients_ = soon;
     look_for_end();
+}
+
+void KeepersDesk::on_waited(short) {
+    around_.loop.enter();
+    waited_ = true;
+    look_for_end();
+}
+
+/// Older keepers have ends to tell, or may have: whoever is there says so when it is our turn.
+bool KeepersDesk::waits_for_others() const {
+    if (waited_) return false;
+    if (waits_for_clients_ && server_.clients() > 0) return true;
+    return (around_.older && !owners_known_) || !server_.owners().empty();
 }
 
 void KeepersDesk::look_for_end() {
@@ -288,11 +327,14 @@ void KeepersDesk::look_for_end() {
         case State::opening:
         case State::closing: return;
         case State::recovering:
+            if (!alone_) return;
+            return close();
         case State::keeping:
-            if (!alone_ || (waits_for_clients_ && server_.clients() > 0)) return;
+            if (!alone_ || waits_for_others()) return;
             return close();
         case State::away:
-            // Others keep: whoever has the store, or gets it.
+            // Others keep; or we are to, as soon as whoever has the store lets it go.
+            if (wants_store() && !waited_ && (!alone_ || busy_)) return;
             break;
         case State::closed: break;
     }

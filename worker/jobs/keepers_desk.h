@@ -58,9 +58,11 @@ class KeepersDesk final : private Keeping {
     void give_up_store();
     /// Another keeper takes what is asked from now on, into a store of its own; what runs ends in ours.
     void give_up_clients();
-    /// Nothing more is begun; what runs is given back after `limit`. Again: sooner.
+    /// Nothing more is begun; what runs is given back after `limit`. Again: sooner, never later.
     void drain(std::chrono::milliseconds limit);
-    /// No worker will ask for anything. `soon`: those who are connected leave by themselves, first.
+    /// No worker will ask for anything; older keepers that are connected tell the end of what they run,
+    /// first. `soon`: those who are connected leave by themselves, first, unless it was said before that
+    /// nobody asks. None of it is waited for beyond the limit of `drain`, and what last words take.
     void alone(bool soon);
 
  private:
@@ -83,7 +85,10 @@ class KeepersDesk final : private Keeping {
     void on_look(short what);
     void look_at_queues();
     void expire();
+    void on_waited(short what);
     void look_for_end();
+    [[nodiscard]] bool wants_store() const noexcept { return serving_ && !gives_up_ && !over_told_; }
+    [[nodiscard]] bool waits_for_others() const;
 
     Surroundings around_;
     std::function<void()> over_;
@@ -99,10 +104,12 @@ class KeepersDesk final : private Keeping {
     State state_ = State::away;
     bool serving_ = false, owners_known_ = false, gives_up_ = false, drained_ = false, draining_ = false;
     bool retired_ = false;  ///< another keeper has another store
-    bool alone_ = false, waits_for_clients_ = false, over_told_ = false;
+    bool alone_ = false, waits_for_clients_ = false, waited_ = false, over_told_ = false;
+    bool busy_ = false;  ///< the store: another process had it when we tried last
+    std::uint64_t drain_until_ms_ = 0;
     bool expiring_ = false, recovering_again_ = false;
     std::uint64_t busy_since_ms_ = 0, told_ms_ = 0, expired_ms_ = 0;
-    ipc::Event again_, owners_late_, look_;
+    ipc::Event again_, owners_late_, look_, waited_long_;
 };
 
 }  // namespace worker::jobs

@@ -47,9 +47,13 @@ struct Claim {
     std::string queue, owner;  ///< owner: who runs them, see `Recover`
     std::uint32_t count = 1;
     std::uint32_t key_concurrency = 0;  ///< at most so many running ones with the same key; 0: no bound
+    /// At most so many running ones of the queue on this machine, whichever keeper runs them; 0: no bound.
+    std::uint32_t running_max = 0;
     UnixMs lease_until = 0;
     struct Answer {
         std::vector<Claimed> jobs;
+        /// `running_max` was in the way: there may be more once one of those that run has ended.
+        bool held = false;
         /// When to ask again though nothing else happens: when the next scheduled one is due; 0: there is
         /// none. Not after `now`: the work of one claim is bounded, and more was to be done than that; ask
         /// again at once if there is room to run one.

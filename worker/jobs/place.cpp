@@ -8,7 +8,10 @@
 namespace worker::jobs {
 namespace {
 
+using std::chrono::milliseconds;
+
 constexpr std::uint64_t progress_every_ms = 1'000;
+constexpr milliseconds ask_again_time{1'000};
 constexpr Backoff tell_again{std::chrono::milliseconds(50), std::chrono::milliseconds(5'000)};
 
 }  // namespace
@@ -33,6 +36,16 @@ void Place::tell_progress() {
     told_ms_ = target_.loop.clock().now_ms();
     ++under_way_;
     owner_.keeping().submit(Progress{job_.id, job_.fence, std::exchange(text_, {}), {}},
+                            [this](Operation&& operation, const ipc::Error* failure) {
+                                on_answer(std::move(operation), failure);
+                            });
+}
+
+void Place::ask_for_wishes() {
+    asks_again_ = false;
+    if (run_.phase() == JobRun::Phase::over || std::exchange(asks_, true)) return;
+    ++under_way_;
+    owner_.keeping().submit(Get{.id = job_.id, .answer = {}},
                             [this](Operation&& operation, const ipc::Error* failure) {
                                 on_answer(std::move(operation), failure);
                             });
@@ -75,6 +88,15 @@ void Place::on_answer(Operation&& operation, const ipc::Error* failure) {
         if (failure == nullptr && progress->answer.cancelling) run_.end(Ending::cancelled, "cancelled");
         return leave_if_told();
     }
+    if (const auto* get = std::get_if<Get>(&operation)) {
+        asks_ = false;
+        if (failure == nullptr && get->answer.job.cancelling) run_.end(Ending::cancelled, "cancelled");
+        if (failure != nullptr && run_.phase() != JobRun::Phase::over) {
+            asks_again_ = true;
+            if (!timer_.armed()) timer_.arm(ask_again_time);
+        }
+        return leave_if_told();
+    }
     auto* finish = std::get_if<Finish>(&operation);
     if (finish == nullptr) return;
     finish_ = std::move(*finish);
@@ -100,6 +122,7 @@ void Place::leave_if_told() {
 void Place::on_time(short) {
     target_.loop.enter();
     if (run_.phase() == JobRun::Phase::over) return tell_end();
+    if (asks_again_) ask_for_wishes();
     tell_progress();
 }
 

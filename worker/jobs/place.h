@@ -34,6 +34,9 @@ class Place final : private JobRun::Owner {
 
     [[nodiscard]] JobRun& run() noexcept { return run_; }
     [[nodiscard]] const Claimed& job() const noexcept { return job_; }
+    /// Whether somebody wants it cancelled: whoever has the store knows, and may not have been able to say
+    /// so.
+    void ask_for_wishes();
     /// So often its end could not be stored.
     [[nodiscard]] std::uint32_t refusals() const noexcept { return refusals_; }
 
@@ -53,12 +56,14 @@ class Place final : private JobRun::Owner {
     JobRun run_;
     std::string text_;  ///< of progress that is not told yet
     bool news_ = false;
+    bool asks_ = false;        ///< for wishes; under way
+    bool asks_again_ = false;  ///< nobody has answered
     std::uint64_t told_ms_ = 0;
     Finish finish_;
     bool told_ = false;            ///< the end is stored
     std::uint32_t under_way_ = 0;  ///< operations
     std::uint32_t refusals_ = 0;
-    ipc::Event timer_;  ///< for the next progress; then for telling the end again
+    ipc::Event timer_;  ///< for the next progress or question; then for telling the end again
 };
 
 }  // namespace worker::jobs

@@ -14,6 +14,7 @@ namespace {
 /// While a job waits for a member. Bells may be lost with their process, and one that rings while others wait
 /// is not for us.
 constexpr std::chrono::milliseconds door_look_again{25};
+constexpr std::chrono::milliseconds ending_margin{3'000};  ///< beyond `kill_grace`: the master is busy
 
 }  // namespace
 
@@ -89,7 +90,8 @@ void PoolDoor::on_bell(short) {
     std::uint64_t rung = 0;
     (void)!::read(table_.doorbell(index_), &rung, sizeof rung);
     const bool for_others = others_wait();
-    // Passing it on would wake us again, and again, until they have had their turn: not before `door_look_again`.
+    // Passing it on would wake us again, and again, until they have had their turn: not before
+    // `door_look_again`.
     if (for_others) bell_.disarm();
     table_.pass_on(index_);
     if (!for_others) call_next();
@@ -136,6 +138,10 @@ void PoolDoor::give_back(const ipc::PoolTask& task, End how, std::uint64_t begun
         case End::overdue: table_.overdue(task, now); break;
     }
     if (waiters_.linked()) call_next();
+}
+
+std::chrono::milliseconds PoolDoor::ending_time(const conf::Pool& pool) noexcept {
+    return pool.kill_grace + ending_margin;
 }
 
 bool PoolDoor::still_ending(const ipc::PoolTask& task) const noexcept {

@@ -1,6 +1,7 @@
 // worker/jobs/pool_door.h: the members of a pool of processes, as far as jobs may have them.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 
@@ -54,6 +55,8 @@ class PoolDoor {
     void give_back(const ipc::PoolTask& task, End how, std::uint64_t begun_us);
     /// One that was given back as `overdue` is still about to be ended.
     [[nodiscard]] bool still_ending(const ipc::PoolTask& task) const noexcept;
+    /// After so long it is not waited for any more: the master is gone, or nothing can end the process.
+    [[nodiscard]] static std::chrono::milliseconds ending_time(const conf::Pool& pool) noexcept;
 
     /// Each a peer, by its number.
     [[nodiscard]] upstream::Upstream& members() noexcept { return upstream_; }

@@ -57,7 +57,7 @@ void QueueRunner::on_time(short) {
 
 /// The one timer: for what is due by the clock on the wall, and for what holds up a claim.
 void QueueRunner::plan() {
-    if (draining_ || paused_ || claiming_) return;
+    if (draining_ || paused_ || claiming_ || sated_) return;
     const auto& clock = target_.loop.clock();
     std::uint64_t wait = ~std::uint64_t{0};
     if (next_ != 0)
@@ -82,7 +82,7 @@ void QueueRunner::pump() {
         next_ = 0;
         hungry_ = true;
     }
-    if (claiming_ || !hungry_ || paused_ || draining_) return plan();
+    if (claiming_ || !hungry_ || paused_ || draining_ || sated_) return plan();
     if (not_before_ms_ > ipc::monotonic_ms() || places_.size() >= target_.queue.concurrency) return plan();
     const auto free = target_.queue.concurrency - static_cast<std::uint32_t>(places_.size());
     std::uint32_t count = pace_.allowed(std::min(free, claim_max), ipc::monotonic_us());
@@ -104,6 +104,7 @@ void QueueRunner::claim(std::uint32_t count, std::uint32_t reserved) {
     wanted.owner = owner_;
     wanted.count = count;
     wanted.key_concurrency = target_.queue.key_concurrency;
+    wanted.running_max = target_.queue.concurrency;
     wanted.lease_until = target_.loop.clock().unix_ms() + lease_ms;
     keeping_->submit(std::move(wanted), [this, reserved](Operation&& operation, const ipc::Error* failure) {
         if (auto* done = std::get_if<Claim>(&operation)) on_claimed(std::move(*done), reserved, failure);
@@ -127,6 +128,7 @@ void QueueRunner::on_claimed(Claim&& claim, std::uint32_t reserved, const ipc::E
     failures_ = 0;
     const auto got = static_cast<std::uint32_t>(claim.answer.jobs.size());
     hungry_ = again_ || got >= claim.count;
+    held_ = claim.answer.held;
     next_ = claim.answer.next;
     pace_.take(got);
     places_.reserve(places_.size() + got);
@@ -170,6 +172,10 @@ bool QueueRunner::cancel(std::string_view id, std::int64_t fence) {
     return true;
 }
 
+void QueueRunner::ask_for_wishes() {
+    for (std::size_t at = 0; at < places_.size(); ++at) places_[at]->ask_for_wishes();
+}
+
 void QueueRunner::on_run_over(Place& place) {
     const JobRun& run = place.run();
     ++figures_.endings[static_cast<std::size_t>(run.verdict().ending)];
@@ -186,7 +192,8 @@ void QueueRunner::on_stored(Place& place, const Finish& finish) {
     places_.erase(found);
     if (finish.answer.accepted && finish.answer.state == State::scheduled) note_due(finish.again_at);
     const bool frees_key = target_.queue.key_concurrency > 0 && !place.job().key.empty();
-    if ((finish.answer.accepted && finish.answer.state == State::ready) || frees_key) hungry_ = again_ = true;
+    if ((finish.answer.accepted && finish.answer.state == State::ready) || frees_key || held_)
+        hungry_ = again_ = true;
     if (draining_ && idle() && idle_) return idle_();
     pump();
 }

@@ -48,6 +48,9 @@ class QueueRunner final : private PoolDoor::Waiter, private Place::Owner {
     /// Of one that runs here; false: there is none, or under another fence.
     bool cancel(std::string_view id, std::int64_t fence);
 
+    /// What was wished of those that run is asked for.
+    void ask_for_wishes();
+    void claim_no_more() noexcept { sated_ = true; }
     /// Someone else has the store from here on.
     void keep_with(Keeping& keeping) { keeping_ = &keeping; }
     /// Nothing new is begun, and what waits for a member is given back.
@@ -91,7 +94,9 @@ class QueueRunner final : private PoolDoor::Waiter, private Place::Owner {
     std::uint64_t claimed_us_ = 0;     ///< when the claim that is under way was made
     bool hungry_ = false;              ///< something may be ready
     bool again_ = false;               ///< and has come while a claim was under way
+    bool held_ = false;                ///< something is ready, but for the number of those that run
     bool claiming_ = false, paused_ = false, draining_ = false;
+    bool sated_ = false;  ///< it claims no more
     RunnerFigures figures_;
     ipc::Event timer_;
 };

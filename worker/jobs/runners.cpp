@@ -8,16 +8,20 @@
 namespace worker::jobs {
 namespace {
 
-constexpr std::chrono::milliseconds last_words{2'000};  // for what was given back at the limit
+constexpr std::chrono::milliseconds telling_time{2'000};  // for what was given back, once it has ended
 
 }  // namespace
 
 Runners::Runners(const Rooms& rooms, Keeping& keeping, const std::string& owner)
-    : loop_(rooms.loop), limit_(ipc::Event::timer<&Runners::on_limit>(this, rooms.loop.base())) {
+    : loop_(rooms.loop),
+      last_words_(telling_time),
+      limit_(ipc::Event::timer<&Runners::on_limit>(this, rooms.loop.base())) {
     for (const conf::Queue& queue : rooms.config.queues) {
         PoolDoor* door = queue.pool.empty() ? nullptr : door_of(rooms, queue.pool);
         Target& target = targets_.emplace_back(queue, rooms.upstreams, door, rooms.loop);
         runners_.emplace_back(target, keeping, owner);
+        if (door != nullptr)
+            last_words_ = std::max(last_words_, PoolDoor::ending_time(door->pool()) + telling_time);
     }
 }
 
@@ -61,8 +65,16 @@ bool Runners::cancel(std::string_view id, std::int64_t fence) {
                        [&](QueueRunner& runner) { return runner.cancel(id, fence); });
 }
 
+void Runners::claim_no_more() noexcept {
+    for (QueueRunner& runner : runners_) runner.claim_no_more();
+}
+
 void Runners::keep_with(Keeping& keeping) {
     for (QueueRunner& runner : runners_) runner.keep_with(keeping);
+}
+
+void Runners::ask_for_wishes() {
+    for (QueueRunner& runner : runners_) runner.ask_for_wishes();
 }
 
 // ---- the end --------------------------------------------------------------------------------------
@@ -73,7 +85,7 @@ void Runners::drain(std::chrono::milliseconds limit, std::function<void(std::siz
         runner.on_idle([this] { look_for_end(); });
         runner.drain();
     }
-    limit_.arm(limit);
+    if (!given_back_) limit_.arm(limit);
     look_for_end();
 }
 
@@ -89,7 +101,7 @@ void Runners::on_limit(short) {
     loop_.enter();
     if (!std::exchange(given_back_, true)) {
         for (QueueRunner& runner : runners_) runner.give_back();
-        return limit_.arm(last_words);
+        return limit_.arm(last_words_);
     }
     std::size_t unstored = 0;
     for (const QueueRunner& runner : runners_) unstored += runner.figures().places;

@@ -50,13 +50,20 @@ class Runners {
     /// A `Cancel` found it running, with us as its owner. False: there is none, or under another fence.
     bool cancel(std::string_view id, std::int64_t fence);
 
+    /// What runs goes on, and nothing else is begun.
+    void claim_no_more() noexcept;
     /// Someone else has the store from here on: what runs is told to that one. What the first could not store
     /// is told anew.
     void keep_with(Keeping& keeping);
     /// Nothing new is begun. Those that run after `limit` are given back, without an attempt spent; `done` is
-    /// called on a later turn, when all is stored, or two seconds after the limit: with the number of jobs
-    /// whose end is not.
+    /// called on a later turn, when all is stored, or `last_words` after the limit: with the number of jobs
+    /// whose end is not. Again: sooner.
     void drain(std::chrono::milliseconds limit, std::function<void(std::size_t unstored)> done);
+
+    /// How long what is given back may take: its processes end, and the store hears of it.
+    [[nodiscard]] std::chrono::milliseconds last_words() const noexcept { return last_words_; }
+    /// There is another way to who has the store: what was wished of the jobs that run is asked for.
+    void ask_for_wishes();
 
     [[nodiscard]] std::deque<QueueRunner>& all() noexcept { return runners_; }
 
@@ -72,6 +79,7 @@ class Runners {
     std::deque<QueueRunner> runners_;
     std::function<void(std::size_t)> done_;
     bool given_back_ = false;
+    std::chrono::milliseconds last_words_;
     ipc::Event limit_;
 };
 

@@ -40,22 +40,32 @@ void SqliteClaims::apply(Claim& operation, UnixMs now) {
     bool all = adjust_key_bound(*queue, operation.key_concurrency);
     if (promote(*queue, now, std::max(promoted_min, promoted_each * operation.count))) all = false;
 
+    std::uint32_t count = operation.count;
+    if (operation.running_max != 0) {
+        const auto runs = std::max<std::int64_t>(queue->count(State::running), 0);
+        const auto places = std::max<std::int64_t>(operation.running_max - runs, 0);
+        if (places < count) {
+            count = static_cast<std::uint32_t>(places);
+            operation.answer.held = true;
+        }
+    }
+
     std::map<std::string, std::int64_t> running;  // by key
     std::uint32_t passed = 0;
     std::uint64_t bytes = 0;
     bool full = false;
     std::vector<std::int64_t> candidates;
     auto& given = operation.answer.jobs;
-    given.reserve(std::min<std::size_t>(operation.count, 64));
-    while (given.size() < operation.count && !full) {
+    given.reserve(std::min<std::size_t>(count, 64));
+    while (given.size() < count && !full) {
         candidates.clear();
         {
-            auto use = ready_.with(queue->id, operation.count - given.size() + std::min(passed, 64U));
+            auto use = ready_.with(queue->id, count - given.size() + std::min(passed, 64U));
             while (use.row()) candidates.push_back(use.integer(0));
         }
         if (candidates.empty()) break;
         for (const auto seq : candidates) {
-            if (given.size() == operation.count) break;
+            if (given.size() == count) break;
             auto job = jobs_.find(seq);
             if (!job) break;  // it failed
             const auto size = static_cast<std::uint64_t>(job->body_size);

@@ -3,8 +3,11 @@
 #include <algorithm>
 
 namespace worker::jobs {
+namespace {
 
 using What = Enqueue::Answer::What;
+
+}  // namespace
 
 SqliteEnqueue::SqliteEnqueue(SqliteConnection& connection, SqliteQueues& queues, SqliteJobs& jobs)
     : queues_(queues),

@@ -37,8 +37,7 @@ struct SqliteFinish::End {
 };
 
 SqliteFinish::SqliteFinish(SqliteConnection& connection, SqliteQueues& queues, SqliteJobs& jobs)
-    : connection_(connection),
-      queues_(queues),
+    : queues_(queues),
       jobs_(jobs),
       running_(connection, "SELECT seq FROM jobs INDEXED BY jobs_state WHERE queue = ?1 AND state = 2"),
       last_ending_(connection, "SELECT ending FROM attempts WHERE seq = ?1 AND number = ?2 AND fence = ?3"),

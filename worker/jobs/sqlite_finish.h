@@ -24,7 +24,6 @@ class SqliteFinish {
     void end(SqliteJob& job, const End& end, UnixMs now);
     [[nodiscard]] std::vector<SqliteJob> running();
 
-    SqliteConnection& connection_;
     SqliteQueues& queues_;
     SqliteJobs& jobs_;
     SqliteStatement running_, last_ending_, insert_attempt_, forget_attempts_, set_result_;

@@ -1,10 +1,13 @@
 #include "worker/jobs/store_folder.h"
 
+#include <fcntl.h>
 #include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
+
+#include "ipc/unique_fd.h"
 
 namespace worker::jobs {
 
@@ -20,7 +23,8 @@ ipc::Result<void> make_store_folder(const std::string& path, const std::string& 
         if (errno == EEXIST) return {};
         return ipc::system_error("create folder " + folder.string());
     }
-    if (::chown(folder.c_str(), entry->pw_uid, entry->pw_gid) < 0)
+    const ipc::UniqueFd made(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!made || ::fchown(made.get(), entry->pw_uid, entry->pw_gid) < 0)
         return ipc::system_error("give folder " + folder.string() + " to " + name);
     return {};
 }

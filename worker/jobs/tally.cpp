@@ -31,12 +31,14 @@ void Tally::note_batch(std::size_t operations, bool stored, std::uint64_t took_u
 }
 
 void Tally::note_able() {
+    if (muted_) return;
     cell().healthy.set(1);
     cell().unable_since_ms.set(0);
 }
 
 /// From the first time on, for the last reason.
 void Tally::note_unable(std::string_view why) {
+    if (muted_) return;
     auto& jobs = cell();
     jobs.healthy.set(0);
     jobs.unable_why.set(why);

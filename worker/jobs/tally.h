@@ -20,6 +20,8 @@ class Tally {
     [[nodiscard]] ipc::JobsCell& cell() noexcept { return board_.jobs(); }
     /// Another keeper, with another store, counts from now on.
     void mute() noexcept { muted_ = true; }
+    /// This one does.
+    void speak() noexcept { muted_ = false; }
     /// Of an operation that is stored.
     void note(const Operation& operation);
     void note_batch(std::size_t operations, bool stored, std::uint64_t took_us, const StoreFigures& figures);
