@@ -42,6 +42,17 @@ struct Site {
     TemporaryFolder folder;
 };
 
+/// No worker of before takes a connection any more.
+void reload(const Server& server) {
+    const auto drained = [&] { return count(server.log(), "draining connections="); };
+    const auto before = drained();
+    const auto workers = server.status().workers.size();
+    const auto ran = server.command({"-s", "reload"});
+    CAPTURE(ran.output, ran.errors);
+    REQUIRE(ran.status == 0);
+    eventually("workers of before drain", [&] { return drained() >= before + workers; });
+}
+
 /// Its configuration, where every `from` is `to`; `from` is there.
 void reload_with(const Server& server, const TemporaryFolder& folder, const std::string& from,
                  const std::string& to) {
@@ -50,9 +61,7 @@ void reload_with(const Server& server, const TemporaryFolder& folder, const std:
     for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
         text.replace(at, from.size(), to);
     folder.write(server.config().substr(server.config().rfind('/') + 1), text);
-    const auto ran = server.command({"-s", "reload"});
-    CAPTURE(ran.output, ran.errors);
-    REQUIRE(ran.status == 0);
+    reload(server);
 }
 
 std::string enqueue(const Server& server, const std::string& path, const std::string& body) {
@@ -107,7 +116,7 @@ TEST_CASE("jobs of a queue that is taken away stay, are told of, and run once it
     CHECK(server.ask(post("/jobs/queues/never/purge", "")).status == 404);
 
     site.folder.write(server.config().substr(server.config().rfind('/') + 1), before);
-    CHECK(server.command({"-s", "reload"}).status == 0);
+    reload(server);
     CHECK(server.ask(post("/jobs/queues/taken/resume", "")).status == 200);
     until(server, id, "done");
     eventually("and of its end",
