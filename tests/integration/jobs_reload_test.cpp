@@ -46,7 +46,7 @@ struct Site {
 void reload(const Server& server) {
     const auto drained = [&] { return count(server.log(), "draining connections="); };
     const auto before = drained();
-    const auto workers = server.status().workers.size();
+    const std::size_t workers = 2;  // of a generation; status has those of older ones, too
     const auto ran = server.command({"-s", "reload"});
     CAPTURE(ran.output, ran.errors);
     REQUIRE(ran.status == 0);
