@@ -160,6 +160,8 @@ bool allow_in_part(void* filter, bool connects) {
         add(SCMP_SYS(tgkill), 0, SCMP_CMP_EQ, self) &&
         // Limits may be read. The third argument is where new ones would stand.
         add(SCMP_SYS(prlimit64), 2, SCMP_CMP_EQ, 0) && add(SCMP_SYS(prctl), 0, SCMP_CMP_EQ, PR_SET_NAME) &&
+        // How long its turns on a processor are, a thread may say of itself.
+        add(SCMP_SYS(sched_getattr), 0, SCMP_CMP_EQ, 0) && add(SCMP_SYS(sched_setattr), 0, SCMP_CMP_EQ, 0) &&
         // Whether something is a terminal, and how much can be read.
         add(SCMP_SYS(ioctl), 1, SCMP_CMP_EQ, TCGETS) && add(SCMP_SYS(ioctl), 1, SCMP_CMP_EQ, FIONREAD) &&
         add(SCMP_SYS(ioctl), 1, SCMP_CMP_EQ, FIONBIO) &&
