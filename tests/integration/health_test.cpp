@@ -353,9 +353,10 @@ TEST_CASE("a sentinel that stands still leaves the workers as they are", "[integ
     CHECK(b.checked() <= checks + 1);
     ::kill(pid, SIGCONT);
     await_asked(server, b);
-    freeze(pid);
+    const pid_t now = await_sentinel(server);  // another one, where it stood still for longer than `watchdog`
+    freeze(now);
     CHECK(server.command({"-s", "reload"}).status == 0);
-    await_sentinel(server, pid);
+    await_sentinel(server, now);
     CHECK(server.get("/").status == 200);
 }
 
