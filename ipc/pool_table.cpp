@@ -253,8 +253,10 @@ MemberState PoolTable::state(std::uint32_t pool, std::uint32_t index) const noex
     return state_of(member(pool, index).word.load());
 }
 
-std::uint64_t PoolTable::since_ms(std::uint32_t pool, std::uint32_t index) const noexcept {
-    return member(pool, index).since_ms.get();
+std::uint64_t PoolTable::age_ms(std::uint32_t pool, std::uint32_t index,
+                                std::uint64_t now_ms) const noexcept {
+    const auto since = member(pool, index).since_ms.get();
+    return now_ms > since ? now_ms - since : 0;
 }
 
 std::uint64_t PoolTable::tasks(std::uint32_t pool, std::uint32_t index) const noexcept {
@@ -344,12 +346,11 @@ PoolReport PoolTable::report(std::uint32_t pool, std::uint64_t now_ms) const {
     for (std::uint32_t index = 0; index < shape.members; ++index) {
         const Member& one = member(pool, index);
         const auto word = one.word.load();
-        const auto since = one.since_ms.get();
         ++report.states[static_cast<std::size_t>(state_of(word))];
         report.members.push_back({.state = state_of(word),
                                   .pid = static_cast<int>(one.pid.get()),
                                   .tasks = one.tasks.get(),
-                                  .state_ms = now_ms > since ? now_ms - since : 0,
+                                  .state_ms = age_ms(pool, index, now_ms),
                                   .row = word_row(word)});
     }
     report.tasks = counted.tasks.get();

@@ -151,8 +151,9 @@ class PoolTable {
     [[nodiscard]] std::vector<int> descriptors() const;
 
     [[nodiscard]] MemberState state(std::uint32_t pool, std::uint32_t member) const noexcept;
-    /// CLOCK_MONOTONIC since when it is so.
-    [[nodiscard]] std::uint64_t since_ms(std::uint32_t pool, std::uint32_t member) const noexcept;
+    /// For how long it is so; 0 also when somebody has changed it since `now_ms` was taken.
+    [[nodiscard]] std::uint64_t age_ms(std::uint32_t pool, std::uint32_t member,
+                                       std::uint64_t now_ms) const noexcept;
     [[nodiscard]] std::uint64_t tasks(std::uint32_t pool, std::uint32_t member) const noexcept;
     /// Changes it, if it is still so.
     bool change(std::uint32_t pool, std::uint32_t member, MemberState from, MemberState to,

@@ -144,7 +144,7 @@ void Pool::look_at(Member& member, std::uint64_t now) {
         case MemberState::doubtful:
             probe(member, now);
             if (state(member) != MemberState::doubtful ||
-                now - table_.since_ms(index_, member.index) < in_ms(config_.timeout))
+                table_.age_ms(index_, member.index, now) < in_ms(config_.timeout))
                 return;
             (void)table_.change(index_, member.index, MemberState::doubtful, MemberState::overdue, now);
             return end_overdue(member, now);
@@ -351,7 +351,7 @@ void Pool::shrink(std::uint64_t now) {
     for (auto place = members_.rbegin(); place != members_.rend() && living() > size_.min; ++place) {
         Member& member = **place;
         if (!member.wanted || member.replaces || state(member) != MemberState::idle ||
-            now - table_.since_ms(index_, member.index) < in_ms(config_.idle_timeout))
+            table_.age_ms(index_, member.index, now) < in_ms(config_.idle_timeout))
             continue;
         if (table_.change(index_, member.index, MemberState::idle, MemberState::retiring, now))
             look_at(member, now);

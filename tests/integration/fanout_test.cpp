@@ -130,7 +130,28 @@ TEST_CASE("a part is asked for all of it, whatever the client wants of the answe
     const Asked asked = origin.await();
     CHECK(asked.line() == "GET / HTTP/1.1");
     CHECK(asked.field("X-Own") == "1");
-    for (const char* name : {"Range", "If-None-Match", "Accept-Encoding"}) CHECK_FALSE(asked.has(name));
+    for (const char* name : {"Range", "If-None-Match"}) CHECK_FALSE(asked.has(name));
+    CHECK(asked.field("Accept-Encoding") == "identity");
+}
+
+TEST_CASE("a part that is encoded although it was asked not to be is left out", "[integration][fanout]") {
+    const TemporaryFolder folder;
+    Origin plain(always(answer("1", "Content-Type: application/json\r\nContent-Encoding: identity\r\n")));
+    Origin encoded(always(answer("2", "Content-Type: application/json\r\nContent-Encoding: gzip\r\n")));
+    SECTION("of several") {
+        const Server server(folder, gathering({encoded.address(), plain.address()}, ""));
+        const Response response = server.get("/");
+        CHECK(response.body == "{\"b\":1}");
+        CHECK(response.field("Reeve-Fanout") == "partial; ok=1/2; missing=a:malformed");
+    }
+    SECTION("of whom the first good one is the answer") {
+        const Server server(folder, gathering({encoded.address(), plain.address()}, "merge = first\n"));
+        CHECK(server.get("/").body == "1");
+    }
+    SECTION("and without another one there is no answer") {
+        const Server server(folder, gathering({encoded.address()}, "merge = concat\n"));
+        CHECK(server.get("/").status == 502);
+    }
 }
 
 TEST_CASE("a body goes to every part, up to a bound", "[integration][fanout]") {
@@ -169,9 +190,11 @@ TEST_CASE("a client that leaves takes all parts along", "[integration][fanout]")
 TEST_CASE("the same part may be asked for several paths, and lends its fields", "[integration][fanout]") {
     const TemporaryFolder folder;
     Origin origin([](const Asked& asked, Origin::Talk& talk) {
-        talk.send(answer("\"" + asked.target() + "\"",
-                         "Content-Type: application/json\r\nX-Of: " + asked.target() +
-                             "\r\nETag: \"own\"\r\nConnection: X-Hop\r\nX-Hop: 1\r\n"));
+        talk.send(answer(
+            "\"" + asked.target() + "\"",
+            "Content-Type: application/json\r\nX-Of: " + asked.target() +
+                "\r\nETag: \"own\"\r\nContent-Digest: sha-256=:AA==:\r\nContent-MD5: AA==\r\n"
+                "Content-Range: bytes 0-1/9\r\nContent-Location: /own\r\nConnection: X-Hop\r\nX-Hop: 1\r\n"));
     });
     Setup setup{.execution = "workers = 1\n"};
     setup.routes = "[upstream u]\npeer = " + origin.address() +
@@ -180,7 +203,8 @@ TEST_CASE("the same part may be asked for several paths, and lends its fields", 
     const Response response = server.get("/asked");
     CHECK(response.body == "{\"a\":\"/x?y=1\",\"b\":\"/z\",\"u\":\"/asked\"}");
     CHECK(response.field("X-Of") == "/z");
-    CHECK_FALSE(response.has("ETag"));
+    for (const char* name : {"ETag", "Content-Digest", "Content-MD5", "Content-Range", "Content-Location"})
+        CHECK_FALSE(response.has(name));
     CHECK_FALSE(response.has("X-Hop"));
 }
 

@@ -223,6 +223,12 @@ TEST_CASE("a file that PHP names is sent by the server", "[integration][fastcgi]
     CHECK_FALSE(whole.has("X-Accel-Redirect"));
     CHECK(site.at("/send.php?by=X-Sendfile&file=" + site.folder.path("app/private/secret.txt")).body ==
           whole.body);
+    for (const std::string length : {"22", "5", "0", "1000000"}) {
+        CAPTURE(length);
+        const Response answer = site.at("/send.php?by=X-Sendfile&file=/secret.txt&length=" + length);
+        CHECK(answer.status == 200);
+        CHECK(answer.body == whole.body);
+    }
     const Response part = site.at("/send.php?by=X-Sendfile&file=/secret.txt", "Range: bytes=0-3\r\n");
     CHECK(part.status == 206);
     CHECK(part.body == "only");

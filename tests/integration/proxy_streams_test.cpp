@@ -71,6 +71,26 @@ TEST_CASE("a slow client holds back the peer, and costs no memory", "[integratio
     CHECK(resident_bytes_max(worker) < before + growth_max());
 }
 
+TEST_CASE("a slow client holds back also what comes before the answer", "[integration][proxy]") {
+    const TemporaryFolder folder;
+    constexpr std::size_t size = 16 << 10, hints = large_size / size;
+    const std::string early = "HTTP/1.1 103 Early Hints\r\nLink: " + std::string(size, 'a') + "\r\n\r\n";
+    Origin origin([&](const Asked& asked, Origin::Talk& talk) {
+        if (asked.target() == "/many")
+            for (std::size_t i = 0; i < hints; ++i) talk.send(early);
+        talk.send(answer("x"));
+    });
+    const Server server(folder, passing_to({origin.address()}));
+    const pid_t worker = worker_of(server);
+    CHECK(server.get("/").status == 200);
+    const auto before = resident_bytes(worker);
+    Client client = server.connect_slow();
+    client.send(get("/many"));
+    for (std::size_t i = 0; i < hints; ++i) REQUIRE(client.head().status == 103);
+    CHECK(client.response().body == "x");
+    CHECK(resident_bytes_max(worker) < before + growth_max());
+}
+
 TEST_CASE("a slow peer holds back the client, and costs no memory", "[integration][proxy]") {
     const TemporaryFolder folder;
     std::string received;

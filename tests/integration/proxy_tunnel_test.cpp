@@ -166,6 +166,13 @@ TEST_CASE("a peer need not upgrade, and may not unasked", "[integration][proxy]"
         for (const Asked& asked : origin.asked()) CHECK_FALSE(asked.has("Upgrade"));
         eventually("it is not spoken to any more", [&] { return origin.open() == 0; });
     }
+    SECTION("101 that does not say to what is 502") {
+        Origin origin(always("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n\r\n"));
+        const Server server(folder, passing_to({origin.address()}));
+        Client client = server.connect();
+        client.send(upgrade());
+        CHECK(client.response().status == 502);
+    }
 }
 
 TEST_CASE("a reload lets tunnels and requests go on", "[integration][proxy][concurrent]") {

@@ -112,6 +112,15 @@ TEST_CASE("the master hears of tasks that were given up or took too long, but no
     CHECK(count(*table, MemberState::overdue) == 1);
 }
 
+TEST_CASE("how long a member is as it is is never negative, whenever it changed", "[ipc][pool]") {
+    const auto table = idle_pool(1);
+    REQUIRE(table->give_up(*table->acquire(0, 1, now), now + 1));
+    CHECK(table->age_ms(0, 0, now + 11) == 10);
+    CHECK(table->age_ms(0, 0, now + 1) == 0);
+    CHECK(table->age_ms(0, 0, now) == 0);  // whoever looks asked for the time before
+    CHECK(table->report(0, now).members.at(0).state_ms == 0);
+}
+
 TEST_CASE("a busy member that is asked to retire does so when its task is over", "[ipc][pool]") {
     const auto table = idle_pool(1);
     const auto task = table->acquire(0, 1, now);

@@ -196,7 +196,7 @@ void CgiPassing::on_response(const http::ResponseHead& head, http::Framing frami
     add_sticky();
     if (!internal_.empty()) {  // when the program has ended
         internal_type_.assign(head.value(Known::content_type));
-        return;
+        return call_.skip_body();  // its length may be the file's
     }
     if (collected_) body_.clear();  // nobody else is asked
     has_body_ = framing != http::Framing::none;

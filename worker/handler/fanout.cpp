@@ -17,6 +17,8 @@ namespace {
 
 constexpr std::size_t spare_fans_max = 64;
 constexpr std::string_view time_left = "Reeve-Time-Left-Ms";
+// Parts are looked into, and stand in one body: nobody may encode his own (RFC 9110 12.5.3).
+constexpr std::string_view as_it_is = "Accept-Encoding: identity\r\n";
 
 PartState state_of(const upstream::Failure& failure) {
     using ipc::CallFailure;
@@ -36,11 +38,20 @@ PartState state_of(const upstream::Failure& failure) {
 
 /// Of the part whose fields the answer has: what speaks of its own bytes says nothing of ours.
 bool speaks_of_its_body(http::Known known, std::string_view name) {
-    constexpr std::string_view others[] = {"etag", "last-modified", "content-encoding", "accept-ranges",
-                                           "digest"};
+    constexpr std::string_view others[] = {
+        "etag",           "last-modified", "content-encoding", "accept-ranges", "digest",
+        "content-digest", "repr-digest",   "content-md5",      "content-range", "content-location"};
     return known == http::Known::content_type || known == http::Known::location ||
            std::any_of(std::begin(others), std::end(others),
                        [name](std::string_view other) { return http::equals_ignore_case(name, other); });
+}
+
+/// Although it was asked not to be.
+bool is_encoded(const http::ResponseHead& head) {
+    return std::any_of(head.fields.begin(), head.fields.end(), [&](const http::Field& field) {
+        return http::equals_ignore_case(head.view(field.name), "content-encoding") &&
+               !http::equals_ignore_case(head.view(field.value), "identity");
+    });
 }
 
 }  // namespace
@@ -178,11 +189,11 @@ void Gathering::ask(std::size_t index) {
         asked.part.state = PartState::refused;
         return;
     }
-    std::string more;
+    std::string more(as_it_is);
     if (route.fanout.deadline.count() > 0) {
         const std::uint64_t passed = (fanout_.loop().clock().now_us() - begun_us_) / 1000;
         const auto all = static_cast<std::uint64_t>(route.fanout.deadline.count());
-        more = fmt::format("{}: {}\r\n", time_left, all - std::min(all, passed));
+        more += fmt::format("{}: {}\r\n", time_left, all - std::min(all, passed));
     }
     if (!body_.empty()) more += fmt::format("Content-Length: {}\r\n", body_.size());
     const std::string_view method = exchange_->request.is_head() ? "GET" : "";
@@ -216,6 +227,10 @@ void Gathering::on_response(Asked& asked, const http::ResponseHead& head, http::
     if (framing == http::Framing::length && length > fanout_.route().fanout.part_max) {
         asked.call.cancel();
         return part_over(asked, PartState::too_large);
+    }
+    if (is_encoded(head)) {
+        asked.call.cancel();
+        return part_over(asked, PartState::malformed);
     }
     if (asked.part.name != fanout_.route().fanout.header_from) return;
     fields_.clear();

@@ -188,6 +188,7 @@ void Passing::on_interim(const http::ResponseHead& head) {
     room_.clear();
     proxy_.response().append_fields(room_, head, call_.asked_now());
     exchange_->inform(head.status, room_);
+    if (exchange_->unsent() >= proxy_.route().proxy.buffer) call_.pause();
 }
 
 void Passing::on_response(const http::ResponseHead& head, http::Framing framing, std::uint64_t length) {

@@ -356,6 +356,8 @@ void Call::on_head(Framing framing, std::uint64_t length) {
     if (head_.status == 101) {
         if (!question_.upgrade)
             return fail_attempt(CallFailure::malformed, {502, "it upgrades, and nobody asked"});
+        if (!head_.has(http::Known::upgrade))  // RFC 9110 15.2.2
+            return fail_attempt(CallFailure::malformed, {502, "it upgrades, and does not say to what"});
         phase_ = Phase::tunnel;
         body_lost_ = true;
         stop_waiting();

@@ -107,6 +107,9 @@ class Call final : private User, private execution::Deadline, private Hedged {
     /// Reads no more of the response, until `resume`.
     void pause() noexcept;
     void resume();
+    /// In `on_response`: the body that follows is of no use. It is taken and dropped, however long it is,
+    /// also where it is shorter than announced.
+    void skip_body() noexcept { framing_ = http::Framing::none; }
     /// Nobody wants the response any more. No fault of the peer's.
     void cancel() noexcept;
 
