@@ -1,4 +1,5 @@
 // The proxy over time: what passes piece by piece, what waits for whom, and what it costs.
+#include <atomic>
 #include <chrono>
 #include <map>
 #include <thread>
@@ -74,10 +75,11 @@ TEST_CASE("a slow client holds back the peer, and costs no memory", "[integratio
 TEST_CASE("a slow client holds back also what comes before the answer", "[integration][proxy]") {
     const TemporaryFolder folder;
     constexpr std::size_t size = 16 << 10, hints = large_size / size;
+    std::atomic<std::size_t> sent = 0;
     const std::string early = "HTTP/1.1 103 Early Hints\r\nLink: " + std::string(size, 'a') + "\r\n\r\n";
     Origin origin([&](const Asked& asked, Origin::Talk& talk) {
         if (asked.target() == "/many")
-            for (std::size_t i = 0; i < hints; ++i) talk.send(early);
+            for (std::size_t i = 0; i < hints && talk.send(early); ++i) ++sent;
         talk.send(answer("x"));
     });
     const Server server(folder, passing_to({origin.address()}));
@@ -86,6 +88,12 @@ TEST_CASE("a slow client holds back also what comes before the answer", "[integr
     const auto before = resident_bytes(worker);
     Client client = server.connect_slow();
     client.send(get("/many"));
+    (void)origin.await(2);
+    // Who reads the peer has time for it, again and again, as long as others are served.
+    for (int i = 0; i < 1000; ++i) {
+        REQUIRE(server.get("/").status == 200);
+        REQUIRE(sent < hints / 2);
+    }
     for (std::size_t i = 0; i < hints; ++i) REQUIRE(client.head().status == 103);
     CHECK(client.response().body == "x");
     CHECK(resident_bytes_max(worker) < before + growth_max());
