@@ -42,6 +42,9 @@ class QueueChecks {
         if (!queue_.script.empty() && queue_.pool.empty())
             report_.refuse(place_of(origin_, "script"),
                            "script: is for programs of a pool; an upstream is asked for a path");
+        if (!queue_.function.empty() && queue_.pool.empty())
+            report_.refuse(place_of(origin_, "function"),
+                           "function: is of a pool's module; an upstream is asked for a path");
     }
 
     void advise() {
@@ -101,9 +104,15 @@ class QueueChecks {
             if (pool.name != queue_.pool) continue;
             if (pool.kind == Pool::Kind::thread && is_sound(origins_.pools.at(i), "kind"))
                 report_.refuse(place_of(origin_, "pool"),
-                               fmt::format("pool: [pool {}] is of threads, which cannot run jobs yet; "
-                                           "processes can, or an upstream",
+                               fmt::format("pool: [pool {}] is of threads, which cannot run jobs: what they "
+                                           "damage is a worker with all its clients; processes can "
+                                           "(run = module NAME), or an upstream",
                                            pool.name));
+            if (!queue_.function.empty() && pool.kind != Pool::Kind::thread &&
+                pool.run.kind != PoolRun::Kind::module && is_sound(origins_.pools.at(i), "run"))
+                report_.refuse(
+                    place_of(origin_, "function"),
+                    fmt::format("function: [pool {}] has no module, whose function it would be", pool.name));
             if (!queue_.script.empty() && pool.kind != Pool::Kind::thread &&
                 pool.run.kind != PoolRun::Kind::fastcgi && is_sound(origins_.pools.at(i), "run"))
                 report_.refuse(place_of(origin_, "script"),

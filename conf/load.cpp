@@ -32,6 +32,9 @@ Result finish(Document document, std::string path, bool here, Report& report) {
     for (const auto* route : origins.routes)
         loaded.route_lines.push_back(report.at(place_of(route, "module")));
     for (const auto* pool : origins.pools) loaded.pool_lines.push_back(report.at(place_of(pool, "run")));
+    for (std::size_t i = 0; i < loaded.config.queues.size(); ++i)
+        loaded.queue_lines.push_back(report.at(
+            place_of(origins.queues[i], loaded.config.queues[i].function.empty() ? "pool" : "function")));
     return loaded;
 }
 

@@ -25,9 +25,9 @@ struct Error {
 struct Loaded {
     Config config;
     std::vector<Error> advice;  ///< not errors: `reeve -t` prints them as warnings
-    /// Where each [module], each route's `module` and each pool's `run` stands, in the order of `config`, for
-    /// complaints of whoever loads modules. Without messages.
-    std::vector<Error> module_lines, route_lines, pool_lines;
+    /// Where each [module], each route's `module`, each pool's `run` and each queue's `function`, or `pool`,
+    /// stands, in the order of `config`, for complaints of whoever loads modules. Without messages.
+    std::vector<Error> module_lines, route_lines, pool_lines, queue_lines;
 };
 
 /// Reads and checks the file and what it includes; on failure every complaint, in file order.

@@ -46,10 +46,11 @@ constexpr std::uint64_t job_bytes_max = 64ull << 20;
 /// [queue NAME]: exactly one of `pool` and `upstream`.
 struct Queue {
     std::string name;
-    std::string pool;               ///< of processes; empty: none
-    QueueUpstream upstream;         ///< asked by HTTP
-    std::string script;             ///< absolute: what FastCGI programs of the pool run; empty: themselves
-    std::uint32_t concurrency = 4;  ///< jobs that run at once
+    std::string pool;        ///< of processes; empty: none
+    QueueUpstream upstream;  ///< asked by HTTP
+    std::string function;    ///< of the pool's module: it runs jobs; empty: they are requests to its handler
+    std::string script;      ///< absolute: what FastCGI programs of the pool run; empty: themselves
+    std::uint32_t concurrency = 4;      ///< jobs that run at once
     std::uint32_t key_concurrency = 0;  ///< of them with the same key; 0: any number
     std::uint32_t attempts = 10;        ///< then a job is dead
     BackOff backoff;

@@ -27,6 +27,8 @@ const Settings<Queue>& queue_settings() {
         scalar<Queue>("pool", &Queue::pool, SectionName{}, "the pool of processes that runs its jobs"),
         scalar<Queue>("upstream", &Queue::upstream, QueueUpstreamType{},
                       "`NAME /path`: the upstream that runs them, by POST"),
+        scalar<Queue>("function", &Queue::function, SectionName{},
+                      "the job function of the pool's module that runs them; unset: its handler is asked"),
         scalar<Queue>(
             "script", &Queue::script, Path{},
             "what FastCGI programs of the pool run, PHP above all: SCRIPT_FILENAME; unset: themselves"),

@@ -100,7 +100,7 @@ std::string module_words(const std::string& running) {
     std::string_view rest = running;
     rest.remove_prefix(plain_length(rest));
     if (rest.size() < running.size())
-        for (const std::string_view key : {" handler=", " function="})
+        for (const std::string_view key : {" handler=", " function=", " job="})
             if (rest.starts_with(key)) {
                 rest.remove_prefix(key.size());
                 rest.remove_prefix(plain_length(rest));

@@ -104,9 +104,13 @@ TEST_CASE("a queue needs somebody who runs its jobs, and no more than one", "[co
     CHECK(queue_complaints("upstream = u /x\n") == Lines{"t:4: upstream: there is no [upstream u]"});
     CHECK(queue_complaints("upstream = u\n") ==
           Lines{"t:4: upstream: an upstream and a path are wanted: NAME /path"});
-    CHECK(
-        complaints("[pool t]\nkind = thread\n[queue q]\npool = t\n") ==
-        Lines{"t:4: pool: [pool t] is of threads, which cannot run jobs yet; processes can, or an upstream"});
+    CHECK(complaints("[pool t]\nkind = thread\n[queue q]\npool = t\n") ==
+          Lines{"t:4: pool: [pool t] is of threads, which cannot run jobs: what they damage is a worker with "
+                "all its clients; processes can (run = module NAME), or an upstream"});
+    CHECK(queue_complaints("pool = p\nfunction = f\n") ==
+          Lines{"t:5: function: [pool p] has no module, whose function it would be"});
+    CHECK(complaints("[upstream u]\npeer = 127.0.0.1:1\n[queue q]\nupstream = u /x\nfunction = f\n") ==
+          Lines{"t:5: function: is of a pool's module; an upstream is asked for a path"});
     CHECK(complaints("[pool w]\nrun = work\n[queue q]\npool = w\n") ==
           Lines{"t:4: pool: [pool w] does what routes with work_pool say, no jobs"});
 }

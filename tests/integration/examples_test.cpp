@@ -94,6 +94,16 @@ TEST_CASE("the example jobs are done, and those that make no sense are not tried
     CHECK(job["attempts"] == 1);
     CHECK(contains(job["reason"].dump(), "that is no PPM"));
     CHECK(contains(said(server, get("/php/hello.php?name=you", last)), "hello you"));  // the same processes
+
+    const auto ordered = server.get("/pi?20");
+    CHECK(ordered.status == 202);
+    const auto place = ordered.field("Location");
+    job = nlohmann::json::parse(server.get(place + "?wait=30").body);
+    CHECK(job["state"] == "done");
+    CHECK(job["progress"] == "20 of 20");
+    CHECK(server.get(place + "/result").body == "3.1415926535897932384\n");
+    CHECK(server.get("/pi?20").field("Location") == place);
+    CHECK(server.get("/pi?x").status == 400);
 }
 
 TEST_CASE("three tiers at once take about the time of one, and the loop does not wait",

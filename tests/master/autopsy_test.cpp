@@ -30,6 +30,7 @@ TEST_CASE("words that are more than a module's are in quotes", "[crash]") {
     CHECK(master::module_words("") == "");
     CHECK(master::module_words("one") == " module=one");
     CHECK(master::module_words("one function=f") == " module=one function=f");
+    CHECK(master::module_words("one job=f") == " module=one job=f");
     CHECK(master::module_words("one function=f ending=fine") == " module=\"one function=f ending=fine\"");
     CHECK(master::module_words("one pid=1") == " module=\"one pid=1\"");
     CHECK(master::module_words("=x handler=h") == " module=\"=x handler=h\"");

@@ -50,6 +50,15 @@ class FakeServer final : public reeve::detail::Host {
         wait.work = nullptr;
     }
     void log(reeve::Level, std::string_view) override {}
+    bool enqueue(Wait& wait, std::string_view queue, std::string&& body, const reeve::JobOptions& options,
+                 reeve::Enqueued& job, reeve::detail::Refusal& refusal) override {
+        if (queue == "full") {
+            refusal = {reeve::NotEnqueued::Reason::full, "the queue is full"};
+            return false;
+        }
+        job.id = std::string(queue) + " " + std::exchange(body, {}) + " " + options.key;
+        return add(wait, 0);
+    }
 
     /// Lets who waits with that number go on.
     void finish(long number) {
@@ -125,6 +134,14 @@ Task<std::string> ask(Context& context, std::string upstream) {
     const std::string computed = co_await context.compute("pool", "function", answer.body);
     const auto work = [computed] { return computed + "?"; };
     co_return co_await context.blocking("threads", work);
+}
+
+Task<std::string> ask_for_job(Context& context, std::string queue) {
+    reeve::JobOptions options;
+    options.key = "k";
+    const reeve::Enqueued job = co_await context.enqueue(queue, "body", options);
+    const reeve::Enqueued plain = co_await context.enqueue(queue, "another");
+    co_return job.id + ", " + plain.id;
 }
 
 template <class T>
@@ -230,6 +247,41 @@ TEST_CASE("what is asked of the server comes back, or throws what failed", "[mod
         CHECK(failed.status() == 502);
         CHECK(std::string(failed.what()) == "it broke");
     }
+}
+
+TEST_CASE("a job that was asked for has a name, and why there is none is told by kind", "[module][jobs]") {
+    using Reason = reeve::NotEnqueued::Reason;
+    FakeServer server;
+    Context context(server);
+    Task<std::string> task = ask_for_job(context, "mail");
+    begin(task);
+    server.finish(0);
+    server.finish(0);
+    REQUIRE(task.over());
+    CHECK(task.await_resume() == "mail body k, mail another ");
+
+    Task<std::string> refused = ask_for_job(context, "full");
+    begin(refused);
+    REQUIRE(refused.over());
+    try {
+        (void)refused.await_resume();
+        FAIL("it did not throw");
+    } catch (const reeve::NotEnqueued& failed) {
+        CHECK(failed.reason() == Reason::full);
+        CHECK(failed.status() == 503);
+    }
+    CHECK(reeve::NotEnqueued(Reason::unstored, "").status() == 503);
+    CHECK(reeve::NotEnqueued(Reason::too_large, "").status() == 413);
+    CHECK(reeve::NotEnqueued(Reason::no_queue, "").status() == 500);
+    CHECK(reeve::NotEnqueued(Reason::refused, "").status() == 500);
+    CHECK(reeve::NotEnqueued(Reason::other_request, "").status() == 422);
+    CHECK(reeve::NotEnqueued(Reason::in_flight, "").status() == 409);
+    {
+        Task<std::string> left = ask_for_job(context, "mail");
+        begin(left);
+        CHECK(server.given_up == 0);
+    }
+    CHECK(server.given_up == 1);
 }
 
 TEST_CASE("work that runs when its coroutine has gone has all it needs", "[module]") {

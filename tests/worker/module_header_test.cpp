@@ -34,6 +34,6 @@ TEST_CASE("the interface of modules has another number when its header changes",
     REQUIRE_FALSE(code.empty());
     // Changed? If a module that is compiled already would not stand it (another virtual function, another
     // member, another meaning), raise REEVE_MODULE_ABI. Then write down the new hash.
-    CHECK(REEVE_MODULE_ABI == 1);
-    CHECK(hash_of(code) == 17328766349082120990u);
+    CHECK(REEVE_MODULE_ABI == 2);
+    CHECK(hash_of(code) == 587587018981156278u);
 }

@@ -18,10 +18,6 @@ namespace {
 
 using Wrong = tl::unexpected<std::string>;
 
-constexpr std::size_t key_bytes_max = 255, callback_bytes_max = 2048, type_bytes_max = 255;
-constexpr std::chrono::milliseconds delay_max = std::chrono::hours(24 * 3650);
-constexpr std::uint64_t attempts_max = 1000;
-
 /// The field's value, which may stand once.
 tl::expected<std::optional<std::string_view>, std::string> only(const http::Request& request,
                                                                 std::string_view name) {
@@ -44,7 +40,7 @@ tl::expected<std::string, std::string> plain(const http::Request& request, std::
     const auto found = only(request, name);
     if (!found) return Wrong(found.error());
     if (!*found) return std::string();
-    if ((*found)->empty() || (*found)->size() > bytes_max || !is_plain(**found))
+    if (!is_job_text(**found, bytes_max))
         return Wrong(fmt::format("{} takes 1 to {} printable characters", name, bytes_max));
     return std::string(**found);
 }
@@ -69,13 +65,13 @@ tl::expected<jobs::UnixMs, std::string> run_at(const http::Request& request, job
     if (!moment) return Wrong(moment.error());
     if (*delay && *moment) return Wrong("Job-Delay and Job-Run-At exclude each other");
     if (*delay) {
-        const auto time = conf::parse_time(**delay, std::chrono::milliseconds(0), delay_max);
+        const auto time = conf::parse_time(**delay, std::chrono::milliseconds(0), job_delay_max);
         if (!time) return Wrong("Job-Delay takes a time: seconds, or with ms, s, m, h, d");
         return time->count() == 0 ? 0 : now + time->count();
     }
     if (!*moment) return 0;
     const auto at = parse_moment(**moment);
-    if (!at || *at > now + delay_max.count())
+    if (!at || *at > now + job_delay_max.count())
         return Wrong(
             "Job-Run-At takes a moment within ten years: RFC 3339, an HTTP date, or seconds since 1970");
     return *at <= now ? 0 : *at;
@@ -129,29 +125,33 @@ std::optional<jobs::UnixMs> parse_rfc3339(std::string_view text) {
 
 }  // namespace
 
+bool is_job_text(std::string_view text, std::size_t bytes_max) noexcept {
+    return !text.empty() && text.size() <= bytes_max && is_plain(text);
+}
+
 tl::expected<jobs::NewJob, std::string> read_job_fields(const http::Request& request,
                                                         const conf::Queue& queue, jobs::UnixMs now) {
     jobs::NewJob job;
     const auto type = request.value(http::Known::content_type);
-    if (type.size() > type_bytes_max) return Wrong("Content-Type is too long");
+    if (type.size() > job_type_max) return Wrong("Content-Type is too long");
     job.content_type = type;
-    job.trace = request.value(http::Known::traceparent).substr(0, type_bytes_max);
+    job.trace = request.value(http::Known::traceparent).substr(0, job_type_max);
     const auto at = run_at(request, now);
     if (!at) return Wrong(at.error());
     job.run_at = *at;
     const auto priority = number(request, "Job-Priority", -conf::job_priority_max, conf::job_priority_max);
     if (!priority) return Wrong(priority.error());
     job.priority = static_cast<std::int32_t>(priority->value_or(queue.priority));
-    const auto attempts = number(request, "Job-Attempts", 1, attempts_max);
+    const auto attempts = number(request, "Job-Attempts", 1, job_attempts_max);
     if (!attempts) return Wrong(attempts.error());
     job.attempts = static_cast<std::uint32_t>(attempts->value_or(queue.attempts));
-    auto key = plain(request, "Job-Key", key_bytes_max);
+    auto key = plain(request, "Job-Key", job_key_max);
     if (!key) return Wrong(key.error());
     job.key = std::move(*key);
-    auto unique = plain(request, "Job-Unique", key_bytes_max);
+    auto unique = plain(request, "Job-Unique", job_key_max);
     if (!unique) return Wrong(unique.error());
     job.unique = std::move(*unique);
-    auto callback = plain(request, "Job-Callback", callback_bytes_max);
+    auto callback = plain(request, "Job-Callback", job_callback_max);
     if (!callback) return Wrong(callback.error());
     if (!callback->empty() && !callback->starts_with("http://") && !callback->starts_with("https://"))
         return Wrong("Job-Callback takes a URL: http://HOST/path");
@@ -169,7 +169,7 @@ tl::expected<std::string, std::string> read_idempotency_key(const http::Request&
     }
     const auto wrong = Wrong(
         fmt::format("Idempotency-Key takes a string in double quotes of 1 to {} characters (RFC 8941 3.3.3)",
-                    key_bytes_max));
+                    job_key_max));
     const auto text = **found;
     if (text.size() < 2 || text.front() != '"' || !is_plain(text)) return wrong;
     std::string key;
@@ -178,7 +178,7 @@ tl::expected<std::string, std::string> read_idempotency_key(const http::Request&
         if (text[at] == '\\' && (++at >= text.size() || (text[at] != '"' && text[at] != '\\'))) return wrong;
         key += text[at];
     }
-    if (at >= text.size() || key.empty() || key.size() > key_bytes_max) return wrong;
+    if (at >= text.size() || key.empty() || key.size() > job_key_max) return wrong;
     const auto rest = text.substr(at + 1);  // parameters mean nothing to us
     if (!rest.empty() && rest.front() != ';') return wrong;
     return key;

@@ -1,6 +1,9 @@
 // worker/handler/job_request.h: what a request's header says of the job that is to be made of it.
 #pragma once
 
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,6 +15,13 @@
 #include "worker/jobs/job.h"
 
 namespace worker::handler {
+
+/// 1 to `bytes_max` printable characters of ASCII: what keys and callbacks of jobs are.
+[[nodiscard]] bool is_job_text(std::string_view text, std::size_t bytes_max) noexcept;
+constexpr std::size_t job_key_max = 255, job_callback_max = 2048, job_type_max = 255;  ///< bytes
+constexpr std::uint32_t job_attempts_max = 1000;
+/// A job is asked for no longer ahead.
+constexpr std::chrono::milliseconds job_delay_max = std::chrono::hours(24 * 3650);
 
 /// All but its id, queue, body and idempotency; what the header does not say is the queue's. Fails with a
 /// sentence for the client (400). `now`: to count from.

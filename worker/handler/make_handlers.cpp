@@ -71,7 +71,7 @@ std::unique_ptr<http::Handler> make(const conf::Route& route, std::uint32_t inde
             return std::make_unique<ModuleRoute>(
                 route, *own,
                 ModuleRoute::Rooms{around.config, around.upstreams, around.queues, around.thread_pools,
-                                   around.thread_desk, around.loop});
+                                   around.thread_desk, around.keeping, around.loop});
         }
         case conf::Route::Handler::enqueue: return make_enqueue_route(route, around);
         case conf::Route::Handler::jobs:

@@ -9,8 +9,10 @@
 #include "conf/config.h"
 #include "worker/execution/loop.h"
 #include "worker/execution/pool_queue.h"
+#include "worker/handler/module_enqueue.h"
 #include "worker/handler/module_work.h"
 #include "worker/http/exchange.h"
+#include "worker/jobs/keeping.h"
 #include "worker/module/reeve.h"
 #include "worker/upstream/upstream.h"
 
@@ -28,6 +30,7 @@ class ModuleRoute final : public http::Handler {
         execution::PoolQueues& queues;
         const execution::ThreadPools& thread_pools;
         execution::ThreadDesk& thread_desk;
+        jobs::Keeping* keeping;  ///< null: there are no queues. Answers no more when the route goes
         execution::Loop& loop;
     };
     /// All must outlive it.
@@ -47,6 +50,8 @@ class ModuleRoute final : public http::Handler {
     [[nodiscard]] execution::Loop& loop() const noexcept { return rooms_.loop; }
     /// Null: there is no such pool, or it does not compute.
     [[nodiscard]] ComputePool* compute_pool(std::string_view name);
+    /// Of who asks for jobs: for as long as that is there, its answers come.
+    [[nodiscard]] JobsAsked& jobs_asked() noexcept { return jobs_asked_; }
     /// They are over; may still be on the stack.
     void retire(std::unique_ptr<ModuleWork> work);
     void retire(std::unique_ptr<ModuleVisit> visit);
@@ -61,6 +66,7 @@ class ModuleRoute final : public http::Handler {
     std::string code_;
     Rooms rooms_;
     std::vector<std::unique_ptr<ComputePool>> pools_;
+    JobsAsked jobs_asked_;
     std::vector<std::unique_ptr<ModuleWork>> work_over_;
     std::vector<std::unique_ptr<ModuleVisit>> visits_over_;
     std::uint64_t told_us_ = 0, untold_ = 0;

@@ -7,9 +7,11 @@
 #include <utility>
 
 #include "worker/execution/stopwatch.h"
+#include "worker/handler/job_request.h"
 #include "worker/handler/own_text.h"
 #include "worker/handler/peer_request.h"
 #include "worker/http/head.h"
+#include "worker/jobs/unix_clock.h"
 
 namespace worker::handler {
 namespace {
@@ -291,6 +293,24 @@ void ModuleVisit::give_up(reeve::detail::Wait& wait) noexcept {
 void ModuleVisit::log(reeve::Level level, std::string_view text) {
     spdlog::log(level_of(level), "module says route={} handler={} text={:?}", route_.route().name,
                 route_.handler().name, text);
+}
+
+bool ModuleVisit::enqueue(reeve::detail::Wait& wait, std::string_view queue, std::string&& body,
+                          const reeve::JobOptions& options, reeve::Enqueued& job,
+                          reeve::detail::Refusal& refusal) {
+    const auto& all = route_.rooms().config.queues;
+    const auto its = std::find_if(all.begin(), all.end(), [&](const auto& one) { return one.name == queue; });
+    if (its == all.end() || route_.rooms().keeping == nullptr) {
+        refusal = {reeve::NotEnqueued::Reason::no_queue, fmt::format("there is no [queue {}]", queue)};
+        return false;
+    }
+    auto wanted = make_job(*its, std::move(body), options, jobs::unix_ms());
+    if (!wanted) {
+        refusal = std::move(wanted.error());
+        return false;
+    }
+    wanted->job.trace = exchange_->request.value(http::Known::traceparent).substr(0, job_type_max);
+    return wait_for(std::make_unique<ModuleEnqueue>(*this, wait, std::move(*wanted), job, refusal));
 }
 
 /// The coroutine is at its end.

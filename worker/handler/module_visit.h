@@ -52,6 +52,9 @@ class ModuleVisit final : private http::Streamer, private reeve::detail::Host {
     bool write(reeve::detail::Wait& wait, std::string_view bytes) override;
     void give_up(reeve::detail::Wait& wait) noexcept override;
     void log(reeve::Level level, std::string_view text) override;
+    bool enqueue(reeve::detail::Wait& wait, std::string_view queue, std::string&& body,
+                 const reeve::JobOptions& options, reeve::Enqueued& job,
+                 reeve::detail::Refusal& refusal) override;
 
     void start();
     void run(std::coroutine_handle<> coroutine);

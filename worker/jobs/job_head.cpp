@@ -62,6 +62,9 @@ void append_job_params(std::string& out, const Claimed& job, const conf::Queue& 
     add("JOB_QUEUE", queue.name);
     add("JOB_ENQUEUED", time_text(job.created));
     if (!job.key.empty()) add("JOB_KEY", job.key);
+    if (queue.function.empty()) return;
+    add("REEVE_JOB", queue.function);
+    add("REEVE_JOB_ENQUEUED", std::to_string(job.created));
 }
 
 void append_job_head(std::string& out, const Claimed& job, const conf::Queue& queue, std::string_view host) {

@@ -74,6 +74,8 @@ ipc::Result<void> run(const Descriptor& its, reeve::Setup& setup) {
         return ipc::failure(fmt::format("registers the handler `{}` twice", *twice));
     if (const auto* twice = repeated(setup.functions))
         return ipc::failure(fmt::format("registers the function `{}` twice", *twice));
+    if (const auto* twice = repeated(setup.jobs))
+        return ipc::failure(fmt::format("registers the job function `{}` twice", *twice));
     return {};
 }
 
@@ -103,6 +105,17 @@ const reeve::Function* Module::function(std::string_view name) const noexcept {
     for (const auto& one : setup_.functions)
         if (one.name == name) return &one.function;
     return nullptr;
+}
+
+const reeve::JobFunction* Module::job(std::string_view name) const noexcept {
+    for (const auto& one : setup_.jobs)
+        if (one.name == name) return &one.function;
+    return nullptr;
+}
+
+std::string Module::missing_job(std::string_view name) const {
+    if (setup_.jobs.empty()) return fmt::format("module {} has no job functions", name_);
+    return fmt::format("module {} has no job function `{}`; it has {}", name_, name, names_of(setup_.jobs));
 }
 
 std::string Module::missing_handler(std::string_view name) const {
@@ -184,6 +197,15 @@ std::vector<conf::Error> check_modules(const conf::Loaded& loaded) {
         });
         if ((routed || !handler.empty()) && own->handler(handler) == nullptr)
             complain(loaded.pool_lines.at(i), "run: " + own->missing_handler(handler));
+        for (std::size_t at = 0; at < config.queues.size(); ++at) {
+            const conf::Queue& queue = config.queues[at];
+            if (queue.pool != pool.name) continue;
+            if (!queue.function.empty() && own->job(queue.function) == nullptr)
+                complain(loaded.queue_lines.at(at), "function: " + own->missing_job(queue.function));
+            if (queue.function.empty() && own->handler(handler) == nullptr)
+                complain(loaded.queue_lines.at(at),
+                         fmt::format("pool: no function is named, and {}", own->missing_handler(handler)));
+        }
     }
     return errors;
 }

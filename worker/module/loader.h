@@ -26,6 +26,9 @@ class Module {
     /// By its name; empty: the only one. Null: there is none, or none is the only one.
     [[nodiscard]] const reeve::Setup::NamedHandler* handler(std::string_view name) const noexcept;
     [[nodiscard]] const reeve::Function* function(std::string_view name) const noexcept;
+    [[nodiscard]] const reeve::JobFunction* job(std::string_view name) const noexcept;
+    /// "module m has no job function `x`; it has `a`, `b`".
+    [[nodiscard]] std::string missing_job(std::string_view name) const;
     /// "there is no handler `x`; there are `a`, `b`".
     [[nodiscard]] std::string missing_handler(std::string_view name) const;
     /// An address in it.

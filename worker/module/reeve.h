@@ -19,6 +19,9 @@
 // variables are destroyed as at the end of their scope, nothing behind the `co_await` runs, and what it
 // waited for is given up. Work that a thread has begun goes on unseen: it must own what it uses.
 //
+// Jobs (`[queue]`) are asked for by `enqueue`, and done by functions that `Setup::job` registers: coroutines
+// as well, in a process of a pool.
+//
 // With g++ 12 a lambda that is written inside a `co_await` expression is destroyed twice: name it first. What
 // takes functions here refuses to compile otherwise.
 #pragma once
@@ -41,11 +44,11 @@
 #include <vector>
 
 #define REEVE_MODULE_ABI \
-    1  // raised with every change that a module which is compiled already would not stand
+    2  // raised with every change that a module which is compiled already would not stand
 #define REEVE_MODULE_PUBLIC __attribute__((visibility("default")))
 
 namespace reeve {
-inline namespace abi1 {
+inline namespace abi2 {
 
 using std::chrono::milliseconds;
 
@@ -58,6 +61,63 @@ class REEVE_MODULE_PUBLIC Failed : public std::runtime_error {
 
  private:
     int status_;
+};
+
+/// There is no job, or nobody knows of one; what() says more.
+class REEVE_MODULE_PUBLIC NotEnqueued : public Failed {
+ public:
+    enum class Reason : std::uint8_t {
+        none,
+        no_queue,       ///< of that name, where this runs
+        refused,        ///< the options make no sense, or an idempotency key is missing
+        too_large,      ///< the body is more than `job_size_max`
+        full,           ///< the queue, and nothing is stored: later there may be room
+        unstored,       ///< not known to be stored: with an idempotency key asking again is safe
+        other_request,  ///< the idempotency key came with another job before
+        in_flight       ///< the first job with that idempotency key is not stored yet
+    };
+    NotEnqueued(Reason its_reason, const std::string& why)
+        : Failed(status_of(its_reason), why), reason_(its_reason) {}
+    [[nodiscard]] Reason reason() const noexcept { return reason_; }
+
+ private:
+    static int status_of(Reason reason) noexcept {
+        switch (reason) {
+            case Reason::too_large: return 413;
+            case Reason::full:
+            case Reason::unstored: return 503;
+            case Reason::other_request: return 422;
+            case Reason::in_flight: return 409;
+            case Reason::none:
+            case Reason::no_queue:
+            case Reason::refused: break;
+        }
+        return 500;
+    }
+
+    Reason reason_;
+};
+
+/// How a job's function says what is to become of a job that it could not do. Whatever else it throws is
+/// `later`, but a `Failed` of a status that says that asking again is of no use (4xx, but 408, 425, 429).
+class REEVE_MODULE_PUBLIC JobFailed : public Failed {
+ public:
+    /// Trying again is of no use: it is dead.
+    [[nodiscard]] static JobFailed for_good(const std::string& why) { return JobFailed(422, why, {}); }
+    /// It is tried again after its queue's `backoff`, unless its attempts are spent.
+    [[nodiscard]] static JobFailed later(const std::string& why) { return JobFailed(500, why, {}); }
+    /// Likewise, after so long.
+    [[nodiscard]] static JobFailed later(const std::string& why, std::chrono::seconds after) {
+        return JobFailed(503, why, after);
+    }
+    /// None: it is not said.
+    [[nodiscard]] std::optional<std::chrono::seconds> again_after() const noexcept { return after_; }
+
+ private:
+    JobFailed(int answer, const std::string& why, std::optional<std::chrono::seconds> after)
+        : Failed(answer, why), after_(after) {}
+
+    std::optional<std::chrono::seconds> after_;
 };
 
 struct Field {
@@ -152,6 +212,57 @@ class Answer {
     std::string body;
 };
 
+/// What a job is, beside its queue and its body. What is not said is the queue's.
+class JobOptions {
+ public:
+    JobOptions() = default;
+
+    std::string type;                                             ///< of its body: Content-Type
+    milliseconds delay{0};                                        ///< it runs no sooner than after this
+    std::optional<std::chrono::system_clock::time_point> run_at;  ///< or not before this moment
+    std::optional<int> priority;                                  ///< -100 to 100, larger ones first
+    std::optional<unsigned> attempts;                             ///< 1 to 1000
+    std::string key;              ///< which `key_concurrency` counts by; empty: none
+    std::string unique;           ///< while a job of the queue has the same, this is that one; empty: none
+    std::string idempotency_key;  ///< the same key and the same job again is that one; empty: none
+    std::string callback;         ///< a URL; empty: none
+};
+
+/// A job that is on the disk.
+class Enqueued {
+ public:
+    Enqueued() = default;
+    std::string id;         ///< 36 characters
+    bool existing = false;  ///< it was there: by its idempotency key, or `unique`
+};
+
+/// One attempt at a job. All of it is the function's own.
+class Job {
+ public:
+    Job() = default;
+
+    std::string id;  ///< the same at each attempt: what to know a job by that was begun before
+    std::string queue;
+    std::string key;                                 ///< empty: none
+    std::string type;                                ///< of its body: Content-Type; empty: none was said
+    std::string trace;                               ///< traceparent of who asked for it; empty: none
+    unsigned attempt = 1;                            ///< which one this is, from 1
+    unsigned attempts = 0;                           ///< how many there may be
+    std::chrono::system_clock::time_point enqueued;  ///< when it was asked for
+    std::string body;
+};
+
+/// What it has come to, for whoever asks: kept up to the queue's `result_max`.
+class JobResult {
+ public:
+    JobResult() = default;
+    explicit JobResult(std::string text, std::string its_type = "text/plain; charset=utf-8")
+        : body(std::move(text)), type(std::move(its_type)) {}
+
+    std::string body;
+    std::string type;
+};
+
 enum class Level : std::uint8_t { debug, info, warn, error };
 
 template <class T>
@@ -173,6 +284,16 @@ struct Outcome {
 
     void check() const {
         if (status != 0) throw Failed(status, why);
+    }
+};
+
+/// Why there is no job. `none`: there is one.
+struct Refusal {
+    NotEnqueued::Reason reason = NotEnqueued::Reason::none;
+    std::string why;
+
+    void check() const {
+        if (reason != NotEnqueued::Reason::none) throw NotEnqueued(reason, why);
     }
 };
 
@@ -207,9 +328,21 @@ class Host {
     virtual bool write(Wait& wait, std::string_view bytes) = 0;
     virtual void give_up(Wait& wait) noexcept = 0;
     virtual void log(Level level, std::string_view text) = 0;
+    virtual bool enqueue(Wait& wait, std::string_view queue, std::string&& body, const JobOptions& options,
+                         Enqueued& job, Refusal& refusal) = 0;
 
  protected:
     ~Host() = default;
+};
+
+/// As an attempt at a job sees it.
+class JobHost : public Host {
+ public:
+    virtual void progress(std::string_view text) = 0;
+    virtual bool ending() = 0;
+
+ protected:
+    ~JobHost() = default;
 };
 
 inline Wait::~Wait() {
@@ -461,6 +594,27 @@ class Write : public Wait {
     std::string_view bytes_;
 };
 
+class Enqueue : public Wait {
+ public:
+    Enqueue(Host& its_host, std::string_view queue, std::string_view body, const JobOptions& options)
+        : Wait(its_host), queue_(queue), body_(body), options_(options) {}
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
+    bool await_suspend(std::coroutine_handle<> coroutine) {
+        waiter = coroutine;
+        return host->enqueue(*this, queue_, std::move(body_), options_, job_, refusal_);
+    }
+    Enqueued await_resume() {
+        refusal_.check();
+        return std::move(job_);
+    }
+
+ private:
+    std::string queue_, body_;
+    JobOptions options_;
+    Enqueued job_;
+    Refusal refusal_;
+};
+
 }  // namespace detail
 
 /// What came of one task of `Context::all`: a result, or an exception, or nothing in time.
@@ -661,6 +815,16 @@ class Context {
     /// `co_await` goes on when the client has taken enough. After `begin`.
     [[nodiscard]] auto write(std::string_view bytes) noexcept { return detail::Write(host_, bytes); }
 
+    /// `co_await` gives an `Enqueued` when the job is on the disk: it will run, whatever dies. Throws
+    /// `NotEnqueued`. Whoever is ended while it waits does not undo it: the job may be there or not.
+    [[nodiscard]] auto enqueue(std::string_view queue, std::string_view body, const JobOptions& options) {
+        return detail::Enqueue(host_, queue, body, options);
+    }
+    [[nodiscard]] auto enqueue(std::string_view queue, std::string_view body) {
+        const JobOptions options;
+        return detail::Enqueue(host_, queue, body, options);
+    }
+
     /// Into the server's error log.
     void log(Level level, std::string_view text) { host_.log(level, text); }
 
@@ -668,7 +832,26 @@ class Context {
     detail::Host& host_;
 };
 
+/// What a job's function may ask for besides; of a request there is nothing to `read`, `begin` or `write`.
+class JobContext : public Context {
+ public:
+    explicit JobContext(detail::JobHost& host) noexcept : Context(host), job_(host) {}
+
+    /// How far it is, in words of its own, up to 1 KiB in one line: whoever asks for the job sees what was
+    /// said last, about once a second.
+    void progress(std::string_view text) { job_.progress(text); }
+    /// The job is cancelled, takes too long, or its process is to leave: nobody wants its result any more.
+    /// Who waits by `co_await` is ended there; who computes asks now and then, each millisecond say, and
+    /// returns. Who does not is killed, with its process.
+    [[nodiscard]] bool ending() { return job_.ending(); }
+
+ private:
+    detail::JobHost& job_;
+};
+
 using Handler = std::function<Task<Response>(Request, Context&)>;
+/// Runs an attempt at a job: it is done when this returns. Throws `JobFailed`, or what it likes.
+using JobFunction = std::function<Task<JobResult>(Job, JobContext&)>;
 /// Bytes in, bytes out; may take long, and may throw: then `compute` throws `Failed` 500.
 using Function = std::function<std::string(std::string_view)>;
 
@@ -690,6 +873,10 @@ class Setup {
         std::string name;
         Function function;
     };
+    struct NamedJob {
+        std::string name;
+        JobFunction function;
+    };
 
     /// For routes that say `module = MODULE/NAME`.
     void handler(std::string name, Handler its, Body body = Body::whole) {
@@ -699,6 +886,8 @@ class Setup {
     void compute(std::string name, Function its) {
         functions.push_back(NamedFunction{std::move(name), std::move(its)});
     }
+    /// For queues that say `function = NAME`, where the module is that of their pool.
+    void job(std::string name, JobFunction its) { jobs.push_back(NamedJob{std::move(name), std::move(its)}); }
     /// `option = NAME=VALUE` of its section; empty: it is not there.
     [[nodiscard]] std::string_view option(std::string_view name) const noexcept {
         for (const Field& field : options)
@@ -717,6 +906,7 @@ class Setup {
     std::vector<Field> options;
     std::vector<NamedHandler> handlers;
     std::vector<NamedFunction> functions;
+    std::vector<NamedJob> jobs;
     std::string refusal;
 };
 
@@ -750,7 +940,18 @@ constexpr std::uint64_t layout() {
                                    sizeof(Setup::NamedFunction),
                                    sizeof(Setup),
                                    sizeof(Context),
-                                   sizeof(Failed)})
+                                   sizeof(Failed),
+                                   sizeof(NotEnqueued),
+                                   sizeof(JobFailed),
+                                   sizeof(JobOptions),
+                                   sizeof(Enqueued),
+                                   sizeof(::reeve::Job),
+                                   sizeof(JobResult),
+                                   sizeof(Refusal),
+                                   sizeof(Promise<JobResult>),
+                                   sizeof(JobFunction),
+                                   sizeof(Setup::NamedJob),
+                                   sizeof(JobContext)})
         hash = mix(hash, size);
     return hash;
 }
@@ -780,7 +981,7 @@ struct Descriptor {
 };
 
 }  // namespace detail
-}  // namespace abi1
+}  // namespace abi2
 }  // namespace reeve
 
 /// Once in a module, outside of all namespaces: `load` is a `void(reeve::Setup&)`.

@@ -1,5 +1,5 @@
 // worker/pool/module_member.h: what a process of a pool with `run = module` does with a request: it computes,
-// or runs a handler.
+// does a job, or runs a handler.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +29,7 @@ class ModuleMember {
     class Running;
 
     void compute(FastcgiRequest& request, std::string_view function) const;
+    void do_job(FastcgiRequest& request, std::string_view function) const;
     void handle(FastcgiRequest& request) const;
 
     const module::Module& module_;
