@@ -264,6 +264,10 @@ class Checks {
             return report_.refuse(place_of(origin, key),
                                   fmt::format("{}: there is no [pool {}]{}", key, name, hint(name, names)));
         const auto place = static_cast<std::size_t>(found - names.begin());
+        if (is_hosted(config_.pools[place]) && is_sound(origins_.pools.at(place), "run"))
+            return report_.refuse(
+                place_of(origin, key),
+                fmt::format("{}: [pool {}] has a run: its threads do jobs, of a [queue]", key, name));
         if (!kind || config_.pools[place].kind == *kind || !is_sound(origins_.pools.at(place), "kind"))
             return;
         const bool threads = kind == Pool::Kind::thread;

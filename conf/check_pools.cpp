@@ -30,7 +30,7 @@ class PoolChecks {
     }
 
     void check_here() {
-        if (pool_.kind == Pool::Kind::thread) return;
+        if (pool_.kind == Pool::Kind::thread && !is_hosted(pool_)) return;
         const bool executed = pool_.run.kind != PoolRun::Kind::module;  // modules are loaded, to see
         if (is_sound(origin_, "run") && !pool_.run.command.empty() && executed) {
             const auto& program = pool_.run.command.front();
@@ -49,21 +49,24 @@ class PoolChecks {
 
     void advise(const Config& config) {
         const bool threads = pool_.kind == Pool::Kind::thread;
-        if (std::none_of(config.routes.begin(), config.routes.end(),
-                         [&](const Route& route) {
-                             if (route.handler == Route::Handler::work && route.work.pool == pool_.name)
-                                 return true;
-                             if (route.handler == Route::Handler::module)
-                                 return true;  // names pools in its code
-                             if (threads)
-                                 return route.handler == Route::Handler::files &&
-                                        route.files.open_pool == pool_.name;
-                             return route.handler == Route::Handler::pool && route.pool == pool_.name;
-                         }) &&
+        if ((is_hosted(pool_) ||
+             std::none_of(config.routes.begin(), config.routes.end(),
+                          [&](const Route& route) {
+                              if (route.handler == Route::Handler::work && route.work.pool == pool_.name)
+                                  return true;
+                              if (route.handler == Route::Handler::module)
+                                  return true;  // names pools in its code
+                              if (threads)
+                                  return route.handler == Route::Handler::files &&
+                                         route.files.open_pool == pool_.name;
+                              return route.handler == Route::Handler::pool && route.pool == pool_.name;
+                          })) &&
             std::none_of(config.queues.begin(), config.queues.end(),
                          [&](const Queue& queue) { return queue.pool == pool_.name; }))
-            report_.advise(origin_->place,
-                           fmt::format("no route {} {}", threads ? "names" : "leads to", origin_->text()));
+            report_.advise(origin_->place, is_hosted(pool_)
+                                               ? fmt::format("no queue names {}", origin_->text())
+                                               : fmt::format("no route {} {}", threads ? "names" : "leads to",
+                                                             origin_->text()));
         for (const auto& limit : pool_.rlimits)
             if (limit.what == ResourceLimit::What::memory && pool_.max_memory >= limit.value)
                 report_.advise(place_of(origin_, "max_memory"),
@@ -89,10 +92,18 @@ class PoolChecks {
     }
 
     void check_threads() {
+        const bool hosted = is_hosted(pool_);
         for (const Entry& entry : origin_->entries)
-            if (!entry.refused && !entry.continued && !threads_know(entry.key))
-                report_.refuse(entry.place, fmt::format("{}: is of processes, and {} is of threads",
-                                                        entry.key, origin_->text()));
+            if (!entry.refused && !entry.continued &&
+                !(hosted ? hosted_know(entry.key) : threads_know(entry.key)))
+                report_.refuse(entry.place, hosted
+                                                ? fmt::format("{}: is not of threads that do jobs", entry.key)
+                                                : fmt::format("{}: is of processes, and {} is of threads",
+                                                              entry.key, origin_->text()));
+        if (hosted && pool_.run.kind != PoolRun::Kind::module && is_sound(origin_, "run"))
+            refuse("run", "threads do jobs by functions of a module: `module NAME`");
+        if (hosted && pool_.run.command.size() > 1)
+            refuse("run", "threads that do jobs answer no requests: no handler is named");
     }
 
     void check_size() {

@@ -102,11 +102,17 @@ class QueueChecks {
         for (std::size_t i = 0; i < config_.pools.size(); ++i) {
             const auto& pool = config_.pools[i];
             if (pool.name != queue_.pool) continue;
-            if (pool.kind == Pool::Kind::thread && is_sound(origins_.pools.at(i), "kind"))
+            const bool hosted = is_hosted(pool);
+            if (pool.kind == Pool::Kind::thread && !hosted && is_sound(origins_.pools.at(i), "kind"))
                 report_.refuse(place_of(origin_, "pool"),
-                               fmt::format("pool: [pool {}] is of threads, which cannot run jobs: what they "
-                                           "damage is a worker with all its clients; processes can "
-                                           "(run = module NAME), or an upstream",
+                               fmt::format("pool: [pool {}] is of threads of workers, which run no jobs: one "
+                                           "that crashes would cost their clients. `run = module NAME` there "
+                                           "gives its threads a process of their own",
+                                           pool.name));
+            if (hosted && queue_.function.empty())
+                report_.refuse(place_of(origin_, "pool"),
+                               fmt::format("pool: [pool {}] is of threads, which run a function: name it, "
+                                           "`function = NAME`",
                                            pool.name));
             if (!queue_.function.empty() && pool.kind != Pool::Kind::thread &&
                 pool.run.kind != PoolRun::Kind::module && is_sound(origins_.pools.at(i), "run"))

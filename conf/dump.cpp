@@ -19,6 +19,7 @@ bool is_used(const Setting<Route>& row, const Route& route) { return is_used_by(
 
 /// Likewise what only processes know, in a pool of threads.
 bool is_used(const Setting<Pool>& row, const Pool& pool) {
+    if (is_hosted(pool)) return hosted_know(row.key);
     return pool.kind == Pool::Kind::process || threads_know(row.key);
 }
 

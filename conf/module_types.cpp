@@ -25,7 +25,7 @@ bool is_there(const std::vector<Module>& modules, std::string_view name) {
 bool is_file(const std::string& word) { return word.find('/') != std::string::npos; }
 
 bool runs_module(const Pool& pool) {
-    return pool.kind == Pool::Kind::process && pool.run.kind == PoolRun::Kind::module &&
+    return (pool.kind == Pool::Kind::process || is_hosted(pool)) && pool.run.kind == PoolRun::Kind::module &&
            !pool.run.command.empty();
 }
 

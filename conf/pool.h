@@ -62,13 +62,18 @@ struct Pool {
     bool operator==(const Pool&) const = default;
 };
 
+/// Threads that have a process of their own, for jobs: `kind = thread` with a `run`.
+[[nodiscard]] inline bool is_hosted(const Pool& pool) noexcept {
+    return pool.kind == Pool::Kind::thread && pool.run.is_set();
+}
+
 /// How many threads each worker has for it: to begin with, and at most, with those that are stuck.
 struct ThreadNumber {
     std::uint32_t begin = 1, max = 1;
 };
 [[nodiscard]] ThreadNumber thread_number(const Pool& pool) noexcept;
 
-/// How many members a pool of processes has: to begin with, at least and at most.
+/// How many members a pool of processes has: to begin with, at least and at most. One that is hosted: one.
 struct PoolSize {
     std::uint32_t begin = 1, min = 1, max = 1;
 };

@@ -13,7 +13,7 @@ const Settings<Pool>& pool_settings() {
         scalar<Pool>("kind", &Pool::kind,
                      Choice<Pool::Kind>{{{"process", Pool::Kind::process}, {"thread", Pool::Kind::thread}}},
                      "process: processes of their own; thread: threads in each worker, for what would block "
-                     "its loops"),
+                     "its loops; with `run = module NAME` in a process of their own, for jobs"),
         scalar<Pool>("run", &Pool::run, PoolRunType{},
                      "`fastcgi CMD...`, a FastCGI application on descriptor 0; `cgi CMD...`, a CGI program; "
                      "`module NAME [HANDLER]`, functions and a handler of a [module], or of a file; `work`, "

@@ -93,6 +93,7 @@ bool is_program(const std::string& path) {
 }  // namespace
 
 PoolSize pool_size(const Pool& pool, std::uint32_t processors) noexcept {
+    if (is_hosted(pool)) return {1, 1, 1};
     std::uint32_t begin = pool.size;
     if (begin == 0) {
         begin = pool.size_min.value_or(std::max(1u, processors));
@@ -112,6 +113,12 @@ ThreadNumber thread_number(const Pool& pool) noexcept {
 bool threads_know(std::string_view key) noexcept {
     constexpr std::array<std::string_view, 6> known{"kind",  "size",          "size_max",
                                                     "queue", "queue_timeout", "timeout"};
+    return std::find(known.begin(), known.end(), key) != known.end();
+}
+
+bool hosted_know(std::string_view key) noexcept {
+    constexpr std::array<std::string_view, 8> known{"kind",        "size",      "run",  "kill_grace",
+                                                    "environment", "directory", "user", "rlimits"};
     return std::find(known.begin(), known.end(), key) != known.end();
 }
 

@@ -37,5 +37,7 @@ constexpr std::string_view program_path = "/usr/local/sbin:/usr/local/bin:/usr/s
 
 /// Whether a pool of threads has this setting too.
 [[nodiscard]] bool threads_know(std::string_view key) noexcept;
+/// Likewise, one whose threads have a process of their own.
+[[nodiscard]] bool hosted_know(std::string_view key) noexcept;
 
 }  // namespace conf

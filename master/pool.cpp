@@ -142,8 +142,10 @@ void Pool::look_at(Member& member, std::uint64_t now) {
                 config_.name, member.index, member.process->pid(), now - member.started_ms, doing(member));
             return end(member, now, grace_);
         case MemberState::doubtful:
-            probe(member, now);
-            if (state(member) != MemberState::doubtful ||
+            // Threads take connections although one of them may be at what was given up.
+            if (!conf::is_hosted(config_)) probe(member, now);
+            if (state(member) != MemberState::doubtful) return;
+            if (!conf::is_hosted(config_) &&
                 table_.age_ms(index_, member.index, now) < in_ms(config_.timeout))
                 return;
             (void)table_.change(index_, member.index, MemberState::doubtful, MemberState::overdue, now);
@@ -185,6 +187,9 @@ std::string Pool::doing(const Member& member) {
 std::string Pool::post_mortem(const Member& member) {
     if (!member.vitals) return {};
     const auto& in_flight = member.vitals->in_flight;
+    const auto& note = member.vitals->crash;
+    if (!note.pool().empty())  // one of several threads
+        return request_words(note.about()) + autopsy(note, note.module_of_task());
     return request_words(in_flight.text()) + autopsy(member.vitals->crash, in_flight.module());
 }
 

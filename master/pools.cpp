@@ -24,7 +24,8 @@ ipc::Result<std::unique_ptr<Pools>> Pools::prepare(const PoolSurroundings& aroun
     std::vector<ipc::PoolTable::Shape> shapes;
     std::vector<conf::PoolSize> sizes;
     for (const auto& pool : pools) {
-        if (pool.kind == conf::Pool::Kind::thread) {  // of workers: the master only counts them
+        if (pool.kind == conf::Pool::Kind::thread &&
+            !conf::is_hosted(pool)) {  // of workers: the master only counts them
             shapes.push_back({.name = pool.name,
                               .members = 0,
                               .size_max = conf::thread_number(pool).max,

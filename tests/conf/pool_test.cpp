@@ -128,8 +128,9 @@ open_pool = slow
     CHECK(loaded(dump(config)) == config);
 
     CHECK(pool_complaints("kind = thread\nrun = cgi sh\nuser = nobody\n") ==
-          Lines{"t:3: run: is of processes, and [pool p] is of threads",
-                "t:4: user: is of processes, and [pool p] is of threads"});
+          Lines{"t:3: run: threads do jobs by functions of a module: `module NAME`"});
+    CHECK(pool_complaints("kind = thread\nuser = nobody\n") ==
+          Lines{"t:3: user: is of processes, and [pool p] is of threads"});
     CHECK(pool_complaints("kind = thread\nsize_min = 1\n") ==
           Lines{"t:3: size_min: is of processes, and [pool p] is of threads"});
     CHECK(pool_complaints("kind = thread\nsize = 3\nsize_max = 2\n") ==

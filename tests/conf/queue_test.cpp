@@ -104,9 +104,19 @@ TEST_CASE("a queue needs somebody who runs its jobs, and no more than one", "[co
     CHECK(queue_complaints("upstream = u /x\n") == Lines{"t:4: upstream: there is no [upstream u]"});
     CHECK(queue_complaints("upstream = u\n") ==
           Lines{"t:4: upstream: an upstream and a path are wanted: NAME /path"});
-    CHECK(complaints("[pool t]\nkind = thread\n[queue q]\npool = t\n") ==
-          Lines{"t:4: pool: [pool t] is of threads, which cannot run jobs: what they damage is a worker with "
-                "all its clients; processes can (run = module NAME), or an upstream"});
+    CHECK(
+        complaints("[pool t]\nkind = thread\n[queue q]\npool = t\n") ==
+        Lines{"t:4: pool: [pool t] is of threads of workers, which run no jobs: one that crashes would cost "
+              "their clients. `run = module NAME` there gives its threads a process of their own"});
+    const std::string hosted = "[module m]\npath = /m.so\n[pool t]\nkind = thread\nrun = module m\n";
+    CHECK(complaints(hosted + "[queue q]\npool = t\nfunction = f\n").empty());
+    CHECK(complaints(hosted + "[queue q]\npool = t\n") ==
+          Lines{"t:7: pool: [pool t] is of threads, which run a function: name it, `function = NAME`"});
+    CHECK(complaints(hosted + "queue = 5\n") == Lines{"t:6: queue: is not of threads that do jobs"});
+    CHECK(complaints(hosted + "[route r]\npath = /\nfiles = /\nopen_pool = t\n") ==
+          Lines{"t:9: open_pool: [pool t] has a run: its threads do jobs, of a [queue]"});
+    CHECK(complaints("[pool t]\nkind = thread\nrun = cgi ./x\n") ==
+          Lines{"t:3: run: threads do jobs by functions of a module: `module NAME`"});
     CHECK(queue_complaints("pool = p\nfunction = f\n") ==
           Lines{"t:5: function: [pool p] has no module, whose function it would be"});
     CHECK(complaints("[upstream u]\npeer = 127.0.0.1:1\n[queue q]\nupstream = u /x\nfunction = f\n") ==

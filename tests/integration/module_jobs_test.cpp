@@ -16,8 +16,8 @@ using nlohmann::json;
 
 namespace {
 
-constexpr const char* functions[] = {"tell",  "steps", "waits", "asks", "stuck",
-                                     "crash", "fails", "lost",  "parts"};
+constexpr const char* functions[] = {"tell",  "steps", "waits", "asks",  "stuck",
+                                     "crash", "fails", "lost",  "parts", "meet"};
 
 /// A queue for each job function of the module, behind a pool of its processes; and handlers that ask.
 struct Site {
@@ -259,11 +259,180 @@ TEST_CASE("whether a queue's function is there is known before anything begins",
     CHECK(contains(complaints("[pool p]\nrun = module chores\n[queue q]\npool = p\n"),
                    "pool: no function is named, and which handler of chores? It has `ask`"));
     CHECK(contains(complaints("[pool p]\nkind = thread\n[queue q]\npool = p\nfunction = tell\n"),
-                   "is of threads, which cannot run jobs"));
+                   "is of threads of workers, which run no jobs"));
+    CHECK(contains(complaints("[pool p]\nkind = thread\nrun = module chores\n[queue q]\npool = p\n"
+                              "function = nothing\n"),
+                   "function: module chores has no job function `nothing`"));
     const auto accepted = complaints(
         "[pool p]\nrun = module chores\n[queue q]\npool = p\nfunction = tell\n"
         "[route in]\npath = /in\nenqueue = q\n");
     CHECK_FALSE(contains(accepted, "function"));
+}
+
+// ---- threads that do them -------------------------------------------------------------------------
+
+namespace {
+
+constexpr const char* four_threads = "kind = thread\nsize = 4\nkill_grace = 300ms\n";
+
+/// The process whose threads they are.
+pid_t host_of(const Server& server) {
+    const auto status = json::parse(server.command({"status", "--json"}).output);
+    for (const auto& member : status["pools"].back()["members"])
+        if (member["pid"] != 0) return member["pid"].get<pid_t>();
+    return 0;
+}
+
+}  // namespace
+
+TEST_CASE("threads of one process do several jobs at once", "[integration][jobs][module][job-threads]") {
+    const Site site(four_threads);
+    const Server server(site.folder, site.setup);
+    std::vector<std::string> ids;
+    for (int i = 0; i < 3; ++i) ids.push_back(enqueue(server, "meet", site.out("met")));
+    for (const auto& id : ids) until(server, id, "done");
+    const auto pid = std::to_string(host_of(server));
+    for (const auto& id : ids) CHECK(server.get("/jobs/" + id + "/result").body == pid);
+    ids.clear();
+    for (int i = 0; i < 40; ++i) ids.push_back(enqueue(server, "parts", std::to_string(i)));
+    for (const auto& id : ids) until(server, id, "done");
+    CHECK(std::to_string(host_of(server)) == pid);
+}
+
+TEST_CASE("a job that hears that it is cancelled costs the other threads nothing",
+          "[integration][jobs][module][job-threads]") {
+    const Site site("kind = thread\nsize = 4\nkill_grace = 30s\n");
+    const Server server(site.folder, site.setup);
+    const auto other = enqueue(server, "steps", site.out("go"));
+    eventually("the other one runs", [&] { return job_of(server, other)["progress"] == "half"; });
+    const pid_t host = host_of(server);
+    for (const std::string function : {"waits", "asks"}) {
+        const auto id = enqueue(server, function, site.out(function));
+        eventually("it runs", [&] { return contains(site.said(function), "begun"); });
+        CHECK(cancel(server, id).status == 202);
+        until(server, id, "cancelled");
+        CHECK(count(site.said(function), "\n") == 2);
+        CHECK_FALSE(contains(site.said(function), "went on"));
+    }
+    CHECK(host_of(server) == host);
+    site.folder.write("out/go", "");
+    CHECK(until(server, other, "done")["attempts"] == 1);
+    CHECK(host_of(server) == host);
+}
+
+TEST_CASE("jobs that are cancelled as soon as they are there cost no process",
+          "[integration][jobs][module][job-threads]") {
+    const Site site("kind = thread\nsize = 4\nkill_grace = 30s\n");
+    const Server server(site.folder, site.setup);
+    until(server, enqueue(server, "parts", "1"), "done");
+    const pid_t host = host_of(server);
+    for (int i = 0; i < 20; ++i) {
+        const auto id = enqueue(server, i % 2 == 0 ? "asks" : "waits", site.out("log"));
+        cancel(server, id);
+        until(server, id, "cancelled");
+    }
+    until(server, enqueue(server, "parts", "1"), "done");
+    CHECK(host_of(server) == host);
+}
+
+TEST_CASE("a thread that hears nothing costs its process, and the others' jobs no attempt",
+          "[integration][jobs][module][job-threads]") {
+    const Site site(four_threads);
+    const Server server(site.folder, site.setup);
+    const auto other = enqueue(server, "steps", site.out("go"));
+    eventually("the other one runs", [&] { return job_of(server, other)["progress"] == "half"; });
+    const auto id = enqueue(server, "stuck", site.out("log"));
+    eventually("it runs", [&] { return contains(site.said("log"), "\n"); });
+    const pid_t host = host_of(server);
+    CHECK(site.said("log") == "begun " + std::to_string(host) + "\n");
+    CHECK(cancel(server, id).status == 202);
+    until(server, id, "cancelled");
+    CHECK_FALSE(lives(host));
+    site.folder.write("out/go", "");
+    const auto job = until(server, other, "done");
+    CHECK(job["attempts"] == 1);
+    CHECK(job["crashes"] == 0);
+}
+
+TEST_CASE("of jobs whose process crashes the one whose fault it was is dead, the others are done",
+          "[integration][jobs][module][job-threads]") {
+    const Site site(four_threads, "backoff = 1h..1h\n");
+    const Server server(site.folder, site.setup);
+    const auto other = enqueue(server, "steps", site.out("go"));
+    eventually("the other one runs", [&] { return job_of(server, other)["progress"] == "half"; });
+    const auto id = enqueue(server, "crash", site.out("log"));
+    eventually("the other one crashed with it", [&] { return job_of(server, other)["crashes"] == 1; });
+    site.folder.write("out/go", "");
+    const auto dead = until(server, id, "dead");
+    CHECK(dead["crashes"] == 3);
+    CHECK(site.said("log") == "run 1\nrun 2\nrun 3\n");
+    const auto job = until(server, other, "done");
+    CHECK(job["crashes"] == 1);
+    CHECK(job["attempts"] == 2);
+    until(server, enqueue(server, "parts", "1"), "done");
+    eventually("the log says who it was", [&] {
+        return contains(server.log(), "job=crash") && contains(server.log(), "job " + id + " attempt 3");
+    });
+}
+
+TEST_CASE("a stop gives back what threads have begun, without an attempt spent",
+          "[integration][jobs][module][job-threads]") {
+    Site site("kind = thread\nsize = 4\nkill_grace = 5s\n");
+    site.setup.reeve = "shutdown_timeout = 200ms\n";
+    std::vector<std::string> ids;
+    {
+        Server server(site.folder, site.setup);
+        for (const char* name : {"one", "two"}) {
+            ids.push_back(enqueue(server, "waits", site.out(name)));
+            eventually("it runs", [&] { return contains(site.said(name), "begun"); });
+        }
+        server.signal(SIGQUIT);
+        CHECK(server.wait() == 0);
+        CHECK(site.said("one") == "begun\ndestroyed\n");
+        CHECK(site.said("two") == "begun\ndestroyed\n");
+    }
+    const Server server(site.folder, site.setup);
+    for (const auto& id : ids) {
+        CHECK(until(server, id, "running")["attempts"] == 1);
+        cancel(server, id);
+        until(server, id, "cancelled");
+    }
+}
+
+TEST_CASE("what threads have begun goes on over a reload, and can be cancelled after it",
+          "[integration][jobs][module][job-threads]") {
+    const Site site("kind = thread\nsize = 4\nkill_grace = 30s\n");
+    const Server server(site.folder, site.setup);
+    const auto steps = enqueue(server, "steps", site.out("go"));
+    const auto waits = enqueue(server, "waits", site.out("log"));
+    eventually("both run", [&] {
+        return job_of(server, steps)["progress"] == "half" && contains(site.said("log"), "begun");
+    });
+    const pid_t host = host_of(server);
+    server.signal(SIGHUP);
+    eventually("there is another generation", [&] { return contains(server.log(), "ready generation=2"); });
+    until(server, enqueue(server, "parts", "1"), "done");
+    CHECK(lives(host));
+    CHECK(cancel(server, waits).status == 202);
+    until(server, waits, "cancelled");
+    CHECK(site.said("log") == "begun\ndestroyed\n");
+    CHECK(lives(host));
+    site.folder.write("out/go", "");
+    CHECK(until(server, steps, "done")["attempts"] == 1);
+    eventually("the process of before leaves", [&] { return !lives(host); });
+}
+
+TEST_CASE("a keeper that is killed leaves no thread at its job", "[integration][jobs][module][job-threads]") {
+    const Site site(four_threads, "backoff = 1h..1h\n");
+    const Server server(site.folder, site.setup);
+    const auto id = enqueue(server, "stuck", site.out("log"));
+    eventually("it runs", [&] { return count(site.said("log"), "\n") == 1; });
+    const pid_t host = host_of(server);
+    REQUIRE(::kill(keeper_of(server), SIGKILL) == 0);
+    eventually("the process is ended", [&] { return !lives(host); });
+    eventually("it runs again", [&] { return count(site.said("log"), "\n") == 2; });
+    cancel(server, id);
+    until(server, id, "cancelled");
 }
 
 // ---- coroutines that ask for them -----------------------------------------------------------------

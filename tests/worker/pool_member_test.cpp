@@ -330,6 +330,17 @@ TEST_CASE("a member that works takes the time it is told, and says so", "[pool][
     CHECK(member.ask({}, std::string(200'000, 'x')).out.ends_with("worked none\n"));
 }
 
+TEST_CASE("a request that is aborted is ended all the same, and its program with it", "[pool][cgi]") {
+    const Member member("sleep 1000");
+    const auto socket = member.connect();
+    std::string all = request({{"A", "b"}}) + body_of("");
+    append_header(all, Type::abort_request, 1, 0);
+    const auto answer = Member::talk(socket, all);
+    REQUIRE(answer.end);
+    CHECK(answer.end->protocol_status == ProtocolStatus::complete);
+    CHECK(answer.out.empty());
+}
+
 TEST_CASE("what we are asked about ourselves, and what we do not do", "[pool][cgi]") {
     const Member member("echo x");
     std::string asked, values;

@@ -10,7 +10,7 @@ ipc::Result<ThreadPools> ThreadPools::start(const conf::Config& config, ipc::Poo
     ThreadPools pools;
     for (std::uint32_t number = 0; number < config.pools.size(); ++number) {
         const conf::Pool& pool = config.pools[number];
-        if (pool.kind != conf::Pool::Kind::thread) continue;
+        if (pool.kind != conf::Pool::Kind::thread || conf::is_hosted(pool)) continue;
         if (table == nullptr) return ipc::failure("the seat has no table of pools");
         const auto threads = conf::thread_number(pool);
         auto started = ThreadPool::start({.name = pool.name,

@@ -34,7 +34,8 @@ JobRun::JobRun(Target& target, const Claimed& job, Owner& owner)
       timer_(ipc::Event::timer<&JobRun::on_time>(this, target.loop.base())) {}
 
 JobRun::~JobRun() {
-    if (phase_ != Phase::working) return;
+    if (target_.door != nullptr) target_.door->forget(*this);
+    if (phase_ != Phase::working && !asked_to_end()) return;
     call_.cancel();
     give_back(PoolDoor::End::overdue);
 }
@@ -89,9 +90,33 @@ void JobRun::end(Ending ending, std::string_view why) {
 /// Nobody reads the answer any more. Whatever the reason is, nothing is told before its process is gone:
 /// whoever claims the job next, perhaps another keeper, must not meet it.
 void JobRun::give_up(Verdict verdict, PoolDoor::End how) {
+    if (member_ && target_.door->shares()) {
+        if (!call_.ask_to_abort()) {  // nobody has it yet
+            call_.cancel();
+            give_back(PoolDoor::End::whole);
+            return over(std::move(verdict));
+        }
+        if (phase_ != Phase::working) return;  // it has just ended
+        asked_ = true;
+        verdict_ = std::move(verdict);
+        phase_ = Phase::ending;
+        return timer_.arm(target_.door->pool().kill_grace);
+    }
     call_.cancel();
     give_back(how);
     if (!member_ || how != PoolDoor::End::overdue) return over(std::move(verdict));
+    wait_for_process(std::move(verdict));
+}
+
+/// Somebody else's thread does not end: the process has to.
+void JobRun::on_condemned() {
+    call_.cancel();
+    if (asked_to_end()) return wait_for_process(std::move(verdict_));
+    wait_for_process({Ending::released, "its process is ended, for another job's sake", 0});
+}
+
+void JobRun::wait_for_process(Verdict verdict) {
+    asked_ = false;
     const auto patience = PoolDoor::ending_time(target_.door->pool());
     patient_until_ms_ = ipc::monotonic_ms() + static_cast<std::uint64_t>(patience.count());
     verdict_ = std::move(verdict);
@@ -108,6 +133,11 @@ void JobRun::on_time(short) {
                 {Ending::timed_out, fmt::format("took longer than {} ms", target_.queue.timeout.count()), 0},
                 PoolDoor::End::overdue);
         case Phase::ending:
+            if (asked_) {  // it does not hear
+                call_.cancel();
+                give_back(PoolDoor::End::overdue);
+                return wait_for_process(std::move(verdict_));
+            }
             if (target_.door->still_ending(*member_) && ipc::monotonic_ms() < patient_until_ms_)
                 return timer_.arm(look_again);
             return over(std::move(verdict_));
@@ -117,6 +147,7 @@ void JobRun::on_time(short) {
 }
 
 void JobRun::on_response(const http::ResponseHead& head, http::Framing framing, std::uint64_t length) {
+    if (phase_ != Phase::working) return;
     verdict_ = judge_status(head.status, value_of(head, "retry-after"), target_.loop.clock().unix_ms());
     if (verdict_.ending != Ending::done) return;
     result_type_.assign(head.value(http::Known::content_type).substr(0, plain_text_max));
@@ -134,8 +165,9 @@ void JobRun::on_payload(std::string_view bytes) {
 }
 
 void JobRun::on_end(std::string_view) {
-    if (phase_ != Phase::working) return;
+    if (phase_ != Phase::working && !asked_to_end()) return;
     give_back(PoolDoor::End::whole);
+    if (phase_ == Phase::ending) return over(std::move(verdict_));
     if (verdict_.ending != Ending::done) {
         if (const std::string text = plain_text(result_, error_body_max); !text.empty())
             verdict_.error.append(": ").append(text);
@@ -150,6 +182,10 @@ void JobRun::on_stderr(std::string_view bytes) {
 }
 
 void JobRun::on_failure(const upstream::Failure& failure) {
+    if (asked_to_end()) {  // its thread is done, and has said so; or the process died
+        give_back(call_.exit_status() ? PoolDoor::End::whole : PoolDoor::End::broken);
+        return over(std::move(verdict_));
+    }
     // A script that prints nothing has said with its exit status how it went.
     const bool silent = failure.silent && call_.exit_status().has_value();
     Verdict verdict = silent ? judge_exit(*call_.exit_status())
@@ -162,11 +198,12 @@ void JobRun::on_failure(const upstream::Failure& failure) {
 
 void JobRun::give_back(PoolDoor::End how) {
     if (!member_) return;
-    target_.door->give_back(*member_, how, begun_us_);
+    target_.door->give_back(*member_, how, begun_us_, *this);
 }
 
 void JobRun::over(Verdict verdict) {
     timer_.disarm();
+    if (target_.door != nullptr) target_.door->forget(*this);
     target_.log.end(lines_, about());
     if (verdict.ending != Ending::done) {
         result_.clear();

@@ -17,10 +17,12 @@ namespace worker::jobs {
 
 // waiting ──begin──▶ working ──answer, failure──▶ over
 //    │                  └──too long, cancelled, given back──▶ ending ──its process is gone──▶ over
-//    └──cancelled, given back──▶ over
+//    └──cancelled, given back──▶ over                           └──its thread is done──▶ over
 /// Its process is gone when an attempt is over that was ended by us, within bounds: else it could run beside
 /// the next attempt. Loop thread only.
-class JobRun final : private upstream::Caller {
+/// Where threads share a process it is asked to end first; if it does not within `kill_grace`, all of the
+/// process is ended, and who shares it is given back.
+class JobRun final : private upstream::Caller, private PoolDoor::Sharer {
  public:
     class Owner {
      public:
@@ -37,6 +39,10 @@ class JobRun final : private upstream::Caller {
     JobRun& operator=(const JobRun&) = delete;
     ~JobRun() override;
 
+    /// Of a pool; none: wait.
+    [[nodiscard]] std::optional<ipc::PoolTask> take_member() {
+        return target_.door->take(*this, job_.crashes > 0);
+    }
     /// On a member of the pool; it is given back by the run.
     void begin(const ipc::PoolTask& member);
     /// Where there is no pool.
@@ -69,10 +75,13 @@ class JobRun final : private upstream::Caller {
     void on_stderr(std::string_view bytes) override;
     void on_failure(const upstream::Failure& failure) override;
 
+    void on_condemned() override;
     void on_time(short what);
     void ask(const ipc::Ticket& ticket, upstream::Peer* bound);
     void give_up(Verdict verdict, PoolDoor::End how);
     void give_back(PoolDoor::End how);
+    void wait_for_process(Verdict verdict);
+    [[nodiscard]] bool asked_to_end() const noexcept { return phase_ == Phase::ending && asked_; }
     void over(Verdict verdict);
     [[nodiscard]] observe::ProgramLog::About about() const noexcept;
 
@@ -90,6 +99,7 @@ class JobRun final : private upstream::Caller {
     Verdict verdict_;  ///< from the head of an answer on what it is to be
     std::string result_, result_type_;
     bool cut_ = false;
+    bool asked_ = false;  ///< ending: its thread was asked, and the process is to live on
     ProgressLines progress_;
     observe::ProgramLog::Lines lines_;
     ipc::Event timer_;

@@ -27,6 +27,7 @@ PoolDoor::PoolDoor(const conf::Pool& pool, ipc::PoolTable& table, std::uint32_t 
       loop_(loop),
       config_(upstream::members_of(pool, table, index)),
       upstream_(config_, loop, nullptr, nullptr),
+      places_(conf::is_hosted(pool) ? conf::thread_number(pool).begin : 1),
       bell_(ipc::Event::calling<&PoolDoor::on_bell>(this, loop.base(), table.doorbell(index),
                                                     EV_READ | EV_PERSIST)),
       timer_(ipc::Event::timer<&PoolDoor::on_time>(this, loop.base())) {
@@ -38,7 +39,9 @@ PoolDoor::~PoolDoor() { leave_line(); }
 std::uint32_t PoolDoor::idle() const noexcept {
     std::uint32_t count = 0;
     for (std::uint32_t member = 0; member < table_.members(index_); ++member)
-        count += table_.state(index_, member) == ipc::MemberState::idle ? 1 : 0;
+        count += table_.state(index_, member) == ipc::MemberState::idle ? places_ : 0;
+    for (const Host& host : hosts_)
+        if (!host.alone && !host.broken) count += places_ - static_cast<std::uint32_t>(host.sharers.size());
     return count;
 }
 
@@ -52,9 +55,30 @@ std::uint32_t PoolDoor::reserve(std::uint32_t wanted) noexcept {
     return reserved;
 }
 
-std::optional<ipc::PoolTask> PoolDoor::take() noexcept {
+std::optional<ipc::PoolTask> PoolDoor::take(Sharer& sharer, bool alone) {
     if (others_wait()) return std::nullopt;
+    if (shares()) return share(sharer, alone);
     return table_.acquire(index_, row_, loop_.clock().now_ms());
+}
+
+std::optional<ipc::PoolTask> PoolDoor::share(Sharer& sharer, bool alone) {
+    if (alone_waits_ != nullptr && alone_waits_ != &sharer) return std::nullopt;
+    const auto there = std::find_if(hosts_.begin(), hosts_.end(), [&](const Host& host) {
+        return !alone && !host.alone && !host.broken && host.sharers.size() < places_;
+    });
+    if (there != hosts_.end()) {
+        there->sharers.push_back(&sharer);
+        counters().tasks.add_shared();
+        return there->task;
+    }
+    const auto task = table_.acquire(index_, row_, loop_.clock().now_ms());
+    if (!task) {
+        if (alone) alone_waits_ = &sharer;
+        return std::nullopt;
+    }
+    alone_waits_ = nullptr;
+    hosts_.push_back({.task = *task, .alone = alone, .broken = false, .sharers = {&sharer}});
+    return task;
 }
 
 void PoolDoor::wait(Waiter& waiter) {
@@ -124,10 +148,37 @@ void PoolDoor::call_next() {
     });
 }
 
-void PoolDoor::give_back(const ipc::PoolTask& task, End how, std::uint64_t begun_us) {
+void PoolDoor::give_share_back(const ipc::PoolTask& task, End how, const Sharer& sharer) {
+    const auto now = ipc::monotonic_ms();
+    const auto host = std::find_if(hosts_.begin(), hosts_.end(),
+                                   [&](const Host& one) { return one.task.member == task.member; });
+    if (host == hosts_.end()) return;  // condemned
+    std::erase(host->sharers, &sharer);
+    if (how == End::overdue) {
+        const std::vector<Sharer*> others = std::move(host->sharers);
+        hosts_.erase(host);
+        table_.overdue(task, now);
+        for (Sharer* const other : others) other->on_condemned();
+        return;
+    }
+    if (how == End::broken) host->broken = true;
+    if (!host->sharers.empty()) return;
+    if (host->broken)
+        table_.give_up(host->task, now);
+    else
+        table_.release(host->task, now, in_line_ ? std::optional(row_) : std::nullopt);
+    hosts_.erase(host);
+}
+
+void PoolDoor::give_back(const ipc::PoolTask& task, End how, std::uint64_t begun_us, const Sharer& sharer) {
     const auto now = ipc::monotonic_ms();
     counters().busy_us.add_shared(ipc::monotonic_us() - begun_us);
     counters().over.add_shared();
+    if (shares()) {
+        give_share_back(task, how, sharer);
+        if (waiters_.linked()) call_next();
+        return;
+    }
     switch (how) {
         case End::whole: {
             // Ours are looked after here: only others need the bell.
@@ -141,7 +192,8 @@ void PoolDoor::give_back(const ipc::PoolTask& task, End how, std::uint64_t begun
 }
 
 std::chrono::milliseconds PoolDoor::ending_time(const conf::Pool& pool) noexcept {
-    return pool.kill_grace + ending_margin;
+    const auto asked = conf::is_hosted(pool) ? pool.kill_grace : std::chrono::milliseconds(0);
+    return asked + pool.kill_grace + ending_margin;
 }
 
 bool PoolDoor::still_ending(const ipc::PoolTask& task) const noexcept {

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "conf/config.h"
 #include "ipc/event.h"
@@ -16,7 +17,10 @@ namespace worker::jobs {
 
 /// Requests come first: a job gets a member that is idle while nobody waits for one, and takes no more than
 /// one place of the pool's queue, however many jobs there are. It waits for as long as it takes. One a pool,
-/// for all queues of the keeper. Loop thread only.
+/// for all queues of the keeper.
+/// A pool of threads is one member that several jobs share, as many as it has threads. What was there when
+/// its process crashed wants to be alone from then on: so the one whose fault that was is found out.
+/// Loop thread only.
 class PoolDoor {
  public:
     /// Told in turn, each once, when there may be a member; it asks anew when it gets none.
@@ -31,6 +35,15 @@ class PoolDoor {
         friend class PoolDoor;
     };
 
+    /// Who has a member, perhaps beside others.
+    class Sharer {
+     public:
+        virtual ~Sharer() = default;
+        /// The process is being ended for another one's sake: it is given back, and to be waited for as after
+        /// `overdue`.
+        virtual void on_condemned() = 0;
+    };
+
     /// `index`: of the pool in `table`; `row`: of this process in the scoreboard. All must outlive it, and it
     /// all who wait.
     PoolDoor(const conf::Pool& pool, ipc::PoolTable& table, std::uint32_t index, std::uint32_t row,
@@ -42,8 +55,14 @@ class PoolDoor {
     /// So many of `wanted` will probably be there in a moment; others do not count on them until `settle`.
     [[nodiscard]] std::uint32_t reserve(std::uint32_t wanted) noexcept;
     void settle(std::uint32_t reserved) noexcept { reserved_ -= reserved; }
-    /// One, to be given back; none: wait.
-    [[nodiscard]] std::optional<ipc::PoolTask> take() noexcept;
+    /// One, to be given back; none: wait. `alone`: not to be shared.
+    [[nodiscard]] std::optional<ipc::PoolTask> take(Sharer& sharer, bool alone);
+    /// It wants none any more.
+    void forget(const Sharer& sharer) noexcept {
+        if (alone_waits_ == &sharer) alone_waits_ = nullptr;
+    }
+    /// Its members can be asked to end one job, and live on.
+    [[nodiscard]] bool shares() const noexcept { return conf::is_hosted(pool_); }
     void wait(Waiter& waiter);
     void leave(Waiter& waiter) noexcept;
 
@@ -52,7 +71,7 @@ class PoolDoor {
         broken,  ///< the call was given up: nobody knows what it does
         overdue  ///< it is to be ended
     };
-    void give_back(const ipc::PoolTask& task, End how, std::uint64_t begun_us);
+    void give_back(const ipc::PoolTask& task, End how, std::uint64_t begun_us, const Sharer& sharer);
     /// One that was given back as `overdue` is still about to be ended.
     [[nodiscard]] bool still_ending(const ipc::PoolTask& task) const noexcept;
     /// After so long it is not waited for any more: the master is gone, or nothing can end the process.
@@ -65,9 +84,18 @@ class PoolDoor {
     [[nodiscard]] ipc::PoolTable::Counters& counters() noexcept { return table_.counters(index_); }
 
  private:
+    /// A member of ours that is shared.
+    struct Host {
+        ipc::PoolTask task;
+        bool alone = false, broken = false;
+        std::vector<Sharer*> sharers{};
+    };
+
     void on_bell(short what);
     void on_time(short what);
     [[nodiscard]] std::uint32_t idle() const noexcept;
+    [[nodiscard]] std::optional<ipc::PoolTask> share(Sharer& sharer, bool alone);
+    void give_share_back(const ipc::PoolTask& task, End how, const Sharer& sharer);
     [[nodiscard]] bool others_wait() const noexcept;
     void call_next();
     void stand_in_line();
@@ -79,6 +107,9 @@ class PoolDoor {
     execution::Loop& loop_;
     const conf::Upstream config_;
     upstream::Upstream upstream_;
+    std::uint32_t places_;  ///< of each member
+    std::vector<Host> hosts_;
+    const Sharer* alone_waits_ = nullptr;  ///< until it has one, nobody gets another share
     execution::Link waiters_;
     std::uint32_t reserved_ = 0;
     bool in_line_ = false;  ///< the table knows that somebody of ours waits

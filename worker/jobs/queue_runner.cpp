@@ -144,7 +144,7 @@ void QueueRunner::begin(Claimed&& job) {
     Place& place = *places_.emplace_back(std::make_unique<Place>(target_, std::move(job), self));
     if (draining_) return place.run().end(Ending::released, "shutting down");
     if (target_.door == nullptr) return place.run().begin();
-    if (const auto member = target_.door->take()) place.run().begin(*member);
+    if (const auto member = place.run().take_member()) place.run().begin(*member);
 }
 
 /// False: one of them has to wait.
@@ -153,7 +153,7 @@ bool QueueRunner::give_members() {
     for (std::size_t at = 0; at < places_.size(); ++at) {
         JobRun& run = places_[at]->run();
         if (run.phase() != JobRun::Phase::waiting) continue;
-        const auto member = target_.door->take();
+        const auto member = run.take_member();
         if (!member) {
             target_.door->wait(*this);
             return false;

@@ -181,7 +181,9 @@ std::vector<conf::Error> check_modules(const conf::Loaded& loaded) {
     }
     for (std::size_t i = 0; i < config.pools.size(); ++i) {
         const conf::Pool& pool = config.pools[i];
-        if (pool.kind != conf::Pool::Kind::process || pool.run.kind != conf::PoolRun::Kind::module) continue;
+        if ((pool.kind != conf::Pool::Kind::process && !conf::is_hosted(pool)) ||
+            pool.run.kind != conf::PoolRun::Kind::module)
+            continue;
         const conf::Module its = conf::module_of(pool, config.modules);
         const bool named = std::any_of(config.modules.begin(), config.modules.end(),
                                        [&](const conf::Module& one) { return one.name == its.name; });

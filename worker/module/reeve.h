@@ -850,7 +850,8 @@ class JobContext : public Context {
 };
 
 using Handler = std::function<Task<Response>(Request, Context&)>;
-/// Runs an attempt at a job: it is done when this returns. Throws `JobFailed`, or what it likes.
+/// Runs an attempt at a job: it is done when this returns. Throws `JobFailed`, or what it likes. Where the
+/// pool is of threads, several run at once.
 using JobFunction = std::function<Task<JobResult>(Job, JobContext&)>;
 /// Bytes in, bytes out; may take long, and may throw: then `compute` throws `Failed` 500.
 using Function = std::function<std::string(std::string_view)>;

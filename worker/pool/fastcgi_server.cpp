@@ -61,7 +61,7 @@ void FastcgiRequest::on_piece(const http::fastcgi::Piece& piece) {
         return send(out_);
     }
     switch (piece.type) {
-        case Type::abort_request: gone_ = true; return;
+        case Type::abort_request: gone_ = aborted_ = true; return;
         case Type::params:
             if (step_ != Step::params) return;
             if (piece.ends_stream) return read_params();
@@ -148,6 +148,14 @@ void FastcgiRequest::end(std::uint32_t app_status) {
     send(out_);
 }
 
+/// Section 5.4: it ends all the same, if that is why it is gone.
+void FastcgiRequest::end_aborted(std::uint32_t app_status) {
+    if (!aborted_) return;
+    gone_ = false;
+    end(app_status);
+    gone_ = true;
+}
+
 /// For the next one on the same connection.
 void FastcgiRequest::next() {
     step_ = Step::begin;
@@ -177,9 +185,9 @@ void FastcgiServer::serve(int connection) {
             if (!wait_for(connection, POLLIN, leave_, head_time_ms)) return;
             request.receive();
         }
-        if (request.gone_) return;
+        if (request.gone_) return request.end_aborted(0);
         const auto status = handle_(request);
-        if (request.gone_) return;
+        if (request.gone_) return request.end_aborted(status);
         request.end(status);
         if (!request.keep_) return;
         // What is left of a body belongs to nobody.

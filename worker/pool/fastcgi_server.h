@@ -53,6 +53,7 @@ class FastcgiRequest {
     void send_stream(http::fastcgi::Type type, std::string_view bytes);
     void send(std::string_view bytes);
     void end(std::uint32_t app_status);
+    void end_aborted(std::uint32_t app_status);
     void next();
 
     int connection_, leave_;
@@ -64,6 +65,7 @@ class FastcgiRequest {
     bool keep_ = false;
     bool body_ended_ = false;
     bool gone_ = false;
+    bool aborted_ = false;  ///< by who asked, who waits for its end
 };
 
 class FastcgiServer {

@@ -14,6 +14,7 @@
 #include "worker/pool/cgi.h"
 #include "worker/pool/fastcgi_server.h"
 #include "worker/pool/module_member.h"
+#include "worker/pool/threaded_member.h"
 #include "worker/pool/work.h"
 
 namespace worker::pool {
@@ -67,6 +68,11 @@ int serve(const conf::Config& config, ipc::PoolSeat seat) {
         computer.emplace(*module, conf::module_handler_of(*pool), leave.get(),
                          vitals != nullptr ? &vitals->in_flight : nullptr);
         handle = [&computer](FastcgiRequest& request) { return computer->run(request); };
+        if (conf::is_hosted(*pool))
+            return serve_in_threads(*module, std::move(seat.listener), leave.get(),
+                                    conf::thread_number(*pool).begin, pool->name)
+                       ? EXIT_SUCCESS
+                       : EXIT_FAILURE;
     } else if (pool->run.kind == conf::PoolRun::Kind::work) {
         handle = work;
     } else {

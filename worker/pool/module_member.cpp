@@ -100,18 +100,25 @@ class ModuleMember::Running {
  public:
     Running(const ModuleMember& member, std::string_view kind, std::string_view name,
             std::string_view request)
-        : in_flight_(member.in_flight_) {
-        if (in_flight_ != nullptr)
-            in_flight_->begin(request, fmt::format("{} {}={}", member.module_.name(), kind, name));
+        : in_flight_(member.in_flight_), note_(member.note_) {
+        const std::string code = fmt::format("{} {}={}", member.module_.name(), kind, name);
+        if (in_flight_ != nullptr) in_flight_->begin(request, code);
+        if (note_ == nullptr) return;
+        note_->about.set(request);
+        note_->module.set(code);
     }
     Running(const Running&) = delete;
     Running& operator=(const Running&) = delete;
     ~Running() {
         if (in_flight_ != nullptr) in_flight_->end();
+        if (note_ == nullptr) return;
+        note_->about.clear();
+        note_->module.clear();
     }
 
  private:
     ipc::InFlight* in_flight_;
+    execution::ThreadPool::Note* note_;
 };
 
 std::uint32_t ModuleMember::run(FastcgiRequest& request) const {

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "ipc/in_flight.h"
+#include "worker/execution/thread_pool.h"
 #include "worker/module/loader.h"
 #include "worker/pool/fastcgi_server.h"
 
@@ -18,9 +19,11 @@ namespace worker::pool {
 class ModuleMember {
  public:
     /// `module` must outlive it. `handler`: whom requests go to, as of `module::Module`. `leave`: as of
-    /// `FastcgiServer`. `in_flight` is where it says what it runs; null: nobody watches.
-    ModuleMember(const module::Module& module, std::string handler, int leave, ipc::InFlight* in_flight)
-        : module_(module), handler_(std::move(handler)), leave_(leave), in_flight_(in_flight) {}
+    /// `FastcgiServer`. `in_flight` is where it says what it runs; null: nobody watches. `note`: likewise, of
+    /// one of several threads, where its crash is to be told from that of another.
+    ModuleMember(const module::Module& module, std::string handler, int leave, ipc::InFlight* in_flight,
+                 execution::ThreadPool::Note* note = nullptr)
+        : module_(module), handler_(std::move(handler)), leave_(leave), in_flight_(in_flight), note_(note) {}
 
     /// 0.
     [[nodiscard]] std::uint32_t run(FastcgiRequest& request) const;
@@ -36,6 +39,7 @@ class ModuleMember {
     std::string handler_;
     int leave_;
     ipc::InFlight* in_flight_;
+    execution::ThreadPool::Note* note_;
 };
 
 }  // namespace worker::pool

@@ -200,6 +200,15 @@ void Call::resume() {
     receive();
 }
 
+bool Call::ask_to_abort() {
+    if (phase_ == Phase::idle || phase_ == Phase::connecting) return false;
+    std::string record;
+    http::fastcgi::append_header(record, http::fastcgi::Type::abort_request, fastcgi_request, 0);
+    connection_->output.append(record);
+    if (!receiving_ && flush()) watch_time();
+    return true;
+}
+
 void Call::cancel() noexcept {
     if (phase_ == Phase::idle) return;
     upstream_->record(question_.ticket, ipc::Outcome::neutral);

@@ -110,6 +110,9 @@ class Call final : private User, private execution::Deadline, private Hedged {
     /// In `on_response`: the body that follows is of no use. It is taken and dropped, however long it is,
     /// also where it is shorter than announced.
     void skip_body() noexcept { framing_ = http::Framing::none; }
+    /// Of FastCGI: asks the peer to end before its time. It answers, or ends the connection, as ever. False:
+    /// it has nothing of the request yet.
+    [[nodiscard]] bool ask_to_abort();
     /// Nobody wants the response any more. No fault of the peer's.
     void cancel() noexcept;
 

@@ -1,5 +1,6 @@
 // A module for tests: job functions that say, wait, compute, fail and crash, and handlers that ask for jobs.
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -52,13 +53,17 @@ Task<JobResult> tell(Job job, JobContext& context) {
                         "application/x-tale");
 }
 
+void flood(JobContext& context, std::string_view last) {
+    for (int i = 0; i < 50'000; ++i) context.progress("flood " + std::to_string(i));
+    context.progress(last);
+}
+
 /// Says how far it is, and goes on when there is a file of that name.
 Task<JobResult> steps(Job job, JobContext& context) {
     context.log(reeve::Level::info, "no line end");
-    for (int i = 0; i < 50'000; ++i) context.progress("flood " + std::to_string(i));
-    context.progress("half");
+    flood(context, "half");
     while (!is_there(job.body)) co_await context.sleep(5ms);
-    context.progress("nearly");
+    flood(context, "nearly");
     co_return JobResult("done");
 }
 
@@ -116,6 +121,16 @@ Task<JobResult> lost(Job, JobContext&) {
     const Nobody nobody;
     co_await nobody;
     co_return JobResult();
+}
+
+/// Waits until three are there.
+Task<JobResult> meet(Job job, JobContext& context) {
+    const std::string pid = std::to_string(::getpid());
+    note(job.body, pid + "\n");
+    for (struct stat file{}; file.st_size < static_cast<off_t>(3 * (pid.size() + 1));
+         ::stat(job.body.c_str(), &file))
+        co_await context.sleep(5ms);
+    co_return JobResult(pid);
 }
 
 /// With what else the module has.
@@ -195,6 +210,7 @@ void load(reeve::Setup& setup) {
     setup.job("crash", crash);
     setup.job("fails", fails);
     setup.job("lost", lost);
+    setup.job("meet", meet);
     setup.job("parts", parts);
     setup.compute("reverse", reverse);
     setup.handler("ask", ask);
