@@ -39,6 +39,11 @@ class QueueChecks {
             check_name(config_.upstreams, queue_.upstream.name, "upstream");
         else
             check_pool();
+        if (queue_.job_size_max > config_.store.bodies_max && is_sound(origin_, "job_size_max") &&
+            (origins_.store == nullptr || is_sound(origins_.store, "bodies_max")))
+            report_.refuse(place_of(origin_, "job_size_max"),
+                           fmt::format("job_size_max: bodies_max of [store] has room for {} in all",
+                                       print_size(config_.store.bodies_max)));
         if (!queue_.script.empty() && queue_.pool.empty())
             report_.refuse(place_of(origin_, "script"),
                            "script: is for programs of a pool; an upstream is asked for a path");

@@ -14,6 +14,7 @@ struct Store {
     std::string url = "sqlite:/var/lib/reeve/jobs.db";  ///< `sqlite:` and an absolute path
     std::uint64_t wal_max = 64ull << 20;                ///< bytes of the write-ahead log, about
     std::chrono::milliseconds timeout{5'000};           ///< until who asks hears that the store cannot be had
+    std::uint64_t bodies_max = 160ull << 20;            ///< bytes of bodies on their way to it, in each loop
     bool operator==(const Store&) const = default;
 
     /// The path of a `sqlite:` URL; empty for another one.

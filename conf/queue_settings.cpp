@@ -15,6 +15,8 @@ const Settings<Store>& store_settings() {
                       "bytes of its write-ahead log, about, before it is folded into the file"),
         scalar<Store>("timeout", &Store::timeout, Time{100ms, 60s},
                       "how long a request waits for the store; then 503"),
+        scalar<Store>("bodies_max", &Store::bodies_max, Size{64 << 10, 1024ull << 30},
+                      "bytes of bodies that are on their way to jobs, in each loop; beyond: 503"),
     };
     return rows;
 }

@@ -192,7 +192,21 @@ OrderedJson jobs_json(const std::optional<JobsStatus>& jobs) {
     if (!jobs) return {};
     return {{"able", jobs->unable_ms == 0},
             {"unable_seconds", static_cast<double>(jobs->unable_ms) / 1000},
-            {"why", jobs->unable_ms == 0 ? std::string() : jobs->why}};
+            {"why", jobs->unable_ms == 0 ? std::string() : jobs->why},
+            {"keeper_pid", jobs->keeper_pid},
+            {"commits", jobs->commits},
+            {"failures", jobs->failures},
+            {"overflows", jobs->overflows},
+            {"wal_bytes", jobs->wal_bytes}};
+}
+
+std::string jobs_text(const JobsStatus& jobs) {
+    const std::string able = jobs.unable_ms == 0 ? "jobs can be stored"
+                                                 : fmt::format("jobs cannot be stored, for {} now: {}",
+                                                               duration(jobs.unable_ms), jobs.why);
+    return fmt::format("{}\nstore of jobs  keeper {}  commits {}  failed {}  refused {}  log {}\n", able,
+                       jobs.keeper_pid == 0 ? "-" : std::to_string(jobs.keeper_pid), jobs.commits,
+                       jobs.failures, jobs.overflows, mebibytes(jobs.wal_bytes));
 }
 
 std::string pools_text(const Status& status) {
@@ -450,9 +464,18 @@ OrderedJson companions_json(const std::vector<CompanionStatus>& companions) {
 }  // namespace
 
 JobsStatus jobs_status(const ipc::JobsCell& jobs, std::uint64_t now_unix_ms) {
+    JobsStatus status{.unable_ms = 0,
+                      .why = {},
+                      .keeper_pid = jobs.pid.get(),
+                      .commits = jobs.commits.get(),
+                      .failures = jobs.failures.get(),
+                      .overflows = jobs.overflows.get(),
+                      .wal_bytes = jobs.wal_bytes.get()};
     const auto since = jobs.unable_since_ms.get();
-    if (since == 0) return {};
-    return {.unable_ms = now_unix_ms > since ? now_unix_ms - since : 1, .why = jobs.unable_why.get()};
+    if (since == 0) return status;
+    status.unable_ms = now_unix_ms > since ? now_unix_ms - since : 1;
+    status.why = jobs.unable_why.get();
+    return status;
 }
 
 std::string status_text(const Status& status) {
@@ -481,9 +504,7 @@ std::string status_text(const Status& status) {
     for (const auto& preloader : status.preloaders) out += companion_text("preloader", preloader);
     for (const auto& sentinel : status.sentinels) out += companion_text("sentinel", sentinel);
     for (const auto& keeper : status.keepers) out += companion_text("keeper", keeper);
-    if (status.jobs && status.jobs->unable_ms > 0)
-        out += fmt::format("jobs cannot be stored, for {} now: {}\n", duration(status.jobs->unable_ms),
-                           status.jobs->why);
+    if (status.jobs) out += jobs_text(*status.jobs);
     out +=
         fmt::format("\n{:<40} {:<10} {:>8} {:>8}  {}\n", "listener", "accept", "backlog", "waiting", "slots");
     for (const auto& listener : status.listeners)

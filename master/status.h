@@ -74,6 +74,8 @@ struct CompanionStatus {
 struct JobsStatus {
     std::uint64_t unable_ms = 0;  ///< for how long nothing could be stored; 0: it is able
     std::string why;
+    std::uint64_t keeper_pid = 0;  ///< of the one that has it; 0: none
+    std::uint64_t commits = 0, failures = 0, overflows = 0, wal_bytes = 0;  ///< see ipc::JobsCell
 };
 
 struct PoolStatus {

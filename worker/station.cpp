@@ -99,7 +99,8 @@ std::vector<std::unique_ptr<http::Handler>> Station::make_handlers() {
     if (const int address = house_.seat.keeper_address.get(); address >= 0)
         keeper_.emplace(loop_, jobs::KeeperClient::Terms{.path = "/proc/self/fd/" + std::to_string(address),
                                                          .owner = {},
-                                                         .timeout = house_.config.store.timeout});
+                                                         .timeout = house_.config.store.timeout,
+                                                         .bodies = house_.config.store.bodies_max});
     auto handlers =
         handler::make_handlers({house_.config, loop_, files_, buffers_, upstreams_, *house_.seat.scoreboard,
                                 house_.seat.pools, queues_, house_.thread_pools, thread_desk_,

@@ -26,6 +26,7 @@ peer = 127.0.0.1:1
 url = sqlite:/srv/jobs.db
 wal_max = 8m
 timeout = 2s
+bodies_max = 1m
 [queue mail]
 pool = p
 concurrency = 2
@@ -58,6 +59,7 @@ allow = ::1
     CHECK(config.store.path() == "/srv/jobs.db");
     CHECK(config.store.wal_max == 8u << 20);
     CHECK(config.store.timeout == 2s);
+    CHECK(config.store.bodies_max == 1u << 20);
     REQUIRE(config.queues.size() == 2);
     const auto& mail = config.queues[0];
     CHECK(mail.pool == "p");
@@ -126,6 +128,8 @@ TEST_CASE("a queue needs somebody who runs its jobs, and no more than one", "[co
 }
 
 TEST_CASE("numbers and times of a queue have bounds", "[conf][queue]") {
+    CHECK(queue_complaints("pool = p\njob_size_max = 2m\n[store]\nbodies_max = 1m\n") ==
+          Lines{"t:5: job_size_max: bodies_max of [store] has room for 1m in all"});
     CHECK(queue_complaints("pool = p\nattempts = 0\n") ==
           Lines{"t:5: attempts: \"0\" is not a number, 1 to 1000"});
     CHECK(queue_complaints("pool = p\nbackoff = 2s..1s\n") ==

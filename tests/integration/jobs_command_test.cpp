@@ -161,12 +161,20 @@ TEST_CASE("while nothing can be stored the server is ready but degraded, and say
     Place place;
     place.setup.routes +=
         "[route in]\npath = /in\nenqueue = q\n[route ready]\npath = /ready\nhealth = ready\n"
-        "[route live]\npath = /live\nhealth = live\n[route metrics]\npath = /metrics\nmetrics = on\n";
+        "[route live]\npath = /live\nhealth = live\n[route metrics]\npath = /metrics\nmetrics = on\n"
+        "[route status]\npath = = /status\nstatus = on\n";
     place.setup.routes.replace(place.setup.routes.find("[store]\n"), 8, "[store]\ntimeout = 300ms\n");
     const Server server(place.folder, place.setup);
     CHECK(server.get("/ready").body == "ready\n");
     CHECK(json::parse(server.command({"status", "--json"}).output)["jobs"]["able"] == true);
     const auto id = added(server, "x");
+    const auto well = server.command({"status"}).output;
+    CHECK(contains(well, "jobs can be stored\nstore of jobs  keeper " + std::to_string(keeper_of(server))));
+    const auto shown = json::parse(server.get("/status").body)["jobs"];
+    CHECK(shown["able"] == true);
+    CHECK(shown["keeper_pid"] == keeper_of(server));
+    CHECK(shown["commits"] >= 1);
+    CHECK(shown["wal_bytes"] > 0);
     const auto store = place.folder.path("store");
     REQUIRE(::rename(store.c_str(), (store + ".away").c_str()) == 0);
     place.folder.write("store", "no folder");
@@ -181,6 +189,10 @@ TEST_CASE("while nothing can be stored the server is ready but degraded, and say
     CHECK(server.ask(post("/in", "x")).status == 503);
     CHECK(contains(server.command({"status"}).output, "jobs cannot be stored, for "));
     CHECK(json::parse(server.command({"status", "--json"}).output)["jobs"]["able"] == false);
+    const auto unable = json::parse(server.get("/status").body)["jobs"];
+    CHECK(unable["able"] == false);
+    CHECK(unable["unable_seconds"] > 0);
+    CHECK_FALSE(unable["why"] == "");
     const auto list = jobs(server, {"ls", "--timeout", "200ms"});
     CHECK(list.status == 1);
     CHECK(contains(list.errors, "the keeper did not answer in time; the store was unable before: "));

@@ -151,6 +151,34 @@ TEST_CASE("fields that make no sense are 400, bodies that are too large 413", "[
     CHECK(server.get("/in").status == 405);
 }
 
+TEST_CASE("bodies that slow clients have begun with have a bound together, and beyond it is 503",
+          "[integration][jobs]") {
+    const TemporaryFolder folder;
+    auto setup = jobs_setup(folder, "job_size_max = 64k\n", "cat",
+                            "url = sqlite:@folder@/store/jobs.db\nbodies_max = 64k\n");
+    setup.execution = just_workers(1);
+    if (!serves_several()) return;
+    const Server server(folder, setup);
+    Client slow = server.connect();
+    slow.send("POST /in HTTP/1.1\r\nHost: x\r\nContent-Length: 50000\r\n\r\n" + std::string(49'999, 'x'));
+    Response refused;
+    eventually("there is no room for another one", [&] {
+        refused = server.ask(post("/in", std::string(40'000, 'y')));
+        return refused.status == 503;
+    });
+    CHECK(refused.has("Retry-After"));
+    CHECK(contains(refused.body, "too many bodies are on their way"));
+    CHECK(server.ask(post("/in", std::string(1'000, 'z'))).status == 202);
+    slow.send("x");
+    CHECK(slow.response().status == 202);
+    CHECK(server.ask(post("/in", std::string(40'000, 'y'))).status == 202);
+    Client leaves = server.connect();
+    leaves.send("POST /in HTTP/1.1\r\nHost: x\r\nContent-Length: 50000\r\n\r\n" + std::string(49'999, 'x'));
+    leaves.close();
+    eventually("what a client leaves is free again",
+               [&] { return server.ask(post("/in", std::string(60'000, 'y'))).status == 202; });
+}
+
 TEST_CASE("one key is one job, however many ask at once, and another body is 422", "[integration][jobs]") {
     const TemporaryFolder folder;
     const Server server(folder, jobs_setup(folder));

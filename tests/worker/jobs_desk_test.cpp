@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "tests/conf/temporary_folder.h"
+#include "tests/worker/turn.h"
 #include "tests/worker/upstream_world.h"
 #include "worker/jobs/sqlite_store.h"
 
@@ -152,6 +153,36 @@ TEST_CASE("who has the store goes when older keepers have told the end of what t
     CHECK(job.state == State::done);
     CHECK(job.attempts_made == 1);
     CHECK(hall.backend.talks.size() == 1);
+}
+
+TEST_CASE("all jobs of a keeper that is gone are ready again, and clients wait for none of it",
+          "[worker][jobs]") {
+    Hall hall;
+    constexpr std::uint32_t many = 2500;
+    {
+        auto store = SqliteStore::open(hall.folder.path("jobs.db"), {});
+        REQUIRE(store);
+        std::vector<Operation> batch;
+        for (std::uint32_t i = 0; i < many; ++i) {
+            Enqueue enqueue;
+            enqueue.job.id = std::to_string(i);
+            enqueue.job.queue = "other";
+            batch.emplace_back(std::move(enqueue));
+        }
+        Claim claim;
+        claim.queue = "other";
+        claim.owner = "gone";
+        claim.count = many;
+        batch.emplace_back(std::move(claim));
+        REQUIRE((*store)->apply(batch, 1));
+    }
+    const Logged log;
+    Desk only(hall, "only", false);
+    only.desk.serve();
+    REQUIRE(hall.until([&] { return log.text().find("ready again jobs=2500") != std::string::npos; }));
+    const auto queues = hall.ask(Stats{}).answer.queues;
+    CHECK(queues[0].running == 0);
+    CHECK(queues[0].ready == many);
 }
 
 TEST_CASE("a keeper that is to leave waits for older ones no longer than they may take", "[worker][jobs]") {

@@ -176,6 +176,89 @@ TEST_CASE("what could not be begun in time is not begun at all", "[worker][jobs]
     CHECK(world.batcher.pending() == 0);
 }
 
+TEST_CASE("what somebody has waited for elsewhere is not begun when nobody waits any more",
+          "[worker][jobs]") {
+    Opened world({.wait = 60s});
+    std::vector<std::string> heard;
+    world.shared.holds = true;
+    world.batcher.submit(job("under way"), world.note(heard));
+    REQUIRE(world.until([&] { return world.shared.batches == 1; }));
+    world.batcher.submit_until(job("patient"), ipc::monotonic_ms() + 60'000, world.note(heard));
+    world.batcher.submit_until(job("late"), ipc::monotonic_ms() + 20, world.note(heard));
+    world.batcher.submit(job("says nothing"), world.note(heard));
+    Turn(
+        world.loop, [] {}, 100ms);
+    world.shared.holds = false;
+    world.shared.holds.notify_all();
+    REQUIRE(world.until([&] { return heard.size() == 4; }));
+    std::sort(heard.begin(), heard.end());
+    CHECK(heard == std::vector<std::string>{"0 patient", "0 says nothing", "0 under way",
+                                            "the store of jobs takes too long"});
+    CHECK_FALSE(world.shared.jobs.contains("late"));
+    CHECK(world.batcher.pending() == 0);
+}
+
+TEST_CASE("what is left of a client's time comes with what it asks", "[worker][jobs]") {
+    Opened world({.wait = 60s});
+    Door door;
+    KeeperServer server(world.loop, world.batcher, world.tally, door.socket.get(), {});
+    server.begin();
+    KeeperClient client(world.loop, {.path = door.path, .owner = {}, .timeout = 100ms});
+    std::vector<std::string> heard, other;
+    world.shared.holds = true;
+    world.batcher.submit(job("under way"), world.note(other));
+    REQUIRE(world.until([&] { return world.shared.batches == 1; }));
+    client.submit(job("given up"), world.note(heard));
+    REQUIRE(world.until([&] { return heard.size() == 1; }));
+    CHECK(heard[0] == "the keeper did not answer in time");
+    REQUIRE(world.until([&] { return world.batcher.pending() == 2; }));  // it is there, and waits
+    world.shared.holds = false;
+    world.shared.holds.notify_all();
+    REQUIRE(world.until([&] { return world.batcher.pending() == 0; }));
+    CHECK_FALSE(world.shared.jobs.contains("given up"));
+}
+
+TEST_CASE("however much is to be read, what changes something finds room", "[worker][jobs]") {
+    Opened world({.operations = 5, .reading_bytes = 1 << 20});
+    std::vector<std::string> heard;
+    Turn(world.loop, [&] {
+        for (int i = 0; i < 8; ++i) world.batcher.submit(Get{.id = "x", .answer = {}}, world.note(heard));
+        for (int i = 0; i < 5; ++i) world.batcher.submit(job(std::to_string(i)), world.note(heard));
+    });
+    REQUIRE(world.until([&] { return heard.size() == 13; }));
+    CHECK(std::count(heard.begin(), heard.end(), "too much waits for the store of jobs") == 3);
+    CHECK(world.shared.jobs.size() == 5);
+}
+
+TEST_CASE("a flood of reads neither refuses a client's jobs nor makes them wait behind it",
+          "[worker][jobs]") {
+    Opened world;
+    Door door;
+    KeeperServer server(world.loop, world.batcher, world.tally, door.socket.get(),
+                        {.client_operations = 100});
+    server.begin();
+    KeeperClient client(world.loop, {.path = door.path,
+                                     .owner = {},
+                                     .timeout = 60s,
+                                     .operations = 2000,
+                                     .reading_bytes = 32u << 20,
+                                     .said_bytes = 64u << 10});
+    std::size_t read = 0, refused = 0, read_before = 0;
+    bool stored = false;
+    for (int i = 0; i < 2100; ++i)
+        client.submit(Get{.id = "x", .answer = {}}, [&](Operation&&, const ipc::Error* failure) {
+            ++(failure != nullptr ? refused : read);
+        });
+    client.submit(job("a"), [&](Operation&&, const ipc::Error* failure) {
+        stored = failure == nullptr;
+        read_before = read;
+    });
+    REQUIRE(world.until([&] { return stored && read + refused == 2100; }));
+    CHECK(refused == 100);
+    CHECK(read_before < 1000);  // what was said before it, and what overtook it
+    CHECK(client.pending() == 0);
+}
+
 TEST_CASE("beyond its bounds the batcher refuses at once, and what it has is stored", "[worker][jobs]") {
     Opened world({.operations = 5, .bytes = 1 << 20, .batch_operations = 2, .batch_bytes = 1 << 20});
     std::vector<std::string> heard;
@@ -218,7 +301,7 @@ TEST_CASE("what looks at many jobs is a batch alone, in its turn", "[worker][job
 
 TEST_CASE("what only reads goes in small batches, and is refused when its answers could be too much",
           "[worker][jobs]") {
-    Opened world({.bytes = 64u << 20, .read_operations = 10, .read_bytes = 1u << 20});
+    Opened world({.reading_bytes = 64u << 20, .read_operations = 10, .read_bytes = 1u << 20});
     std::vector<std::string> heard;
     Turn(world.loop, [&] {
         for (int i = 0; i < 100; ++i) world.batcher.submit(Get{.id = "x", .answer = {}}, world.note(heard));

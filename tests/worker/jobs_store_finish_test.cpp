@@ -225,6 +225,35 @@ TEST_CASE("jobs of owners that are gone are ready again, and have spent an attem
     CHECK(world.claim_one().attempt == 2);
 }
 
+TEST_CASE("of an owner that is gone no more than a thousand jobs are given back at once", "[jobs]") {
+    World world;
+    constexpr int many = 2300;
+    std::vector<Operation> batch;
+    for (int i = 0; i < many; ++i) {
+        Enqueue one;
+        one.job = world.job("job" + std::to_string(i), i % 2 == 0 ? "mail" : "video");
+        batch.emplace_back(std::move(one));
+    }
+    REQUIRE(world.store->apply(batch, world.now));
+    REQUIRE(world.claim(many / 2).size() == many / 2);
+    REQUIRE(world.claim(many / 2 - 1, 0, "video").size() == many / 2 - 1);
+    world.owner = "other";
+    REQUIRE(world.claim(1, 0, "video").size() == 1);
+    std::uint64_t left = many - 1;
+    Recover recover;
+    recover.alive = {"other"};
+    while (left > 0) {
+        const auto answer = world.ask(recover).answer;
+        CHECK(answer.recovered == std::min<std::uint64_t>(left, recovered_max));
+        CHECK(answer.more == (left >= recovered_max));
+        left -= answer.recovered;
+    }
+    CHECK(world.stats().ready == many / 2);
+    CHECK(world.stats("video").ready == many / 2 - 1);
+    CHECK(world.stats("video").running == 1);
+    CHECK_FALSE(world.ask(recover).answer.more);
+}
+
 TEST_CASE("with leases those are lost whose lease is over, unless it was extended", "[jobs]") {
     World world;
     for (const auto* id : {"a", "b"}) world.enqueue(id);

@@ -19,8 +19,8 @@ constexpr std::string_view full_again = "5";
 }  // namespace
 
 EnqueueRoute::EnqueueRoute(const conf::Config& config, const conf::Route& route, const conf::Queue& queue,
-                           jobs::Keeping& keeping, execution::Loop& loop)
-    : KeeperRoute(route, queue.job_size_max, keeping, loop), queue_(queue) {
+                           jobs::BodyRoom& room, jobs::Keeping& keeping, execution::Loop& loop)
+    : KeeperRoute(route, queue.job_size_max, room, keeping, loop), queue_(queue) {
     if (const auto* api = conf::jobs_route(config, route)) jobs_path_ = jobs_path_of(*api);
 }
 

@@ -13,7 +13,7 @@ class EnqueueRoute final : public KeeperRoute {
  public:
     /// All must outlive it; see `KeeperRoute`.
     EnqueueRoute(const conf::Config& config, const conf::Route& route, const conf::Queue& queue,
-                 jobs::Keeping& keeping, execution::Loop& loop);
+                 jobs::BodyRoom& room, jobs::Keeping& keeping, execution::Loop& loop);
 
  private:
     void begin(Visit& visit) override;

@@ -64,9 +64,9 @@ std::optional<std::vector<jobs::State>> states_of(std::string_view text) {
 
 }  // namespace
 
-JobsRoute::JobsRoute(const conf::Config& config, const conf::Route& route, jobs::Keeping& keeping,
-                     jobs::Watching& watching, execution::Loop& loop)
-    : KeeperRoute(route, body_bytes_max, keeping, loop),
+JobsRoute::JobsRoute(const conf::Config& config, const conf::Route& route, jobs::BodyRoom& room,
+                     jobs::Keeping& keeping, jobs::Watching& watching, execution::Loop& loop)
+    : KeeperRoute(route, body_bytes_max, room, keeping, loop),
       config_(config),
       watching_(watching),
       path_(jobs_path_of(route)) {}

@@ -14,8 +14,8 @@ namespace worker::handler {
 class JobsRoute final : public KeeperRoute {
  public:
     /// All must outlive it; see `KeeperRoute`.
-    JobsRoute(const conf::Config& config, const conf::Route& route, jobs::Keeping& keeping,
-              jobs::Watching& watching, execution::Loop& loop);
+    JobsRoute(const conf::Config& config, const conf::Route& route, jobs::BodyRoom& room,
+              jobs::Keeping& keeping, jobs::Watching& watching, execution::Loop& loop);
 
  private:
     /// Of a visit that follows a job.

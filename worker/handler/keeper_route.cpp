@@ -35,11 +35,13 @@ KeeperRoute::Visit::Visit(KeeperRoute& owner, http::Exchange& exchange, std::uin
     : owner_(owner),
       exchange_(exchange),
       number_(number),
+      share_(owner.room_),
       timer_(ipc::Event::timer<&Visit::on_time>(this, owner.loop_.base())) {}
 
 void KeeperRoute::Visit::on_body(std::string_view payload) {
     if (body_.size() + payload.size() > owner_.body_max_)
         return owner_.refuse(*this, 413, "the body is too large");
+    if (!share_.take(payload.size())) return owner_.refuse_for_now(*this, "too many bodies are on their way");
     body_ += payload;
 }
 
@@ -48,9 +50,9 @@ void KeeperRoute::Visit::on_time(short) {
     if (part) part->on_time();
 }
 
-KeeperRoute::KeeperRoute(const conf::Route& route, std::uint64_t body_max, jobs::Keeping& keeping,
-                         execution::Loop& loop)
-    : route_(route), body_max_(body_max), keeping_(keeping), loop_(loop) {}
+KeeperRoute::KeeperRoute(const conf::Route& route, std::uint64_t body_max, jobs::BodyRoom& room,
+                         jobs::Keeping& keeping, execution::Loop& loop)
+    : route_(route), body_max_(body_max), room_(room), keeping_(keeping), loop_(loop) {}
 
 KeeperRoute::~KeeperRoute() = default;
 
@@ -134,6 +136,7 @@ void KeeperRoute::end(Visit& visit) {
     const auto here = visits_.find(visit.number());
     if (here == visits_.end()) return;
     visit.sleep();
+    visit.forget_body();
     if (visit.part) visit.part->on_end();
     loop_.after_turn([gone = std::shared_ptr<Visit>(std::move(here->second))] {});
     visits_.erase(here);

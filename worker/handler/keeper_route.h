@@ -13,6 +13,7 @@
 #include "ipc/event.h"
 #include "worker/execution/loop.h"
 #include "worker/http/exchange.h"
+#include "worker/jobs/body_room.h"
 #include "worker/jobs/keeping.h"
 
 namespace worker::handler {
@@ -21,10 +22,10 @@ namespace worker::handler {
 /// the keeper says then is of no interest. Loop thread only.
 class KeeperRoute : public http::Handler {
  public:
-    /// All must outlive it. `body_max`: bytes of a body; beyond: 413. `keeping` must answer no more when this
-    /// goes.
-    KeeperRoute(const conf::Route& route, std::uint64_t body_max, jobs::Keeping& keeping,
-                execution::Loop& loop);
+    /// All must outlive it. `body_max`: bytes of a body; beyond: 413. `room`: for all bodies on their way;
+    /// beyond: 503. `keeping` must answer no more when this goes.
+    KeeperRoute(const conf::Route& route, std::uint64_t body_max, jobs::BodyRoom& room,
+                jobs::Keeping& keeping, execution::Loop& loop);
     KeeperRoute(const KeeperRoute&) = delete;
     KeeperRoute& operator=(const KeeperRoute&) = delete;
     ~KeeperRoute() override;
@@ -51,7 +52,13 @@ class KeeperRoute : public http::Handler {
         Visit(KeeperRoute& owner, http::Exchange& exchange, std::uint64_t number);
 
         [[nodiscard]] http::Exchange& exchange() noexcept { return exchange_; }
-        [[nodiscard]] std::string take_body() noexcept { return std::move(body_); }
+        /// From here on it is counted by whoever has it.
+        [[nodiscard]] std::string take_body() noexcept {
+            share_.give_back();
+            return std::move(body_);
+        }
+        /// It is of no use any more.
+        void forget_body() noexcept { (void)take_body(); }
         [[nodiscard]] std::uint64_t number() const noexcept { return number_; }
         void wake_after(std::chrono::milliseconds time) { timer_.arm(time); }
         void sleep() noexcept { timer_.disarm(); }
@@ -72,6 +79,7 @@ class KeeperRoute : public http::Handler {
         http::Exchange& exchange_;
         std::uint64_t number_;
         std::string body_;
+        jobs::BodyRoom::Share share_;
         ipc::Event timer_;
     };
     using Then = std::function<void(Visit&, jobs::Operation&&)>;
@@ -102,6 +110,7 @@ class KeeperRoute : public http::Handler {
 
     const conf::Route& route_;
     std::uint64_t body_max_;
+    jobs::BodyRoom& room_;
     jobs::Keeping& keeping_;
     execution::Loop& loop_;
     std::uint64_t next_number_ = 1;

@@ -35,7 +35,8 @@ std::unique_ptr<http::Handler> make_enqueue_route(const conf::Route& route, cons
     const auto& queues = around.config.queues;
     const auto queue = std::find_if(queues.begin(), queues.end(),
                                     [&](const conf::Queue& one) { return one.name == route.enqueue; });
-    return std::make_unique<EnqueueRoute>(around.config, route, *queue, *around.keeping, around.loop);
+    return std::make_unique<EnqueueRoute>(around.config, route, *queue, around.keeping->bodies(),
+                                          *around.keeping, around.loop);
 }
 
 std::unique_ptr<http::Handler> make(const conf::Route& route, std::uint32_t index,
@@ -75,14 +76,15 @@ std::unique_ptr<http::Handler> make(const conf::Route& route, std::uint32_t inde
         }
         case conf::Route::Handler::enqueue: return make_enqueue_route(route, around);
         case conf::Route::Handler::jobs:
-            return std::make_unique<JobsRoute>(around.config, route, *around.keeping, *around.keeping,
-                                               around.loop);
+            return std::make_unique<JobsRoute>(around.config, route, around.keeping->bodies(),
+                                               *around.keeping, *around.keeping, around.loop);
         case conf::Route::Handler::health:
             return std::make_unique<Health>(
                 route.health, around.ready,
                 around.config.queues.empty() ? nullptr : &around.scoreboard.jobs());
         case conf::Route::Handler::status:
-            return std::make_unique<Status>(around.about, around.scoreboard, around.pools, clock);
+            return std::make_unique<Status>(around.about, around.scoreboard, around.pools,
+                                            !around.config.queues.empty(), clock);
         case conf::Route::Handler::metrics: return std::make_unique<Metrics>(around.scoreboard, around.pools);
     }
     std::abort();

@@ -12,6 +12,7 @@
 #include "ipc/upstream_report.h"
 #include "worker/handler/own_text.h"
 #include "worker/http/accept.h"
+#include "worker/jobs/unix_clock.h"
 
 namespace worker::handler {
 namespace {
@@ -36,6 +37,7 @@ small{opacity:.65}
 <tbody id="peers"></tbody></table>
 <table hidden><thead><tr><th>pool<th>processes or threads<th>tasks<th>waiting<th>full<th>late<th>timeouts<th>died<th>crashes</tr></thead>
 <tbody id="pools"></tbody></table>
+<p id="jobs" hidden></p>
 <table hidden><thead><tr><th>name<th>upstream<th>addresses<th>answers<th>failures<th>why not</tr></thead>
 <tbody id="names"></tbody></table>
 <script>
@@ -77,6 +79,13 @@ async function show() {
   pools.replaceChildren(...s.pools.map(p =>
     cells([p.name, Object.entries(p.members).map(([state, n]) => `${n} ${state}`).join(', '), p.tasks, p.waiting,
            p.refused_full, p.refused_late, p.timeouts, p.died, p.crashes])));
+  const jobs = document.getElementById('jobs');
+  jobs.hidden = s.jobs === null;
+  if (s.jobs !== null)
+    jobs.textContent = (s.jobs.able ? 'jobs can be stored' :
+      `jobs cannot be stored, for ${Math.round(s.jobs.unable_seconds)} s now: ${s.jobs.why}`) +
+      `; keeper ${s.jobs.keeper_pid || 'none'}, ${s.jobs.commits} commits, ${s.jobs.failures} failed, ` +
+      `log ${(s.jobs.wal_bytes / 1e6).toFixed(1)} MB`;
 }
 show();
 setInterval(() => document.hidden || show(), 1000);
@@ -151,6 +160,20 @@ nlohmann::json pool_json(const ipc::PoolReport& pool) {
             {"crashes", pool.crashes},
             {"kills", pool.kills},
             {"recycled", pool.recycled}};
+}
+
+/// How the store of jobs is.
+nlohmann::json store_json(const ipc::JobsCell& cell) {
+    const auto since = static_cast<jobs::UnixMs>(cell.unable_since_ms.get());
+    const auto unable_ms = since == 0 ? 0 : std::max<jobs::UnixMs>(jobs::unix_ms() - since, 1);
+    return {{"able", since == 0},
+            {"unable_seconds", static_cast<double>(unable_ms) / 1000},
+            {"why", since == 0 ? std::string() : cell.unable_why.get()},
+            {"keeper_pid", cell.pid.get()},
+            {"commits", cell.commits.get()},
+            {"failures", cell.failures.get()},
+            {"overflows", cell.overflows.get()},
+            {"wal_bytes", cell.wal_bytes.get()}};
 }
 
 /// Those that have a process, the newest generation first, by slot.
@@ -234,8 +257,9 @@ std::string Status::json() const {
     status["pools"] = nlohmann::json::array();
     for (std::uint32_t pool = 0; pools_ != nullptr && pool < pools_->pools(); ++pool)
         status["pools"].push_back(pool_json(pools_->report(pool, now_ms)));
+    status["jobs"] = queues_ ? store_json(scoreboard_.jobs()) : nlohmann::json();
     for (const Rows& rows : workers_of(scoreboard_)) status["workers"].push_back(worker_json(rows, now_ms));
-    return status.dump(2) + "\n";
+    return status.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace worker::handler

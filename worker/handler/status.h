@@ -24,10 +24,11 @@ class Status final : public http::Handler {
         int master_pid = 0;
     };
 
-    /// All must outlive it; `pools`: null where there are none.
-    Status(const About& about, const ipc::Scoreboard& scoreboard, const ipc::PoolTable* pools,
+    /// All must outlive it; `pools`: null where there are none. `queues`: there are some, and a store of
+    /// jobs.
+    Status(const About& about, const ipc::Scoreboard& scoreboard, const ipc::PoolTable* pools, bool queues,
            const execution::Clock& clock)
-        : about_(about), scoreboard_(scoreboard), pools_(pools), clock_(clock) {}
+        : about_(about), scoreboard_(scoreboard), pools_(pools), queues_(queues), clock_(clock) {}
     void handle(http::Exchange& exchange) override;
 
  private:
@@ -36,6 +37,7 @@ class Status final : public http::Handler {
     About about_;
     const ipc::Scoreboard& scoreboard_;
     const ipc::PoolTable* pools_;
+    bool queues_;
     const execution::Clock& clock_;
 };
 

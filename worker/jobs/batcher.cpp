@@ -21,11 +21,6 @@ constexpr milliseconds tidy_time{1000};                        ///< and from one
 constexpr std::uint64_t told_every_ms = 1000;                  ///< failures in the log
 constexpr milliseconds first_pause{100}, longest_pause{1000};  ///< between batches that fail
 
-bool only_reads(const Operation& operation) {
-    return std::holds_alternative<Get>(operation) || std::holds_alternative<List>(operation) ||
-           std::holds_alternative<Stats>(operation) || std::holds_alternative<LastFired>(operation);
-}
-
 bool stands_alone(const Operation& operation) {
     return std::holds_alternative<Purge>(operation) || std::holds_alternative<Expire>(operation) ||
            std::holds_alternative<Recover>(operation);
@@ -42,10 +37,19 @@ std::vector<T> cut_off(std::vector<T>& from, std::size_t count) {
 
 }  // namespace
 
-void Batcher::Waiting::add(Operation&& operation, Answered&& answered) {
+void Batcher::Waiting::add(Operation&& operation, Answered&& answered, std::uint64_t until,
+                           std::size_t its_bytes) {
     operations.push_back(std::move(operation));
     answers.push_back(std::move(answered));
-    since_ms.push_back(ipc::monotonic_ms());
+    until_ms.push_back(until);
+    first_until_ms = std::min(first_until_ms, until);
+    ++pending;
+    bytes += its_bytes;
+}
+
+void Batcher::Waiting::forget(const Operation& operation) noexcept {
+    --pending;
+    bytes -= std::min(bytes, weight(operation));
 }
 
 void Batcher::Waiting::note(bool stored, std::uint64_t now) noexcept {
@@ -54,17 +58,34 @@ void Batcher::Waiting::note(bool stored, std::uint64_t now) noexcept {
 }
 
 Batcher::Waiting Batcher::Waiting::take(std::size_t operations_max, std::size_t bytes_max) {
-    std::size_t count = 0, bytes = 0;
+    std::size_t count = 0, taken = 0;
     for (; count < operations.size() && count < operations_max; ++count) {
-        bytes += weight(operations[count]);
-        if (count > 0 && (bytes > bytes_max || stands_alone(operations[count]))) break;
+        taken += weight(operations[count]);
+        if (count > 0 && (taken > bytes_max || stands_alone(operations[count]))) break;
         if (stands_alone(operations[count])) operations_max = 1;
     }
     Waiting batch;
     batch.operations = cut_off(operations, count);
     batch.answers = cut_off(answers, count);
-    (void)cut_off(since_ms, count);
+    (void)cut_off(until_ms, count);
     return batch;
+}
+
+Batcher::Waiting Batcher::Waiting::take_late(std::uint64_t now) {
+    Waiting late, kept;
+    for (std::size_t at = 0; at < operations.size(); ++at) {
+        Waiting& where = until_ms[at] < now ? late : kept;
+        where.operations.push_back(std::move(operations[at]));
+        where.answers.push_back(std::move(answers[at]));
+        where.until_ms.push_back(until_ms[at]);
+        where.first_until_ms = std::min(where.first_until_ms, until_ms[at]);
+    }
+    operations = std::move(kept.operations);
+    answers = std::move(kept.answers);
+    until_ms = std::move(kept.until_ms);
+    first_until_ms = kept.first_until_ms;
+    for (const auto& operation : late.operations) forget(operation);
+    return late;
 }
 
 Batcher::Batcher(execution::Loop& loop, Tally& tally, const Bounds& bounds)
@@ -102,20 +123,24 @@ void Batcher::close(std::function<void()> done) {
     if (std::exchange(state_, State::closing) == State::open) next();
 }
 
-void Batcher::submit(Operation operation, Answered answered) {
+void Batcher::submit_until(Operation operation, std::uint64_t until_ms, Answered answered) {
     const auto bytes = weight(operation);
+    const bool reads = only_reads(operation);
+    Waiting& of = reads ? reading_ : changing_;
     if (state_ != State::open) {
         refuse(std::move(operation), std::move(answered), "the store of jobs is not open");
         return;
     }
-    if (pending_ >= bounds_.operations || pending_bytes_ + bytes > bounds_.bytes) {
+    if (of.pending >= bounds_.operations ||
+        of.bytes + bytes > (reads ? bounds_.reading_bytes : bounds_.bytes)) {
         tally_.cell().overflows.add();
         refuse(std::move(operation), std::move(answered), "too much waits for the store of jobs");
         return;
     }
-    ++pending_;
-    pending_bytes_ += bytes;
-    (only_reads(operation) ? reading_ : changing_).add(std::move(operation), std::move(answered));
+    auto until = until_ms == 0 ? never : until_ms;
+    if (const auto wait = static_cast<std::uint64_t>(bounds_.wait.count()); wait != 0)
+        until = std::min(until, ipc::monotonic_ms() + wait);
+    of.add(std::move(operation), std::move(answered), until, bytes);
     next();
 }
 
@@ -131,19 +156,10 @@ void Batcher::refuse(Operation&& operation, Answered&& answered, const char* why
 
 /// Nobody is surprised by what happens long after it was given up.
 void Batcher::refuse_late(Waiting& of, std::uint64_t now) {
-    const auto wait = static_cast<std::uint64_t>(bounds_.wait.count());
-    if (wait == 0 || of.since_ms.empty() || of.since_ms.front() + wait >= now) return;
-    const auto first = std::find_if(of.since_ms.begin(), of.since_ms.end(),
-                                    [&](std::uint64_t since) { return since + wait >= now; });
-    const auto count = static_cast<std::size_t>(first - of.since_ms.begin());
-    auto operations = cut_off(of.operations, count);
-    auto answers = cut_off(of.answers, count);
-    (void)cut_off(of.since_ms, count);
-    pending_ -= count;
-    for (std::size_t i = 0; i < count; ++i) {
-        pending_bytes_ -= std::min(pending_bytes_, weight(operations[i]));
-        refuse(std::move(operations[i]), std::move(answers[i]), "the store of jobs takes too long");
-    }
+    if (of.first_until_ms >= now) return;
+    auto late = of.take_late(now);
+    for (std::size_t i = 0; i < late.operations.size(); ++i)
+        refuse(std::move(late.operations[i]), std::move(late.answers[i]), "the store of jobs takes too long");
 }
 
 void Batcher::on_again(short) {
@@ -200,13 +216,13 @@ void Batcher::on_opened(const ipc::Result<void>& opened) {
 void Batcher::on_stored(std::vector<Operation> batch, const ipc::Result<void>& stored,
                         const StoreFigures& figures, std::uint64_t took_us) {
     busy_ = false;
+    Waiting& of = read_last_ ? reading_ : changing_;
     for (const auto& operation : batch) {
-        pending_bytes_ -= std::min(pending_bytes_, weight(operation));
+        of.forget(operation);
         if (!stored) continue;
         tally_.note(operation);
         if (stored_) stored_(operation);
     }
-    pending_ -= batch.size();
     tally_.note_batch(batch.size(), static_cast<bool>(stored), took_us, figures);
     // Where nothing had to reach the disk nothing is known of it.
     const bool synced = std::exchange(syncs_, figures.syncs) != figures.syncs;
@@ -214,7 +230,7 @@ void Batcher::on_stored(std::vector<Operation> batch, const ipc::Result<void>& s
         tally_.note_unable(stored.error().text());
     else if (!read_last_ && (synced || figures.syncs == 0))
         tally_.note_able();
-    (read_last_ ? reading_ : changing_).note(static_cast<bool>(stored), ipc::monotonic_ms());
+    of.note(static_cast<bool>(stored), ipc::monotonic_ms());
     if (const auto now = ipc::monotonic_ms(); !stored && now - failure_told_ms_ >= told_every_ms) {
         failure_told_ms_ = now;
         spdlog::error("jobs cannot be stored operations={} why={:?}", batch.size(), stored.error().text());

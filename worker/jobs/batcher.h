@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "ipc/event.h"
@@ -24,19 +25,21 @@ namespace worker::jobs {
 // closed ──open──▶ opening ──▶ open ──close──▶ closing ──▶ closed
 //    ▲────cannot─────┘
 /// Loop thread only, but for what is said. Operations that change something are stored in the order they
-/// were submitted in; those that only read may overtake them, and are never in one batch with them. What
-/// looks at many jobs (Purge, Expire, Recover) is a batch alone: should it take too long, nobody fails with
-/// it.
+/// were submitted in; those that only read may overtake them, are never in one batch with them, and have
+/// bounds of their own: however many there are, what changes something finds room. What looks at many jobs
+/// (Purge, Expire, Recover) is a batch alone: should it take too long, nobody fails with it.
 class Batcher final : public Keeping {
  public:
     struct Bounds {
-        std::size_t operations = 16 * 1024;  ///< that wait, with those under way
-        std::size_t bytes = 256u << 20;      ///< of them, as `weight` has it
+        std::size_t operations = 16 * 1024;      ///< of each kind that wait, with those under way
+        std::size_t bytes = 256u << 20;          ///< of those that change something, as `weight` has it
+        std::size_t reading_bytes = 160u << 20;  ///< of those that only read: two of the largest
         std::size_t batch_operations = 1024;
         std::size_t batch_bytes = 32u << 20;
         std::size_t read_operations = 64;  ///< of those that only read, as a batch of others waits for them
         std::size_t read_bytes = 8u << 20;
-        /// What could not be begun for so long is refused: whoever asked has given up. 0: never.
+        /// What could not be begun for so long is refused: whoever asked has given up. 0: never. Sooner
+        /// where it was said for how long somebody waits.
         std::chrono::milliseconds wait{0};
     };
     /// Called on the store's thread, and so is all that the store does.
@@ -54,18 +57,24 @@ class Batcher final : public Keeping {
     void close(std::function<void()> done);
     [[nodiscard]] bool is_open() const noexcept { return state_ == State::open; }
 
-    void submit(Operation operation, Answered answered) override;
+    void submit(Operation operation, Answered answered) override {
+        submit_until(std::move(operation), 0, std::move(answered));
+    }
+    void submit_until(Operation operation, std::uint64_t until_ms, Answered answered) override;
     /// Of each that is stored, before whoever asked for it hears.
     void when_stored(std::function<void(const Operation&)> told) { stored_ = std::move(told); }
     /// That have no answer yet.
-    [[nodiscard]] std::size_t pending() const noexcept { return pending_; }
+    [[nodiscard]] std::size_t pending() const noexcept { return changing_.pending + reading_.pending; }
 
  private:
     enum class State : std::uint8_t { closed, opening, open, closing };
+    static constexpr std::uint64_t never = ~std::uint64_t{0};
     struct Waiting {
         std::vector<Operation> operations;
         std::vector<Answered> answers;
-        std::vector<std::uint64_t> since_ms;  ///< CLOCK_MONOTONIC
+        std::vector<std::uint64_t> until_ms;   ///< CLOCK_MONOTONIC: later it is refused
+        std::uint64_t first_until_ms = never;  ///< none of these is sooner
+        std::size_t pending = 0, bytes = 0;    ///< with those under way
         /// Behind batches that failed: so that a full disk does not cost a processor, too.
         std::uint64_t not_before_ms = 0;
         std::chrono::milliseconds pause{0};
@@ -73,9 +82,12 @@ class Batcher final : public Keeping {
             return !operations.empty() && not_before_ms <= now;
         }
         void note(bool stored, std::uint64_t now) noexcept;
-        void add(Operation&& operation, Answered&& answered);
+        void add(Operation&& operation, Answered&& answered, std::uint64_t until, std::size_t its_bytes);
+        void forget(const Operation& operation) noexcept;
         /// Leaves those for the next batch that this one has no room for.
         [[nodiscard]] Waiting take(std::size_t operations_max, std::size_t bytes_max);
+        /// Those whose time is over.
+        [[nodiscard]] Waiting take_late(std::uint64_t now);
     };
     /// For the thread.
     struct Order {
@@ -103,7 +115,6 @@ class Batcher final : public Keeping {
     bool read_last_ = false;  ///< it was of those that only read
     Waiting changing_, reading_;
     std::vector<Answered> under_way_;
-    std::size_t pending_ = 0, pending_bytes_ = 0;
     std::uint64_t failure_told_ms_ = 0;
     std::uint64_t syncs_ = 0;  ///< of the store, when it was asked last
     std::function<void(const ipc::Result<void>&)> opened_;

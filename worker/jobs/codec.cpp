@@ -102,7 +102,7 @@ auto fields(S& s) {
 }
 template <Of<Recover::Answer> S>
 auto fields(S& s) {
-    return std::tie(s.recovered);
+    return std::tie(s.recovered, s.more);
 }
 template <Of<Stats::Answer> S>
 auto fields(S& s) {

@@ -36,6 +36,7 @@ KeeperClient::KeeperClient(execution::Loop& loop, Terms terms)
     : loop_(loop),
       terms_(std::move(terms)),
       watchers_(terms_.watchers),
+      bodies_(terms_.bodies),
       again_(ipc::Event::timer<&KeeperClient::on_again>(this, loop.base())),
       due_(ipc::Event::timer<&KeeperClient::on_due>(this, loop.base())) {
     connect();
@@ -45,17 +46,26 @@ KeeperClient::~KeeperClient() = default;
 
 void KeeperClient::submit(Operation operation, Answered answered) {
     const auto bytes = weight(operation);
-    const auto unsent = socket_ ? socket_->unsent() : 0;  // of those that are late, too
-    if (pending_.size() >= terms_.operations || std::max(pending_bytes_, unsent) + bytes > terms_.bytes)
+    const bool reads = only_reads(operation);
+    Load& load = reads ? reading_ : changing_;
+    const auto unsent = socket_ && !reads ? socket_->unsent() : 0;  // of those that are late, too
+    if (load.operations >= terms_.operations ||
+        std::max(load.bytes, unsent) + bytes > (reads ? terms_.reading_bytes : terms_.bytes))
         return refuse(std::move(operation), std::move(answered), "too much waits for the keeper");
     while (next_number_ == 0 || pending_.contains(next_number_)) ++next_number_;
     const auto number = next_number_++;
     const auto due = ipc::monotonic_ms() + static_cast<std::uint64_t>(terms_.timeout.count());
     const auto here =
-        pending_.emplace(number, Pending{std::move(operation), std::move(answered), due, bytes}).first;
-    pending_bytes_ += bytes;
+        pending_.emplace(number, Pending{std::move(operation), std::move(answered), due, bytes, reads}).first;
+    ++load.operations;
+    load.bytes += bytes;
+    if (reads) unsaid_.insert(number);
     if (!due_.armed()) due_.arm(terms_.timeout);
-    if (socket_ && socket_->open()) return send(number, here->second);
+    if (socket_ && socket_->open()) {
+        if (reads) return say_more();  // in their turn
+        write(number, here->second);
+        return flush_later();
+    }
     if (!again_.armed()) connect();
 }
 
@@ -69,9 +79,21 @@ void KeeperClient::refuse(Operation&& operation, Answered&& answered, const char
     loop_.after_turn([refused] { refused->answered(std::move(refused->operation), &refused->why); });
 }
 
-void KeeperClient::send(std::uint32_t number, Pending& pending) {
-    write(number, pending);
-    flush_later();
+/// One that only reads waits until the keeper has answered others; a large one goes alone.
+bool KeeperClient::may_say(const Pending& pending) const noexcept {
+    return !pending.reads || said_bytes_ == 0 || said_bytes_ + pending.bytes <= terms_.said_bytes;
+}
+
+/// Of what only reads, in the order it was submitted.
+void KeeperClient::say_more() {
+    if (!socket_ || !socket_->open()) return;
+    while (!unsaid_.empty()) {
+        const auto number = *unsaid_.begin();
+        Pending& pending = pending_.at(number);
+        if (!may_say(pending)) return;
+        write(number, pending);
+        flush_later();
+    }
 }
 
 /// One write for all that is said in a turn.
@@ -86,6 +108,10 @@ void KeeperClient::flush_later() {
 void KeeperClient::write(std::uint32_t number, Pending& pending) {
     append_ask(socket_->out(), number, pending.operation, pending.due_ms);
     pending.end = socket_->went() + socket_->unsent();
+    pending.said = true;
+    if (!pending.reads) return;
+    said_bytes_ += pending.bytes;
+    unsaid_.erase(number);
 }
 
 void KeeperClient::connect() {
@@ -97,7 +123,16 @@ void KeeperClient::connect() {
     FrameReceiver& receiver = *this;
     socket_ = std::make_unique<FrameSocket>(loop_, std::move(connected), receiver);
     append_hello(socket_->out(), terms_.owner);
-    for (auto& [number, pending] : pending_) write(number, pending);
+    said_bytes_ = 0;
+    for (auto& [number, pending] : pending_) {
+        pending.said = false;
+        pending.end = 0;
+        if (!pending.reads)
+            write(number, pending);
+        else
+            unsaid_.insert(number);
+    }
+    say_more();
     watchers_.for_jobs([this](const std::string& id) { append_watch(socket_->out(), id); });
     socket_->flush();
     // Whatever has happened since the last one has not been told. Not from within `watch`.
@@ -174,9 +209,17 @@ void KeeperClient::on_frame(const Frame& frame) {
 }
 
 void KeeperClient::end(std::map<std::uint32_t, Pending>::iterator which, const ipc::Error* failure) {
+    const auto number = which->first;
     auto over = std::move(which->second);
     pending_.erase(which);
-    pending_bytes_ -= over.bytes;
+    Load& load = over.reads ? reading_ : changing_;
+    --load.operations;
+    load.bytes -= over.bytes;
+    if (over.reads) {
+        if (over.said) said_bytes_ -= over.bytes;
+        unsaid_.erase(number);
+        say_more();
+    }
     if (pending_.empty()) due_.disarm();
     over.answered(std::move(over.operation), failure);
 }
@@ -194,11 +237,12 @@ void KeeperClient::on_due(short) {
         else
             next = std::min(next, pending.due_ms);
     }
+    for (const auto number : due) unsaid_.erase(number);
     bool unsaid = false;  // then nobody is to hear it any more
     for (const auto number : due) {
         const auto here = pending_.find(number);
         if (here == pending_.end()) continue;
-        unsaid = unsaid || (socket_ && here->second.end > socket_->went());
+        unsaid = unsaid || (socket_ && here->second.said && here->second.end > socket_->went());
         end(here, &late);
     }
     if (unsaid && socket_) drop_socket();

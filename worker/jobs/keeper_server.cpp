@@ -115,14 +115,15 @@ class KeeperServer::Client final : private FrameReceiver,
         }
         ++under_way_;
         expected_ += expected;
-        server_.keeping_.submit(std::move(operation), [server = &server_, self = weak_from_this(), number,
-                                                       expected, key = *key, begun_us = ipc::monotonic_us()](
-                                                          Operation&& answer, const ipc::Error* failure) {
-            if (!key.second.empty()) server->in_flight_.erase(key);
-            if (std::holds_alternative<Enqueue>(answer))
-                server->tally_.note_enqueue(ipc::monotonic_us() - begun_us);
-            if (const auto client = self.lock()) client->answer(number, answer, failure, expected);
-        });
+        server_.keeping_.submit_until(
+            std::move(operation), ask->until_ms,
+            [server = &server_, self = weak_from_this(), number, expected, key = *key,
+             begun_us = ipc::monotonic_us()](Operation&& answer, const ipc::Error* failure) {
+                if (!key.second.empty()) server->in_flight_.erase(key);
+                if (std::holds_alternative<Enqueue>(answer))
+                    server->tally_.note_enqueue(ipc::monotonic_us() - begun_us);
+                if (const auto client = self.lock()) client->answer(number, answer, failure, expected);
+            });
         if (full()) socket_.pause(true);
     }
 

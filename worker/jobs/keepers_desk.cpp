@@ -30,11 +30,15 @@ class KeepersDesk::Counter final : public Keeping {
  public:
     explicit Counter(KeepersDesk& desk) : desk_(desk) {}
     void submit(Operation operation, Answered answered) override {
-        desk_.batcher_.submit(std::move(operation), [this, answered = std::move(answered)](
-                                                        Operation&& over, const ipc::Error* failure) {
-            if (failure == nullptr) desk_.on_stored(over);
-            answered(std::move(over), failure);
-        });
+        submit_until(std::move(operation), 0, std::move(answered));
+    }
+    void submit_until(Operation operation, std::uint64_t until_ms, Answered answered) override {
+        desk_.batcher_.submit_until(
+            std::move(operation), until_ms,
+            [this, answered = std::move(answered)](Operation&& over, const ipc::Error* failure) {
+                if (failure == nullptr) desk_.on_stored(over);
+                answered(std::move(over), failure);
+            });
     }
 
  private:
@@ -139,21 +143,30 @@ void KeepersDesk::attend() {
     look_for_end();
 }
 
-/// Jobs of owners who are no more are ready again. Older keepers have a while to say that they live.
+/// Jobs of owners who are no more are ready again: so many at a time that nobody waits for it. Older keepers
+/// have a while to say that they live.
 void KeepersDesk::recover() {
     if (state_ != State::keeping || !owners_known_ || retired_) return;
+    if (std::exchange(recovering_, true)) {
+        recovering_again_ = true;  // somebody else is gone meanwhile
+        return;
+    }
     Recover recover;
     recover.alive = server_.owners();
     recover.alive.push_back(around_.owner);
     batcher_.submit(std::move(recover), [this](Operation&& over, const ipc::Error* failure) {
-        const auto recovered = std::get<Recover>(over).answer.recovered;
+        recovering_ = false;
+        const auto& answer = std::get<Recover>(over).answer;
         if (failure != nullptr) {
             recovering_again_ = true;  // with the next look
             return;
         }
-        if (recovered == 0) return;
-        spdlog::warn("jobs of a keeper that is gone are ready again jobs={}", recovered);
-        for (auto& runner : runners_.all()) runner.wake();
+        recovered_ += answer.recovered;
+        if (answer.recovered > 0)
+            for (auto& runner : runners_.all()) runner.wake();
+        if (answer.more || std::exchange(recovering_again_, false)) return this->recover();
+        if (const auto all = std::exchange(recovered_, 0); all > 0)
+            spdlog::warn("jobs of a keeper that is gone are ready again jobs={}", all);
     });
 }
 

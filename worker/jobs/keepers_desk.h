@@ -107,7 +107,8 @@ class KeepersDesk final : private Keeping {
     bool alone_ = false, waits_for_clients_ = false, waited_ = false, over_told_ = false;
     bool busy_ = false;  ///< the store: another process had it when we tried last
     std::uint64_t drain_until_ms_ = 0;
-    bool expiring_ = false, recovering_again_ = false;
+    bool expiring_ = false, recovering_ = false, recovering_again_ = false;
+    std::uint64_t recovered_ = 0;  ///< jobs, since it was begun
     std::uint64_t busy_since_ms_ = 0, told_ms_ = 0, expired_ms_ = 0;
     ipc::Event again_, owners_late_, look_, waited_long_;
 };

@@ -1,7 +1,9 @@
 // worker/jobs/keeping.h: who has the store, as those see it who run its jobs.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <utility>
 
 #include "ipc/result.h"
 #include "worker/jobs/operations.h"
@@ -20,6 +22,12 @@ class Keeping {
     /// `answered` is called once, on a later turn of the loop, and for operations in the order they were
     /// submitted in; not at all any more when the `Keeping` goes.
     virtual void submit(Operation operation, Answered answered) = 0;
+    /// Likewise, for somebody who waits until then, and for who has waited already (CLOCK_MONOTONIC in ms; 0:
+    /// it is not said). Later it is not begun any more, where whoever keeps looks at that.
+    virtual void submit_until(Operation operation, std::uint64_t until_ms, Answered answered) {
+        (void)until_ms;
+        submit(std::move(operation), std::move(answered));
+    }
 };
 
 }  // namespace worker::jobs

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <type_traits>
 #include <variant>
 #include <vector>
 
@@ -14,6 +15,9 @@ namespace worker::jobs {
 constexpr std::uint64_t claimed_bytes_max = 8u << 20;
 /// What one `Purge` or `Expire` deletes, so that no batch takes long.
 constexpr std::uint64_t removed_bytes_max = 16u << 20;
+
+/// What one `Recover` gives back, likewise.
+constexpr std::uint32_t recovered_max = 1000;
 
 /// Jobs of one `List`.
 constexpr std::uint32_t listed_max = 1000;
@@ -176,12 +180,13 @@ struct Expire {
 };
 
 /// Jobs that run at owners who are no more: ready again, their attempt `lost`. Of one machine: all whose
-/// owner is not among `alive`; with leases: also those whose lease is over.
+/// owner is not among `alive`; with leases: also those whose lease is over. At most `recovered_max` at once.
 struct Recover {
     std::vector<std::string> alive;
     bool by_lease = false;  ///< then only those whose lease is over, whoever their owner
     struct Answer {
         std::uint64_t recovered = 0;
+        bool more = false;
     } answer;
 };
 
@@ -215,7 +220,16 @@ struct LastFired {
     } answer;
 };
 
+/// It changes nothing.
+template <class One>
+inline constexpr bool only_reads_v = std::is_same_v<One, Get> || std::is_same_v<One, List> ||
+                                     std::is_same_v<One, Stats> || std::is_same_v<One, LastFired>;
+
 using Operation = std::variant<Enqueue, Claim, Extend, Finish, Progress, Cancel, Retry, Get, List, Pause,
                                Purge, Expire, Recover, Stats, Fire, LastFired>;
+
+[[nodiscard]] inline bool only_reads(const Operation& operation) noexcept {
+    return std::visit([](const auto& one) { return only_reads_v<std::decay_t<decltype(one)>>; }, operation);
+}
 
 }  // namespace worker::jobs

@@ -39,7 +39,11 @@ struct SqliteFinish::End {
 SqliteFinish::SqliteFinish(SqliteConnection& connection, SqliteQueues& queues, SqliteJobs& jobs)
     : queues_(queues),
       jobs_(jobs),
-      running_(connection, "SELECT seq FROM jobs INDEXED BY jobs_state WHERE queue = ?1 AND state = 2"),
+      running_(connection,
+               "SELECT seq, owner, lease FROM jobs INDEXED BY jobs_state WHERE queue = ?1 AND state = 2"),
+      with_fences_(connection,
+                   "SELECT seq FROM jobs INDEXED BY jobs_state WHERE queue = ?1 AND state = 2 AND "
+                   "fence BETWEEN ?2 AND ?3"),
       last_ending_(connection, "SELECT ending FROM attempts WHERE seq = ?1 AND number = ?2 AND fence = ?3"),
       insert_attempt_(connection,
                       "INSERT INTO attempts (seq, number, started, ended, ending, fence, error) "
@@ -181,37 +185,37 @@ void SqliteFinish::apply(Retry& operation, UnixMs now) {
     answer.what = What::ready;
 }
 
-std::vector<SqliteJob> SqliteFinish::running() {
-    std::vector<std::int64_t> found;
-    for (const auto& [name, queue] : queues_.all()) {
-        auto use = running_.with(queue.id);
-        while (use.row()) found.push_back(use.integer(0));
-    }
-    std::vector<SqliteJob> jobs;
-    jobs.reserve(found.size());
-    for (const auto seq : found) {
-        if (auto job = jobs_.find(seq)) jobs.push_back(std::move(*job));
-    }
-    return jobs;
-}
-
+/// What is passed over runs, so there are no more of those than all queues have places.
 void SqliteFinish::apply(Recover& operation, UnixMs now) {
     const auto& alive = operation.alive;
-    for (SqliteJob& job : running()) {
-        const bool lost = operation.by_lease
-                              ? job.lease <= now
-                              : std::find(alive.begin(), alive.end(), job.owner) == alive.end();
-        if (!lost) continue;
-        end(job, End{.ending = Ending::lost, .error = "who ran it is gone"}, now);
+    std::vector<std::int64_t> lost;
+    for (const auto& [name, queue] : queues_.all()) {
+        if (queue.jobs[static_cast<std::size_t>(State::running)] == 0) continue;
+        auto use = running_.with(queue.id);
+        while (lost.size() < recovered_max && use.row()) {
+            const bool is_lost = operation.by_lease
+                                     ? use.integer(2) <= now
+                                     : std::find(alive.begin(), alive.end(), use.text(1)) == alive.end();
+            if (is_lost) lost.push_back(use.integer(0));
+        }
+    }
+    for (const auto seq : lost) {
+        auto job = jobs_.find(seq);
+        if (!job) continue;
+        end(*job, End{.ending = Ending::lost, .error = "who ran it is gone"}, now);
         ++operation.answer.recovered;
     }
+    operation.answer.more = lost.size() == recovered_max;
 }
 
 void SqliteFinish::give_back(std::int64_t first_fence, std::int64_t last_fence, UnixMs now) {
-    for (SqliteJob& job : running()) {
-        if (job.fence < first_fence || job.fence > last_fence) continue;
-        end(job, End{.ending = Ending::released, .error = ""}, now);
+    std::vector<std::int64_t> found;
+    for (const auto& [name, queue] : queues_.all()) {
+        auto use = with_fences_.with(queue.id, first_fence, last_fence);
+        while (use.row()) found.push_back(use.integer(0));
     }
+    for (const auto seq : found)
+        if (auto job = jobs_.find(seq)) end(*job, End{.ending = Ending::released, .error = ""}, now);
 }
 
 }  // namespace worker::jobs

@@ -22,11 +22,10 @@ class SqliteFinish {
  private:
     struct End;
     void end(SqliteJob& job, const End& end, UnixMs now);
-    [[nodiscard]] std::vector<SqliteJob> running();
 
     SqliteQueues& queues_;
     SqliteJobs& jobs_;
-    SqliteStatement running_, last_ending_, insert_attempt_, forget_attempts_, set_result_;
+    SqliteStatement running_, with_fences_, last_ending_, insert_attempt_, forget_attempts_, set_result_;
 };
 
 }  // namespace worker::jobs

@@ -27,10 +27,8 @@ SqliteSession::SqliteSession(std::unique_ptr<SqliteConnection> connection)
 }
 
 bool SqliteSession::only_reads(std::span<const Operation> batch) {
-    return std::all_of(batch.begin(), batch.end(), [](const Operation& operation) {
-        return std::holds_alternative<Get>(operation) || std::holds_alternative<List>(operation) ||
-               std::holds_alternative<Stats>(operation) || std::holds_alternative<LastFired>(operation);
-    });
+    return std::all_of(batch.begin(), batch.end(),
+                       [](const Operation& operation) { return jobs::only_reads(operation); });
 }
 
 SqliteSession::Outcome SqliteSession::apply(std::span<Operation> batch, UnixMs now,
