@@ -56,7 +56,8 @@ class QueueChecks {
         const bool filled =
             std::any_of(config_.routes.begin(), config_.routes.end(), [&](const Route& route) {
                 return route.handler == Handler::module ||
-                       (route.handler == Handler::enqueue && route.enqueue == queue_.name);
+                       (route.handler == Handler::enqueue && route.enqueue == queue_.name) ||
+                       route.async.queue == queue_.name;
             });
         if (!filled) report_.advise(origin_->place, fmt::format("no route leads to {}", origin_->text()));
         if (queue_.job_size_max > queue_.size_max.bytes)
@@ -143,6 +144,26 @@ class QueueChecks {
     Report& report_;
 };
 
+/// Who does a request now is who does it later.
+void check_async(const Config& config, const Route& route, const Section* origin, Report& report) {
+    const auto refuse = [&](std::string text) {
+        report.refuse(place_of(origin, "async"), "async: " + std::move(text));
+    };
+    const auto queue = std::find_if(config.queues.begin(), config.queues.end(),
+                                    [&](const Queue& one) { return one.name == route.async.queue; });
+    if (queue == config.queues.end())
+        return refuse(fmt::format("there is no [queue {}]{}", route.async.queue,
+                                  hint(route.async.queue, names_of(config.queues))));
+    if (queue->pool.empty() == queue->upstream.name.empty()) return;  // which is told
+    const auto of = [](const std::string& pool, const std::string& upstream) {
+        return pool.empty() ? fmt::format("[upstream {}]", upstream) : fmt::format("[pool {}]", pool);
+    };
+    const auto later = of(queue->pool, queue->upstream.name), now = of(route.pool, route.proxy.upstream);
+    if (later != now)
+        refuse(fmt::format("jobs of [queue {}] go to {}, and requests of this route to {}", queue->name,
+                           later, now));
+}
+
 }  // namespace
 
 bool has_jobs(const Config& config) noexcept { return !config.queues.empty(); }
@@ -162,6 +183,11 @@ void check_queues(const Config& config, const Origins& origins, Report& report) 
                               fmt::format("enqueue: there is no [queue {}]{}", route.enqueue,
                                           hint(route.enqueue, names)));
         }
+        if (!route.async.queue.empty() && is_sound(origin, "async"))
+            check_async(config, route, origin, report);
+        if (route.async.queue.empty() && route.async.credentials)
+            report.refuse(place_of(origin, "async_credentials"),
+                          "async_credentials: means nothing without async");
         if (route.handler != Handler::jobs) continue;
         if (config.queues.empty())
             report.refuse(place_of(origin, "jobs"), "jobs: there is no [queue NAME], so there are no jobs");
@@ -187,6 +213,10 @@ void advise_queues(const Config& config, const Origins& origins, Report& report)
             report.advise(place_of(origin, "enqueue"),
                           "enqueue: no route with `jobs = on` is on its servers; answers have no Location, "
                           "and nobody can ask what became of a job");
+        if (!route.async.queue.empty() && jobs_route(config, route) == nullptr)
+            report.advise(place_of(origin, "async"),
+                          "async: no route with `jobs = on` is on its servers; answers have no Location, and "
+                          "results cannot be had but within `wait=`");
     }
 }
 

@@ -488,6 +488,7 @@ struct Route {
     std::string pool;     ///< its name
     std::string enqueue;  ///< name of its queue
     JobsAccess jobs;      ///< of `jobs` and `enqueue`
+    AsyncRequests async;  ///< of `proxy` and `pool`
     /// Who is asked is also asked to do jobs, and tells them by Job-*: no client's field looks like one.
     /// Follows from the queues.
     bool hides_job_fields = false;

@@ -78,6 +78,13 @@ struct JobsAccess {
     bool operator==(const JobsAccess&) const = default;
 };
 
+/// `async = QUEUE` and what belongs to it, of `proxy` and `pool`.
+struct AsyncRequests {
+    std::string queue;         ///< its name; empty: requests are answered when they are done
+    bool credentials = false;  ///< requests that bear some may be stored
+    bool operator==(const AsyncRequests&) const = default;
+};
+
 /// `allow = all`, alone.
 constexpr std::string_view everybody = "all";
 

@@ -368,6 +368,10 @@ const Settings<Route>& route_settings() {
         row.used_by = {Handler::jobs, Handler::enqueue};
         return row;
     };
+    const auto later = [](auto row) {
+        row.used_by = {Handler::proxy, Handler::pool};
+        return row;
+    };
     const auto program = [](auto member) { return in(&Route::cgi, member); };
     const auto fanout = [](auto row) { return used_by(Handler::fanout, std::move(row)); };
     const auto fan = [](auto member) { return in(&Route::fanout, member); };
@@ -546,6 +550,14 @@ const Settings<Route>& route_settings() {
         job(list<Route>(
             "allow", in(&Route::jobs, &JobsAccess::allow), Networks{},
             "addresses and networks of clients, or all; others: 403; `jobs` wants this or jobs_token")),
+
+        later(
+            scalar<Route>("async", in(&Route::async, &AsyncRequests::queue), SectionName{},
+                          "the queue that requests with `Prefer: respond-async` become jobs of, 202; it has "
+                          "the same pool or upstream")),
+        later(scalar<Route>("async_credentials", in(&Route::async, &AsyncRequests::credentials), Switch{},
+                            "on: also those with Authorization or Cookie, which are stored with them; others "
+                            "are answered when they are done")),
 
         choosing(Handler::work,
                  scalar<Route>("work", in(&Route::work, &Work::amount), WorkType{},

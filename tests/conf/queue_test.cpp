@@ -160,6 +160,48 @@ TEST_CASE("routes lead to queues that there are", "[conf][queue]") {
                 "jobs_token, or addresses to allow (`allow = all` where that is meant)"});
 }
 
+TEST_CASE("requests become jobs of a queue that goes where they go", "[conf][queue][async]") {
+    const std::string all = R"([pool p]
+run = cgi ./job.sh
+[pool other]
+run = cgi ./job.sh
+[upstream u]
+peer = 127.0.0.1:1
+[upstream v]
+peer = 127.0.0.1:2
+[queue q]
+pool = p
+[queue w]
+upstream = u /x
+[route r]
+)";  // thirteen lines
+    const auto config = loaded(all + "pool = p\nasync = q\nasync_credentials = on\n");
+    CHECK(config.routes[0].async == AsyncRequests{"q", true});
+    CHECK(loaded(dump(config)) == config);
+    CHECK(loaded(all + "proxy = u\nasync = w\n").routes[0].async == AsyncRequests{"w", false});
+    CHECK(complaints(all + "pool = p\nasync = qq\n") ==
+          Lines{"t:15: async: there is no [queue qq]; valid: q, w"});
+    CHECK(complaints(all + "pool = other\nasync = q\n") ==
+          Lines{"t:15: async: jobs of [queue q] go to [pool p], and requests of this route to [pool other]"});
+    CHECK(complaints(all + "pool = p\nasync = w\n") ==
+          Lines{"t:15: async: jobs of [queue w] go to [upstream u], and requests of this route to [pool p]"});
+    CHECK(complaints(all + "proxy = v\nasync = w\n") ==
+          Lines{"t:15: async: jobs of [queue w] go to [upstream u], and requests of this route to "
+                "[upstream v]"});
+    CHECK(complaints(all + "proxy = u\nasync = q\n") ==
+          Lines{"t:15: async: jobs of [queue q] go to [pool p], and requests of this route to [upstream u]"});
+    CHECK(complaints(all + "respond = 200\nasync = q\n").size() == 1);
+    CHECK(complaints(all + "fastcgi = v\nasync = q\n").size() == 1);
+    CHECK(complaints(all + "pool = p\nasync_credentials = on\n") ==
+          Lines{"t:15: async_credentials: means nothing without async"});
+    const auto told = advice(all + "pool = p\nasync = q\n");
+    CHECK(std::find(told.begin(), told.end(),
+                    "t:15: async: no route with `jobs = on` is on its servers; answers have no Location, and "
+                    "results cannot be had but within `wait=`") != told.end());
+    CHECK(std::find(told.begin(), told.end(), "t:9: no route leads to [queue q]") == told.end());
+    CHECK(std::find(told.begin(), told.end(), "t:11: no route leads to [queue w]") != told.end());
+}
+
 TEST_CASE("a script is for FastCGI programs of a pool", "[conf][queue]") {
     const std::string php = "[pool p]\nrun = fastcgi php-cgi\n[queue q]\npool = p\nscript = /srv/job.php\n";
     CHECK(loaded(php).queues[0].script == "/srv/job.php");

@@ -44,7 +44,8 @@ Enqueue some_job() {
                    .fingerprint = "f",
                    .idempotency_until = 5,
                    .callback = "http://x",
-                   .trace = "t"};
+                   .trace = "t",
+                   .request = std::string("\1\0", 2)};
     enqueue.room = {10, 1'000'000'000'000};
     return enqueue;
 }
@@ -68,6 +69,8 @@ std::vector<Operation> all_of_them() {
     finish.error = "late";
     finish.result = "r";
     finish.result_cut = true;
+    finish.result_status = 404;
+    finish.result_fields = "ETag: x\r\n";
     all.emplace_back(finish);
     all.emplace_back(Progress{.id = "x", .fence = 2, .text = "half", .answer = {}});
     all.emplace_back(Cancel{.id = "x", .answer = {}});
@@ -134,6 +137,8 @@ TEST_CASE("an answer goes into what was asked", "[worker][jobs]") {
     get.answer.job.history = {{1, 10, 20, Ending::crashed, "died"}, {2, 30, 40, Ending::failed, "500"}};
     get.answer.job.result = std::string("yes");
     get.answer.job.result_cut = true;
+    get.answer.job.result_status = 404;
+    get.answer.job.result_fields = "ETag: x\r\n";
     const auto bytes = stored(get);
     Operation asked_for = Get{.id = "x", .with_result = true, .answer = {}};
     REQUIRE(decode_stored(only_frame(bytes).fields, asked_for));
@@ -144,6 +149,8 @@ TEST_CASE("an answer goes into what was asked", "[worker][jobs]") {
     CHECK(job.history[0].ending == Ending::crashed);
     CHECK(job.result == "yes");
     CHECK(job.result_cut);
+    CHECK(job.result_status == 404);
+    CHECK(job.result_fields == "ETag: x\r\n");
 
     Operation other = Cancel{.id = "x", .answer = {}};
     CHECK_FALSE(decode_stored(only_frame(bytes).fields, other));

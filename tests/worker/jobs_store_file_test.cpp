@@ -99,6 +99,32 @@ TEST_CASE("all is there when a store is opened again", "[jobs]") {
     CHECK(world.claim_one().body == "body of ready");
 }
 
+TEST_CASE("a file of the first version is brought to this one, and all is there", "[jobs][async]") {
+    World world;
+    world.enqueue("ready");
+    world.enqueue("done");
+    world.claim_one();
+    auto wanted = world.job("later");
+    wanted.run_at = world.now + 10;
+    world.enqueue(wanted);
+    world.store.reset();
+    {
+        Raw raw(world.folder.file());
+        for (const auto* sql :
+             {"ALTER TABLE payloads DROP COLUMN request", "ALTER TABLE notes DROP COLUMN status",
+              "ALTER TABLE notes DROP COLUMN fields", "PRAGMA user_version = 1"})
+            REQUIRE(raw.run(sql) == SQLITE_OK);
+    }
+    world.open();
+    CHECK(world.stats().running == 1);
+    CHECK(world.stats().scheduled == 1);
+    const auto job = world.claim_one();
+    CHECK(job.body == "body of done");
+    CHECK(job.request.empty());
+    CHECK(world.finish(job, Ending::done).accepted);
+    CHECK(world.get("done").result_status == 0);
+}
+
 TEST_CASE("files of newer versions and of others are refused, and left as they are", "[jobs]") {
     const Folder folder;
     const auto path = folder.file();

@@ -55,6 +55,30 @@ TEST_CASE("a result is read only where it is asked for", "[jobs]") {
     CHECK_FALSE(answer.job.result_cut);
 }
 
+TEST_CASE("a job that is a request comes with it, and its result with how it was answered", "[jobs][async]") {
+    World world;
+    auto wanted = world.job("a");
+    wanted.request = std::string("\1\0\0\0PUT /", 9);
+    world.enqueue(wanted);
+    CHECK(world.stats().bytes == wanted.body.size() + wanted.request.size());
+    const auto job = world.claim_one();
+    CHECK(job.request == wanted.request);
+    CHECK(job.body == wanted.body);
+    Finish asked;
+    asked.id = job.id;
+    asked.fence = job.fence;
+    asked.result_status = 204;
+    asked.result_fields = "ETag: x\r\n";
+    world.ask(asked);
+    const auto seen = world.get("a");
+    CHECK(seen.state == State::done);
+    CHECK(seen.result_status == 204);
+    CHECK(seen.result_fields == "ETag: x\r\n");
+    CHECK(seen.result == "");
+    world.enqueue("plain");
+    CHECK(world.claim_one().request.empty());
+}
+
 TEST_CASE("a result for which there is no room is not told, but its size is", "[jobs]") {
     World world;
     world.enqueue("a");

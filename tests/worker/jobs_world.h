@@ -24,7 +24,8 @@ class FakeKeeping final : public Keeping {
         UnixMs run_at = 0;
         std::vector<Ending> endings;
         bool result_cut = false;
-        std::string error, result, result_type, progress;
+        std::string error, result, result_type, result_fields, progress;
+        std::uint16_t result_status = 0;
         std::vector<UnixMs> again;  ///< how long after its end each failed attempt is to wait
         std::uint32_t progresses = 0;
         bool cancelling = false;
@@ -131,6 +132,8 @@ class FakeKeeping final : public Keeping {
                 job.result = finish.result;
                 job.result_type = finish.result_type;
                 job.result_cut = finish.result_cut;
+                job.result_status = finish.result_status;
+                job.result_fields = finish.result_fields;
                 break;
             case Ending::failed:
             case Ending::timed_out:

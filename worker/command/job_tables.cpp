@@ -145,7 +145,9 @@ std::string job_text(const jobs::View& job, UnixMs now) {
     add_moment("ended", job.ended);
     add("size", bytes_text(job.body_size));
     if (job.state == State::done)
-        add("result", fmt::format("{} {}", bytes_text(job.result_size), terminal_text(job.result_type)));
+        add("result", fmt::format("{}{} {}",
+                                  job.result_status == 0 ? "" : fmt::format("status {}, ", job.result_status),
+                                  bytes_text(job.result_size), terminal_text(job.result_type)));
     return table_text(rows, "ll") + history_text(job);
 }
 

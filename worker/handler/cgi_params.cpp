@@ -98,7 +98,7 @@ void CgiParams::append(std::string& out, const http::Exchange& exchange, const A
     add(out, "SERVER_SOFTWARE", "reeve/" REEVE_VERSION);
     // Without it php-cgi believes that somebody has called it past its server.
     add(out, "REDIRECT_STATUS", NumberText(page ? exchange.error : 200).view());
-    append_fields(out, request, page);
+    append_fields(out, request, page, about.of_job);
     if (!about.request_id.empty() && !request.has(Known::x_request_id))
         add(out, "HTTP_X_REQUEST_ID", about.request_id);
     for (const Own& own : own_) {
@@ -152,7 +152,7 @@ void CgiParams::append_ends(std::string& out, const http::Exchange& exchange, co
     if (exchange.secure) add(out, "HTTPS", "on");
 }
 
-void CgiParams::append_fields(std::string& out, const http::Request& request, bool page) {
+void CgiParams::append_fields(std::string& out, const http::Request& request, bool page, bool of_job) {
     const std::string_view host =
         !request.target.authority.empty() ? request.target.authority : request.value(Known::host);
     if (!host.empty()) add(out, "HTTP_HOST", host);
@@ -162,6 +162,7 @@ void CgiParams::append_fields(std::string& out, const http::Request& request, bo
         if (stays_here(field.known) || (page && is_conditional(field.known))) continue;
         const std::string_view name = request.view(field.name);
         if (!connection.empty() && http::has_token(connection, name)) continue;
+        if (of_job && is_no_matter_of_job(name)) continue;
         if (!assign_param_name(name_, name) || name_ == "HTTP_PROXY") continue;
         const bool again =
             std::any_of(request.fields.begin(), request.fields.begin() + static_cast<std::ptrdiff_t>(at),

@@ -33,6 +33,7 @@ class CgiParams {
         connection::Peer local;                   ///< our end of the client's connection
         std::optional<std::uint64_t> body_bytes;  ///< none: there is no body
         std::string_view request_id;              ///< for a client that sent none; empty: none
+        bool of_job = false;                      ///< it is kept, and sent later
     };
     void append(std::string& out, const http::Exchange& exchange, const About& about);
 
@@ -46,7 +47,7 @@ class CgiParams {
     void add(std::string& out, std::string_view name, std::string_view value) const;
     void append_target(std::string& out, const http::Exchange& exchange, const About& about);
     void append_ends(std::string& out, const http::Exchange& exchange, const About& about) const;
-    void append_fields(std::string& out, const http::Request& request, bool page);
+    void append_fields(std::string& out, const http::Request& request, bool page, bool of_job);
     [[nodiscard]] std::string_view joined(const http::Request& request, std::size_t at);
     [[nodiscard]] bool is_own(std::string_view name) const noexcept;
 

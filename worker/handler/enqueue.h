@@ -3,25 +3,18 @@
 
 #include <string>
 
-#include "worker/handler/keeper_route.h"
-#include "worker/jobs/job_ids.h"
+#include "worker/handler/job_making.h"
 
 namespace worker::handler {
 
-/// One a route and loop. Nothing is answered 202 before the keeper has said that the job is stored.
-class EnqueueRoute final : public KeeperRoute {
+/// Its jobs are the bodies of requests, and nothing else of them.
+class EnqueueRoute final : public JobMaking {
  public:
-    /// All must outlive it; see `KeeperRoute`.
-    EnqueueRoute(const conf::Config& config, const conf::Route& route, const conf::Queue& queue,
-                 jobs::BodyRoom& room, jobs::Keeping& keeping, execution::Loop& loop);
+    using JobMaking::JobMaking;
 
  private:
-    void begin(Visit& visit) override;
-    void on_stored(Visit& visit, const jobs::Enqueue& enqueue);
-
-    const conf::Queue& queue_;
-    std::string jobs_path_;  ///< where a job's name follows; empty: nobody tells of jobs
-    jobs::JobIds ids_;
+    std::string request_of(Visit&, const std::string&) override { return {}; }
+    void on_made(Visit& visit, jobs::State state) override { accept(visit, state); }
 };
 
 }  // namespace worker::handler

@@ -15,6 +15,23 @@ constexpr std::array<std::string_view, 6> states{"scheduled", "ready", "running"
 constexpr std::array<std::string_view, 8> endings{"done",      "failed",   "permanent", "crashed",
                                                   "timed_out", "released", "cancelled", "lost"};
 
+/// Of lines; values of one name are one list (RFC 9110 5.3).
+Json fields_json(std::string_view lines) {
+    Json json = Json::object();
+    while (!lines.empty()) {
+        auto line = lines.substr(0, lines.find("\r\n"));
+        lines.remove_prefix(std::min(lines.size(), line.size() + 2));
+        const auto colon = line.find(": ");
+        if (colon == line.npos) continue;
+        const std::string name(line.substr(0, colon)), value(line.substr(colon + 2));
+        if (json.contains(name))
+            json[name] = json[name].get<std::string>() + ", " + value;
+        else
+            json[name] = value;
+    }
+    return json;
+}
+
 Json moment_json(jobs::UnixMs ms) { return ms == 0 ? Json() : Json(print_moment(ms)); }
 
 }  // namespace
@@ -59,6 +76,10 @@ Json job_json(const jobs::View& job, std::string_view path) {
         json["result"] = {{"type", job.result_type}, {"size", job.result_size}};
         if (!path.empty()) json["result"]["href"] = std::string(path) + job.id + "/result";
         if (job.result_cut) json["result"]["cut"] = true;
+        if (job.result_status != 0) {
+            json["result"]["status"] = job.result_status;
+            json["result"]["fields"] = fields_json(job.result_fields);
+        }
     }
     if (!job.history.empty()) {
         json["history"] = Json::array();

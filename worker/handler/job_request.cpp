@@ -184,10 +184,11 @@ tl::expected<std::string, std::string> read_idempotency_key(const http::Request&
     return key;
 }
 
-std::string fingerprint_of(const jobs::NewJob& job) {
+namespace {
+
+std::string fingerprint_of_text(const jobs::NewJob& job, std::string text) {
     // Two hashes of 64 bits under keys that everybody knows: whoever makes two requests of his own collide
     // cheats himself.
-    std::string text;
     for (const std::string_view part : {std::string_view(job.content_type), std::string_view(job.key),
                                         std::string_view(job.unique), std::string_view(job.callback)})
         text.append(part).push_back('\0');
@@ -195,6 +196,14 @@ std::string fingerprint_of(const jobs::NewJob& job) {
     text += job.body;
     return fmt::format("{:016x}{:016x}", ipc::siphash({0x6a6f6273, 1}, text),
                        ipc::siphash({0x6a6f6273, 2}, text));
+}
+
+}  // namespace
+
+std::string fingerprint_of(const jobs::NewJob& job) { return fingerprint_of_text(job, {}); }
+
+std::string fingerprint_of(const jobs::NewJob& job, const http::Request& request) {
+    return fingerprint_of_text(job, fmt::format("{} {}{}", request.method(), request.raw_target(), '\0'));
 }
 
 std::optional<jobs::UnixMs> parse_moment(std::string_view text) {

@@ -36,6 +36,8 @@ constexpr std::chrono::milliseconds job_delay_max = std::chrono::hours(24 * 3650
 
 /// Of what the job is: whether a key came with the same request again.
 [[nodiscard]] std::string fingerprint_of(const jobs::NewJob& job);
+/// Likewise, of a job that is that request.
+[[nodiscard]] std::string fingerprint_of(const jobs::NewJob& job, const http::Request& request);
 
 /// Milliseconds since 1970: an HTTP date, RFC 3339, or digits; nullopt: neither.
 [[nodiscard]] std::optional<jobs::UnixMs> parse_moment(std::string_view text);

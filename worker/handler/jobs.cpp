@@ -1,7 +1,9 @@
 #include "worker/handler/jobs.h"
 
 #include <algorithm>
+#include <array>
 #include <optional>
+#include <string>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -47,6 +49,22 @@ bool wants_events(const http::Request& request) {
 std::pair<std::string_view, std::string_view> split(std::string_view path) {
     const auto slash = path.find('/');
     return {path.substr(0, slash), slash == path.npos ? std::string_view() : path.substr(slash + 1)};
+}
+
+/// Of the lines of an answer those that say what its bytes are.
+std::string fields_of_content(std::string_view lines) {
+    constexpr std::array<std::string_view, 3> of_content{"content-disposition", "content-encoding",
+                                                         "content-language"};
+    std::string kept;
+    while (!lines.empty()) {
+        const auto line = lines.substr(0, lines.find('\n') + 1);
+        lines.remove_prefix(line.empty() ? lines.size() : line.size());
+        const auto name = line.substr(0, line.find(':'));
+        if (std::any_of(of_content.begin(), of_content.end(),
+                        [&](std::string_view one) { return http::equals_ignore_case(name, one); }))
+            kept.append(line);
+    }
+    return kept;
 }
 
 /// `state=ready,running`; none: one of them is no state.
@@ -149,6 +167,10 @@ void JobsRoute::result(Visit& visit, std::uint64_t room) {
         auto& response = its.exchange().response;
         response.add_field("X-Content-Type-Options", "nosniff");
         if (job.result_cut) response.add_field("Job-Result-Cut", "true");
+        if (job.result_status != 0) {
+            response.add_field("Job-Result-Status", std::to_string(job.result_status));
+            response.more_fields.append(fields_of_content(job.result_fields));
+        }
         const std::string type =
             job.result_type.empty() ? "application/octet-stream" : std::move(job.result_type);
         answer(its, 200, type, std::move(*job.result));

@@ -67,6 +67,8 @@ Json schemas() {
                         {{"type", of("string")},
                          {"size", of("integer")},
                          {"cut", of("boolean")},
+                         {"status", of("integer")},
+                         {"fields", {{"type", "object"}, {"additionalProperties", of("string")}}},
                          {"href", of("string")}}}}},
                      {"history", {{"type", "array"}, {"items", attempt}}}}}};
     const Json queue{{"type", "object"},

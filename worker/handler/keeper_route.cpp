@@ -76,6 +76,7 @@ void KeeperRoute::handle(http::Exchange& exchange) {
     const auto number = next_number_++;
     auto& visit = *visits_.emplace(number, std::make_unique<Visit>(*this, exchange, number)).first->second;
     exchange.streamer = &visit;
+    opened(visit);
     if (const auto status = refusal(exchange); status != 0) {
         if (status == 401) exchange.response.add_field("WWW-Authenticate", "Bearer");
         return refuse(visit, status, status == 401 ? "a bearer token is wanted" : "not from your address");

@@ -85,6 +85,8 @@ class KeeperRoute : public http::Handler {
     using Then = std::function<void(Visit&, jobs::Operation&&)>;
     using Otherwise = std::function<void(Visit&, const ipc::Error&)>;
 
+    /// A request has come, and nothing else has become of it.
+    virtual void opened(Visit&) {}
     /// The request is whole, and may be asked.
     virtual void begin(Visit& visit) = 0;
 

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <utility>
 
+#include "worker/handler/async_route.h"
 #include "worker/handler/enqueue.h"
 #include "worker/handler/fanout.h"
 #include "worker/handler/fastcgi.h"
@@ -20,23 +22,38 @@
 namespace worker::handler {
 namespace {
 
+const conf::Queue& queue_named(const conf::Config& config, const std::string& name) {
+    return *std::find_if(config.queues.begin(), config.queues.end(),
+                         [&](const conf::Queue& one) { return one.name == name; });
+}
+
+/// As it is, or with a queue for what may wait.
+template <class Source>
+std::unique_ptr<http::Handler> with_async(std::unique_ptr<Source> handler, const conf::Route& route,
+                                          const Surroundings& around) {
+    if (route.async.queue.empty()) return handler;
+    JobSource& source = *handler;
+    return std::make_unique<AsyncRoute>(around.config, route, queue_named(around.config, route.async.queue),
+                                        std::move(handler), source, around.keeping->bodies(), *around.keeping,
+                                        *around.keeping, around.loop);
+}
+
 /// Gives requests to the pool of that name.
 std::unique_ptr<http::Handler> make_pool_route(const conf::Route& route, const std::string& name,
                                                const Surroundings& around) {
     const auto& pools = around.config.pools;
     const auto pool =
         std::find_if(pools.begin(), pools.end(), [&](const conf::Pool& one) { return one.name == name; });
-    return std::make_unique<PoolRoute>(route, *pool, around.upstreams, around.buffers,
-                                       around.queues.of(static_cast<std::size_t>(pool - pools.begin())),
-                                       around.about.facts, around.loop);
+    return with_async(
+        std::make_unique<PoolRoute>(route, *pool, around.upstreams, around.buffers,
+                                    around.queues.of(static_cast<std::size_t>(pool - pools.begin())),
+                                    around.about.facts, around.loop),
+        route, around);
 }
 
 std::unique_ptr<http::Handler> make_enqueue_route(const conf::Route& route, const Surroundings& around) {
-    const auto& queues = around.config.queues;
-    const auto queue = std::find_if(queues.begin(), queues.end(),
-                                    [&](const conf::Queue& one) { return one.name == route.enqueue; });
-    return std::make_unique<EnqueueRoute>(around.config, route, *queue, around.keeping->bodies(),
-                                          *around.keeping, around.loop);
+    return std::make_unique<EnqueueRoute>(around.config, route, queue_named(around.config, route.enqueue),
+                                          around.keeping->bodies(), *around.keeping, around.loop);
 }
 
 std::unique_ptr<http::Handler> make(const conf::Route& route, std::uint32_t index,
@@ -54,7 +71,9 @@ std::unique_ptr<http::Handler> make(const conf::Route& route, std::uint32_t inde
         case conf::Route::Handler::redirect:
             return make_local_handler(route, index, around.config, around.loop, around.files, facts);
         case conf::Route::Handler::proxy:
-            return std::make_unique<Proxy>(route, around.upstreams, around.buffers, facts, around.loop);
+            return with_async(
+                std::make_unique<Proxy>(route, around.upstreams, around.buffers, facts, around.loop), route,
+                around);
         case conf::Route::Handler::fanout:
             return std::make_unique<Fanout>(route, around.upstreams, facts, around.loop);
         case conf::Route::Handler::fastcgi:

@@ -55,20 +55,6 @@ bool is_of_jobs(std::string_view name) noexcept {
 
 }  // namespace
 
-bool is_hop_by_hop(Known known) noexcept {
-    switch (known) {
-        case Known::connection:
-        case Known::content_length:
-        case Known::keep_alive:
-        case Known::proxy_connection:
-        case Known::te:
-        case Known::trailer:
-        case Known::transfer_encoding:
-        case Known::upgrade: return true;
-        default: return false;
-    }
-}
-
 bool is_conditional(Known known) noexcept {
     switch (known) {
         case Known::if_match:
@@ -81,9 +67,8 @@ bool is_conditional(Known known) noexcept {
     }
 }
 
-std::string_view named_by_connection(const http::Head& head, std::string& room) {
-    const std::string_view named = head.joined(Known::connection, room);
-    return http::equals_ignore_case(named, "keep-alive") ? std::string_view() : named;
+bool is_no_matter_of_job(std::string_view name) noexcept {
+    return http::equals_ignore_case(name, "prefer") || http::equals_ignore_case(name, "proxy-authorization");
 }
 
 PeerRequest::PeerRequest(const conf::Route& route, const Facts& facts, const execution::Clock& clock)
@@ -225,6 +210,7 @@ void PeerRequest::append_fields(std::string& out, const http::Request& request, 
         const std::string_view name = request.view(field.name);
         if (is_named(request, connection, field) || is_set(name)) continue;
         if (route_.hides_job_fields && is_of_jobs(name)) continue;
+        if (options.of_job && (is_of_jobs(name) || is_no_matter_of_job(name))) continue;
         request.append_line(out, field);
     }
     out.append(options.more);

@@ -12,6 +12,7 @@
 #include "worker/handler/random_ids.h"
 #include "worker/handler/text_template.h"
 #include "worker/http/exchange.h"
+#include "worker/http/hop_by_hop.h"
 
 namespace worker::handler {
 
@@ -33,6 +34,7 @@ class PeerRequest {
         /// The answer is for us: whole, as it is, whatever the client would make of a part of it.
         bool plain = false;
         bool framed = false;  ///< by `more`
+        bool of_job = false;  ///< it is kept, and sent later
     };
     /// Appends all of the head to `out`.
     void append(std::string& out, const http::Exchange& exchange, const Options& options);
@@ -68,12 +70,13 @@ class PeerRequest {
     std::string room_;
 };
 
-/// The fields that `Connection` names as its own (RFC 9110 7.6.1), a view of the head or of `room`; empty
-/// where it says just `keep-alive`, as most do: that one is known.
-[[nodiscard]] std::string_view named_by_connection(const http::Head& head, std::string& room);
+using http::is_hop_by_hop;
+using http::named_by_connection;
 
-/// What of a message belongs to one connection alone, by name (RFC 9110 7.6.1); framing too.
-[[nodiscard]] bool is_hop_by_hop(http::Known known) noexcept;
+/// Of a request that is to be a job: `Prefer`, which has done what it was for and would do it again, and what
+/// is for us alone.
+[[nodiscard]] bool is_no_matter_of_job(std::string_view name) noexcept;
+
 /// Asks for less than the whole, or for nothing if it is known already: no matter of an error page.
 [[nodiscard]] bool is_conditional(http::Known known) noexcept;
 

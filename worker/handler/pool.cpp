@@ -1,5 +1,6 @@
 #include "worker/handler/pool.h"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <string>
@@ -141,6 +142,27 @@ void PoolRoute::handle(http::Exchange& exchange) {
         spare_.pop_back();
     }
     task.release()->begin(exchange);  // it comes back by `take_back`
+}
+
+std::optional<jobs::StoredRequest> PoolRoute::as_job(const http::Exchange& exchange) {
+    constexpr unsigned id_words = 2;
+    Script script;
+    shared_.scripts.find(exchange.request.target.path, script);
+    if (script.refusal != 0) return std::nullopt;
+    std::string id;
+    if (route_.proxy.request_id && !exchange.request.has(http::Known::x_request_id))
+        shared_.ids.append_hex(id, id_words);
+    jobs::StoredRequest request;
+    request.wire = jobs::StoredRequest::Wire::fastcgi;
+    shared_.params.append(request.head, exchange,
+                          {.script = script,
+                           .document_root = shared_.scripts.peer_root(),
+                           .local = exchange.local(),
+                           .body_bytes = std::nullopt,
+                           .request_id = id,
+                           .of_job = true});
+    request.hidden = fmt::format("{}", fmt::join(route_.proxy.hide_header, ","));
+    return request;
 }
 
 void PoolRoute::log_failure(Task& task, const upstream::Failure& failure) {

@@ -2,15 +2,17 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "worker/execution/pool_queue.h"
 #include "worker/handler/cgi_passing.h"
+#include "worker/handler/job_source.h"
 
 namespace worker::handler {
 
 /// One a route and loop. Owns what is under way, and keeps some for later.
-class PoolRoute final : public http::Handler {
+class PoolRoute final : public http::Handler, public JobSource {
  public:
     /// All must outlive it; `queue` is that of the route's pool.
     PoolRoute(const conf::Route& route, const conf::Pool& pool, upstream::Upstreams& upstreams,
@@ -20,6 +22,7 @@ class PoolRoute final : public http::Handler {
 
     void handle(http::Exchange& exchange) override;
     [[nodiscard]] bool streams() const override { return true; }
+    [[nodiscard]] std::optional<jobs::StoredRequest> as_job(const http::Exchange& exchange) override;
 
  private:
     class Task;

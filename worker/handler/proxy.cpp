@@ -1,5 +1,6 @@
 #include "worker/handler/proxy.h"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -298,6 +299,15 @@ void Proxy::handle(http::Exchange& exchange) {
     const bool collects = route_.proxy.buffer_request != conf::Buffering::off && exchange.body_follows;
     if (collects && exchange.error == 0) return borrow().release()->collect(exchange);
     if (const auto ticket = admit(exchange)) borrow().release()->begin(exchange, *ticket);
+}
+
+std::optional<jobs::StoredRequest> Proxy::as_job(const http::Exchange& exchange) {
+    constexpr std::size_t end_bytes = 2;  // of the head, which goes on
+    jobs::StoredRequest request;
+    request_.append(request.head, exchange, {.host = route_.proxy.upstream, .framed = true, .of_job = true});
+    request.head.resize(request.head.size() - end_bytes);
+    request.hidden = fmt::format("{}", fmt::join(route_.proxy.hide_header, ","));
+    return request;
 }
 
 std::optional<ipc::Ticket> Proxy::admit(http::Exchange& exchange) {

@@ -8,6 +8,7 @@
 #include "conf/config.h"
 #include "worker/connection/buffers.h"
 #include "worker/execution/loop.h"
+#include "worker/handler/job_source.h"
 #include "worker/handler/peer_request.h"
 #include "worker/handler/peer_response.h"
 #include "worker/http/exchange.h"
@@ -18,7 +19,7 @@ namespace worker::handler {
 class Passing;
 
 /// One a route and loop. Owns what is under way, and keeps some for later.
-class Proxy final : public http::Handler {
+class Proxy final : public http::Handler, public JobSource {
  public:
     /// All must outlive it.
     Proxy(const conf::Route& route, upstream::Upstreams& upstreams, connection::Buffers& buffers,
@@ -27,6 +28,7 @@ class Proxy final : public http::Handler {
 
     void handle(http::Exchange& exchange) override;
     [[nodiscard]] bool streams() const override { return true; }
+    [[nodiscard]] std::optional<jobs::StoredRequest> as_job(const http::Exchange& exchange) override;
 
     // For what is under way.
 

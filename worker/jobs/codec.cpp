@@ -34,18 +34,19 @@ auto fields(S& s) {
 template <Of<NewJob> S>
 auto fields(S& s) {
     return std::tie(s.id, s.queue, s.content_type, s.body, s.run_at, s.priority, s.attempts, s.key, s.unique,
-                    s.idempotency_key, s.fingerprint, s.idempotency_until, s.callback, s.trace);
+                    s.idempotency_key, s.fingerprint, s.idempotency_until, s.callback, s.trace, s.request);
 }
 template <Of<Claimed> S>
 auto fields(S& s) {
-    return std::tie(s.id, s.queue, s.content_type, s.body, s.key, s.callback, s.trace, s.fence, s.attempt,
-                    s.attempts, s.crashes, s.created, s.run_at);
+    return std::tie(s.id, s.queue, s.content_type, s.body, s.key, s.callback, s.trace, s.request, s.fence,
+                    s.attempt, s.attempts, s.crashes, s.created, s.run_at);
 }
 template <Of<View> S>
 auto fields(S& s) {
     return std::tie(s.id, s.queue, s.key, s.callback, s.state, s.priority, s.attempts_made, s.attempts,
                     s.crashes, s.created, s.run_at, s.started, s.ended, s.reason, s.progress, s.cancelling,
-                    s.history, s.body_size, s.result, s.result_type, s.result_size, s.result_cut);
+                    s.history, s.body_size, s.result, s.result_type, s.result_size, s.result_cut,
+                    s.result_status, s.result_fields);
 }
 template <Of<Room> S>
 auto fields(S& s) {
@@ -130,7 +131,7 @@ auto asked(S& s) {
 template <Of<Finish> S>
 auto asked(S& s) {
     return std::tie(s.id, s.fence, s.ending, s.error, s.result_type, s.result, s.result_cut, s.again_at,
-                    s.crashes_max);
+                    s.crashes_max, s.result_status, s.result_fields);
 }
 template <Of<Progress> S>
 auto asked(S& s) {
@@ -433,16 +434,17 @@ ipc::Result<std::string> decode_text(std::string_view fields) {
 
 std::size_t weight(const Operation& operation) noexcept {
     // What an answer may have, but for the rare ones: a job with its texts; its history; bodies of a claim.
-    constexpr std::size_t view_bytes = 2048, history_bytes = 4096, claim_bytes = 1u << 20;
+    constexpr std::size_t view_bytes = 2048, history_bytes = 8192, claim_bytes = 1u << 20;
     std::size_t bytes = sizeof operation;
     if (const auto* enqueue = std::get_if<Enqueue>(&operation)) {
         const auto& job = enqueue->job;
         bytes += job.body.size() + job.content_type.size() + job.callback.size() +
-                 job.idempotency_key.size() + job.key.size() + job.unique.size() + job.trace.size();
+                 job.idempotency_key.size() + job.key.size() + job.unique.size() + job.trace.size() +
+                 job.request.size();
     } else if (const auto* finish = std::get_if<Finish>(&operation)) {
-        bytes += finish->result.size() + finish->error.size();
+        bytes += finish->result.size() + finish->error.size() + finish->result_fields.size();
     } else if (const auto* fire = std::get_if<Fire>(&operation)) {
-        bytes += fire->enqueue.job.body.size();
+        bytes += fire->enqueue.job.body.size() + fire->enqueue.job.request.size();
     } else if (const auto* progress = std::get_if<Progress>(&operation)) {
         bytes += progress->text.size();
     } else if (const auto* get = std::get_if<Get>(&operation)) {

@@ -57,12 +57,13 @@ struct NewJob {
     UnixMs idempotency_until = 0;
     std::string callback;  ///< URL; empty: none
     std::string trace;     ///< traceparent of who asked; empty: none
+    std::string request;   ///< what is asked of who does it, see StoredRequest; empty: a plain POST
 };
 
 /// One that is to run now. The fence grows with every claim; who ends an attempt says it, and is refused when
 /// it is not the last one given out.
 struct Claimed {
-    std::string id, queue, content_type, body, key, callback, trace;
+    std::string id, queue, content_type, body, key, callback, trace, request;
     std::int64_t fence = 0;
     std::uint32_t attempt = 1, attempts = 0, crashes = 0;
     UnixMs created = 0, run_at = 0;
@@ -84,6 +85,9 @@ struct View {
     std::string result_type;
     std::uint64_t result_size = 0;
     bool result_cut = false;  ///< it was longer, and this is its beginning
+    /// Of a job that is a request: how it was answered. `result_fields`: lines, but for the content's type.
+    std::uint16_t result_status = 0;  ///< 0: it is none, or not done
+    std::string result_fields;
 };
 
 }  // namespace worker::jobs

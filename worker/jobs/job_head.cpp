@@ -33,6 +33,33 @@ void append_line(std::string& out, std::string_view name, std::string_view value
         [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; }, ' ');
 }
 
+/// Which job it is.
+void append_name_params(std::string& out, const Claimed& job, const conf::Queue& queue) {
+    const auto add = [&](std::string_view name, std::string_view value) {
+        http::fastcgi::append_param(out, name, value);
+    };
+    add("JOB_ID", job.id);
+    add("JOB_ATTEMPT", std::to_string(job.attempt));
+    add("JOB_ATTEMPTS", std::to_string(job.attempts));
+    add("JOB_QUEUE", queue.name);
+    add("JOB_ENQUEUED", time_text(job.created));
+    if (!job.key.empty()) add("JOB_KEY", job.key);
+}
+
+void append_name_lines(std::string& out, const Claimed& job, const conf::Queue& queue) {
+    append_line(out, "Job-Id", job.id);
+    append_line(out, "Job-Attempt", std::to_string(job.attempt));
+    append_line(out, "Job-Attempts", std::to_string(job.attempts));
+    append_line(out, "Job-Queue", queue.name);
+    append_line(out, "Job-Enqueued", time_text(job.created));
+    append_line(out, "Job-Key", job.key);
+}
+
+/// Those that say their length also where there is nothing (RFC 9110 8.6).
+bool has_usual_body(std::string_view head) {
+    return head.starts_with("POST ") || head.starts_with("PUT ") || head.starts_with("PATCH ");
+}
+
 }  // namespace
 
 void append_job_params(std::string& out, const Claimed& job, const conf::Queue& queue) {
@@ -56,15 +83,17 @@ void append_job_params(std::string& out, const Claimed& job, const conf::Queue& 
     if (!job.content_type.empty()) add("CONTENT_TYPE", job.content_type);
     if (!job.trace.empty()) add("HTTP_TRACEPARENT", job.trace);
     add("HTTP_IDEMPOTENCY_KEY", job.id);
-    add("JOB_ID", job.id);
-    add("JOB_ATTEMPT", std::to_string(job.attempt));
-    add("JOB_ATTEMPTS", std::to_string(job.attempts));
-    add("JOB_QUEUE", queue.name);
-    add("JOB_ENQUEUED", time_text(job.created));
-    if (!job.key.empty()) add("JOB_KEY", job.key);
+    append_name_params(out, job, queue);
     if (queue.function.empty()) return;
     add("REEVE_JOB", queue.function);
     add("REEVE_JOB_ENQUEUED", std::to_string(job.created));
+}
+
+void append_request_params(std::string& out, const StoredRequest& request, const Claimed& job,
+                           const conf::Queue& queue) {
+    out.append(request.head);
+    http::fastcgi::append_param(out, "CONTENT_LENGTH", std::to_string(job.body.size()));
+    append_name_params(out, job, queue);
 }
 
 void append_job_head(std::string& out, const Claimed& job, const conf::Queue& queue, std::string_view host) {
@@ -72,13 +101,17 @@ void append_job_head(std::string& out, const Claimed& job, const conf::Queue& qu
     append_line(out, "Content-Type", job.content_type);
     append_line(out, "Content-Length", std::to_string(job.body.size()));
     append_line(out, "Idempotency-Key", job.id);
-    append_line(out, "Job-Id", job.id);
-    append_line(out, "Job-Attempt", std::to_string(job.attempt));
-    append_line(out, "Job-Attempts", std::to_string(job.attempts));
-    append_line(out, "Job-Queue", queue.name);
-    append_line(out, "Job-Enqueued", time_text(job.created));
-    append_line(out, "Job-Key", job.key);
+    append_name_lines(out, job, queue);
     append_line(out, "traceparent", job.trace);
+    out.append("\r\n");
+}
+
+void append_request_head(std::string& out, const StoredRequest& request, const Claimed& job,
+                         const conf::Queue& queue) {
+    out.append(request.head);
+    if (!job.body.empty() || has_usual_body(request.head))
+        append_line(out, "Content-Length", std::to_string(job.body.size()));
+    append_name_lines(out, job, queue);
     out.append("\r\n");
 }
 

@@ -8,6 +8,7 @@
 #include "ipc/clock.h"
 #include "worker/http/head.h"
 #include "worker/http/host.h"
+#include "worker/jobs/answer_fields.h"
 #include "worker/jobs/job_head.h"
 #include "worker/jobs/plain_text.h"
 
@@ -43,21 +44,40 @@ JobRun::~JobRun() {
 void JobRun::begin(const ipc::PoolTask& member) {
     member_ = member;
     begun_us_ = ipc::monotonic_us();
+    if (!is_of(StoredRequest::Wire::fastcgi)) return;
     std::string params;
-    append_job_params(params, job_, target_.queue);
+    if (request_)
+        append_request_params(params, *request_, job_, target_.queue);
+    else
+        append_job_params(params, job_, target_.queue);
     upstream::append_question(head_, {.params = params, .body = !job_.body.empty()});
     ask(target_.upstream.admit().ticket, &target_.upstream.peers()[member.member]);
 }
 
 void JobRun::begin() {
     begun_us_ = ipc::monotonic_us();
+    if (!is_of(StoredRequest::Wire::http)) return;
     const upstream::Admission admission = target_.upstream.admit();
     if (!admission.admitted()) {
         refused_seconds_ = std::max<std::uint64_t>(1, admission.retry_after_seconds);
         return over({Ending::released, std::string(admission.refusal), 0});
     }
-    append_job_head(head_, job_, target_.queue, target_.upstream.name());
+    if (request_)
+        append_request_head(head_, *request_, job_, target_.queue);
+    else
+        append_job_head(head_, job_, target_.queue, target_.upstream.name());
     ask(admission.ticket, nullptr);
+}
+
+/// What was made for a pool is none for an upstream, which the queue may have meanwhile, nor the other way
+/// round.
+bool JobRun::is_of(StoredRequest::Wire wire) {
+    if (job_.request.empty()) return true;
+    request_ = unpack(job_.request);
+    if (request_ && request_->wire == wire) return true;
+    give_back(PoolDoor::End::whole);
+    over({Ending::permanent, "its request was made for what its queue does not have any more", 0});
+    return false;
 }
 
 void JobRun::ask(const ipc::Ticket& ticket, upstream::Peer* bound) {
@@ -148,8 +168,13 @@ void JobRun::on_time(short) {
 
 void JobRun::on_response(const http::ResponseHead& head, http::Framing framing, std::uint64_t length) {
     if (phase_ != Phase::working) return;
-    verdict_ = judge_status(head.status, value_of(head, "retry-after"), target_.loop.clock().unix_ms());
+    verdict_ = (request_ ? judge_answer : judge_status)(head.status, value_of(head, "retry-after"),
+                                                        target_.loop.clock().unix_ms());
     if (verdict_.ending != Ending::done) return;
+    if (request_) {
+        result_status_ = head.status;
+        result_fields_ = answer_fields(head, request_->hidden);
+    }
     result_type_.assign(head.value(http::Known::content_type).substr(0, plain_text_max));
     if (framing != http::Framing::length) return;
     result_.reserve(std::min(length, target_.queue.result_max));
@@ -208,6 +233,8 @@ void JobRun::over(Verdict verdict) {
     if (verdict.ending != Ending::done) {
         result_.clear();
         result_type_.clear();
+        result_fields_.clear();
+        result_status_ = 0;
         cut_ = false;
     }
     verdict_ = std::move(verdict);

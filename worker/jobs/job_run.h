@@ -9,6 +9,7 @@
 #include "ipc/event.h"
 #include "worker/jobs/job.h"
 #include "worker/jobs/progress_lines.h"
+#include "worker/jobs/stored_request.h"
 #include "worker/jobs/target.h"
 #include "worker/jobs/verdict.h"
 #include "worker/upstream/call.h"
@@ -59,6 +60,9 @@ class JobRun final : private upstream::Caller, private PoolDoor::Sharer {
     [[nodiscard]] std::string& result_type() noexcept { return result_type_; }
     /// It was longer than the queue's `result_max`.
     [[nodiscard]] bool result_cut() const noexcept { return cut_; }
+    /// Likewise, of a job that is a request: how it was answered; see `Finish`.
+    [[nodiscard]] std::uint16_t result_status() const noexcept { return result_status_; }
+    [[nodiscard]] std::string& result_fields() noexcept { return result_fields_; }
     /// How long its handler had it.
     [[nodiscard]] std::uint64_t worked_us() const noexcept { return worked_us_; }
     /// It never began: nobody could be asked, and it is no use to try before so many seconds; 0: it did.
@@ -77,6 +81,7 @@ class JobRun final : private upstream::Caller, private PoolDoor::Sharer {
 
     void on_condemned() override;
     void on_time(short what);
+    [[nodiscard]] bool is_of(StoredRequest::Wire wire);
     void ask(const ipc::Ticket& ticket, upstream::Peer* bound);
     void give_up(Verdict verdict, PoolDoor::End how);
     void give_back(PoolDoor::End how);
@@ -96,8 +101,10 @@ class JobRun final : private upstream::Caller, private PoolDoor::Sharer {
     std::optional<ipc::PoolTask> member_;
     std::uint64_t begun_us_ = 0, worked_us_ = 0, patient_until_ms_ = 0;
     std::uint64_t refused_seconds_ = 0;
-    Verdict verdict_;  ///< from the head of an answer on what it is to be
-    std::string result_, result_type_;
+    Verdict verdict_;                       ///< from the head of an answer on what it is to be
+    std::optional<StoredRequest> request_;  ///< none: it is a plain POST
+    std::string result_, result_type_, result_fields_;
+    std::uint16_t result_status_ = 0;
     bool cut_ = false;
     bool asked_ = false;  ///< ending: its thread was asked, and the process is to live on
     ProgressLines progress_;

@@ -16,6 +16,11 @@ constexpr std::uint64_t claimed_bytes_max = 8u << 20;
 /// What one `Purge` or `Expire` deletes, so that no batch takes long.
 constexpr std::uint64_t removed_bytes_max = 16u << 20;
 
+/// Header lines of an answer that are kept with a result.
+constexpr std::size_t result_fields_max = 8u << 10;
+/// What is kept of a request that is a job, beside its body.
+constexpr std::size_t request_bytes_max = 64u << 10;
+
 /// What one `Recover` gives back, likewise.
 constexpr std::uint32_t recovered_max = 1000;
 
@@ -80,6 +85,8 @@ struct Finish {
     std::string error;
     std::string result_type, result;  ///< of `done`
     bool result_cut = false;          ///< it is the beginning of a longer one
+    std::uint16_t result_status = 0;  ///< of a job that is a request; 0: it is none
+    std::string result_fields;        ///< likewise: lines, at most `result_fields_max`
     UnixMs again_at = 0;  ///< of `failed` and `timed_out`: when to try again, if any attempt is left
     std::uint32_t crashes_max = 3;
     struct Answer {

@@ -63,6 +63,8 @@ void Place::on_run_over() {
         finish_.result = std::move(run_.result());
         finish_.result_type = std::move(run_.result_type());
         finish_.result_cut = run_.result_cut();
+        finish_.result_status = run_.result_status();
+        finish_.result_fields = std::move(run_.result_fields());
     } else {
         const UnixMs now = target_.loop.clock().unix_ms();
         const auto& range = target_.queue.backoff;

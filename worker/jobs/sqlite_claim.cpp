@@ -26,7 +26,7 @@ SqliteClaims::SqliteClaims(SqliteConnection& connection, SqliteQueues& queues, S
       ready_(connection,
              "SELECT seq FROM jobs INDEXED BY jobs_ready WHERE state = 1 AND parked = 0 AND queue = ?1 "
              "ORDER BY priority DESC, run_at, seq LIMIT ?2"),
-      payload_(connection, "SELECT content_type, trace, body FROM payloads WHERE seq = ?1"),
+      payload_(connection, "SELECT content_type, trace, body, request FROM payloads WHERE seq = ?1"),
       read_fence_(connection, "SELECT value FROM meta WHERE name = 'fence'"),
       write_fence_(connection, "UPDATE meta SET value = ?1 WHERE name = 'fence'"),
       extend_(
@@ -149,6 +149,7 @@ void SqliteClaims::give(Claim& operation, SqliteJob& job, UnixMs now) {
             claimed.content_type = use.text(0);
             claimed.trace = use.text(1);
             claimed.body = use.text(2);
+            claimed.request = use.text(3);
         }
     }
     claimed.queue = operation.queue;

@@ -18,8 +18,8 @@ SqliteEnqueue::SqliteEnqueue(SqliteConnection& connection, SqliteQueues& queues,
                        "INSERT OR REPLACE INTO idempotency (queue, key, fingerprint, until, id) "
                        "VALUES (?1, ?2, ?3, ?4, ?5)"),
       insert_payload_(connection,
-                      "INSERT INTO payloads (seq, content_type, trace, idempotency_key, body) "
-                      "VALUES (?1, ?2, ?3, ?4, ?5)"),
+                      "INSERT INTO payloads (seq, content_type, trace, idempotency_key, body, request) "
+                      "VALUES (?1, ?2, ?3, ?4, ?5, ?6)"),
       fired_(connection, "SELECT id FROM fired WHERE schedule = ?1 AND due = ?2"),
       insert_fired_(connection, "INSERT INTO fired (schedule, due, id) VALUES (?1, ?2, ?3)"),
       last_fired_(connection, "SELECT max(due) FROM fired WHERE schedule = ?1") {}
@@ -29,7 +29,7 @@ void SqliteEnqueue::apply(Enqueue& operation, UnixMs now) {
 
     const NewJob& wanted = operation.job;
     SqliteQueue& queue = queues_.at(wanted.queue);
-    const auto size = static_cast<std::int64_t>(wanted.body.size());
+    const auto size = static_cast<std::int64_t>(wanted.body.size() + wanted.request.size());
     const auto over = [](std::uint64_t bound, std::int64_t would_be) {
         return bound != 0 && static_cast<std::uint64_t>(would_be) > bound;
     };
@@ -52,7 +52,8 @@ void SqliteEnqueue::apply(Enqueue& operation, UnixMs now) {
     job.callback = wanted.callback;
     jobs_.insert(job);
     insert_payload_.run(job.seq, wanted.content_type, SqliteOptional{wanted.trace},
-                        SqliteOptional{wanted.idempotency_key}, SqliteBlob{wanted.body});
+                        SqliteOptional{wanted.idempotency_key}, SqliteBlob{wanted.body},
+                        SqliteBlob{wanted.request});
     if (!wanted.idempotency_key.empty())
         set_idempotency_.run(queue.id, wanted.idempotency_key, wanted.fingerprint, wanted.idempotency_until,
                              job.id);

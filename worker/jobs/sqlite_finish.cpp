@@ -65,10 +65,13 @@ void SqliteFinish::apply(Finish& operation, UnixMs now) {
     }
     const End how{operation.ending, bounded(operation.error), operation.again_at, operation.crashes_max};
     end(*job, how, now);
+    const bool answered = operation.result_status != 0;
     if (operation.ending == Ending::done &&
-        !(operation.result.empty() && operation.result_type.empty() && !operation.result_cut))
+        (answered || !operation.result.empty() || !operation.result_type.empty() || operation.result_cut))
         set_result_.run(job->seq, operation.result_type, operation.result.size(), operation.result_cut,
                         SqliteBlob{operation.result});
+    if (operation.ending == Ending::done && answered)
+        jobs_.set_answer(job->seq, operation.result_status, operation.result_fields);
     operation.answer = {true, job->state};
 }
 

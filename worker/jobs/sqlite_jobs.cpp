@@ -58,7 +58,10 @@ SqliteJobs::SqliteJobs(SqliteConnection& connection, SqliteQueues& queues)
                   "ON CONFLICT (seq) DO UPDATE SET reason = excluded.reason"),
       set_progress_(connection,
                     "INSERT INTO notes (seq, progress) VALUES (?1, ?2) "
-                    "ON CONFLICT (seq) DO UPDATE SET progress = excluded.progress") {}
+                    "ON CONFLICT (seq) DO UPDATE SET progress = excluded.progress"),
+      set_answer_(connection,
+                  "INSERT INTO notes (seq, status, fields) VALUES (?1, ?2, ?3) "
+                  "ON CONFLICT (seq) DO UPDATE SET status = excluded.status, fields = excluded.fields") {}
 
 std::optional<SqliteJob> SqliteJobs::read(SqliteStatement::Use& use) {
     if (!use.row()) return {};

@@ -63,6 +63,9 @@ class SqliteJobs {
     void drop_payload(std::int64_t seq) { delete_payload_.run(seq); }
     void set_reason(std::int64_t seq, std::string_view reason) { set_reason_.run(seq, reason); }
     void set_progress(std::int64_t seq, std::string_view text) { set_progress_.run(seq, text); }
+    void set_answer(std::int64_t seq, std::uint16_t status, std::string_view fields) {
+        set_answer_.run(seq, status, fields);
+    }
 
  private:
     [[nodiscard]] static std::optional<SqliteJob> read(SqliteStatement::Use& use);
@@ -75,7 +78,7 @@ class SqliteJobs {
     SqliteStatement insert_, update_, delete_job_, delete_payload_, delete_result_, delete_note_,
         delete_attempts_, result_size_, idempotency_of_, delete_idempotency_;
     SqliteStatement set_parked_, first_parked_, some_parked_, running_with_;
-    SqliteStatement set_reason_, set_progress_;
+    SqliteStatement set_reason_, set_progress_, set_answer_;
 };
 
 }  // namespace worker::jobs

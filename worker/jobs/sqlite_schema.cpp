@@ -105,8 +105,16 @@ CREATE TABLE fired (schedule TEXT NOT NULL, due INTEGER NOT NULL, id TEXT NOT NU
 CREATE INDEX fired_due ON fired (due);
 )";
 
+// A job may be a request, and its result an answer. What of the latter is told with the job is beside the
+// result, which may be large.
+constexpr const char* version_2 = R"(
+ALTER TABLE payloads ADD COLUMN request BLOB; -- see StoredRequest; NULL or empty: a plain POST
+ALTER TABLE notes ADD COLUMN status INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE notes ADD COLUMN fields TEXT NOT NULL DEFAULT '';
+)";
+
 /// What leads from version N to N + 1 is at N; never changed once it was released.
-constexpr const char* steps[] = {version_1};
+constexpr const char* steps[] = {version_1, version_2};
 static_assert(std::size(steps) == sqlite_schema_version);
 
 }  // namespace

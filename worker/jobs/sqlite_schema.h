@@ -8,7 +8,7 @@
 namespace worker::jobs {
 
 /// The version that this program reads and writes.
-inline constexpr int sqlite_schema_version = 1;
+inline constexpr int sqlite_schema_version = 2;
 
 /// Sets the connection up (WAL, every commit synced), and brings the tables to the version above, in one
 /// transaction. Refuses files that are something else, and those of newer versions. The log is cut down to

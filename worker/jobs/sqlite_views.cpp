@@ -13,6 +13,7 @@ SqliteViews::SqliteViews(SqliteConnection& connection, SqliteQueues& queues, Sql
                "SELECT number, started, ended, ending, error FROM attempts WHERE seq = ?1 ORDER BY number"),
       result_(connection, "SELECT body FROM results WHERE seq = ?1"),
       result_size_(connection, "SELECT content_type, size, cut FROM results WHERE seq = ?1"),
+      answer_(connection, "SELECT status, fields FROM notes WHERE seq = ?1"),
       newest_(connection, "SELECT seq FROM jobs WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2"),
       newest_of_state_(connection,
                        "SELECT seq FROM jobs INDEXED BY jobs_state WHERE queue = ?1 AND state = ?2 AND "
@@ -66,6 +67,13 @@ void SqliteViews::apply(Get& operation) {
     shown.result_type = size.text(0);
     shown.result_size = size.as<std::uint64_t>(1);
     shown.result_cut = size.integer(2) != 0;
+    {
+        auto use = answer_.with(seq);
+        if (use.row()) {
+            shown.result_status = use.as<std::uint16_t>(0);
+            shown.result_fields = use.text(1);
+        }
+    }
     if (!operation.with_result || shown.result_size > operation.room) return;
     auto use = result_.with(seq);
     if (use.row()) shown.result = use.text(0);

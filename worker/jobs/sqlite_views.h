@@ -20,8 +20,8 @@ class SqliteViews {
 
     SqliteQueues& queues_;
     SqliteJobs& jobs_;
-    SqliteStatement note_, history_, result_, result_size_, newest_, newest_of_state_, next_priority_,
-        next_due_;
+    SqliteStatement note_, history_, result_, result_size_, answer_, newest_, newest_of_state_,
+        next_priority_, next_due_;
 };
 
 }  // namespace worker::jobs

@@ -36,6 +36,13 @@ Verdict judge_status(http::Status status, std::string_view retry_after, UnixMs n
     return verdict;
 }
 
+Verdict judge_answer(http::Status status, std::string_view retry_after, UnixMs now) {
+    Verdict verdict = judge_status(status, retry_after, now);
+    if (status < 500 && verdict.ending == Ending::permanent) return {};
+    if (status >= 300 && status < 400) return {};
+    return verdict;
+}
+
 Verdict judge_exit(std::uint32_t status) {
     if (status == 0) return {};
     return {status == exit_permanent ? Ending::permanent : Ending::failed,

@@ -26,6 +26,9 @@ constexpr UnixMs retry_after_max = UnixMs{7} * 24 * 3600 * 1000;
 /// 2xx: done. 4xx: permanent, but 408, 425 and 429; all else has failed. `retry_after`: the field's value
 /// (RFC 9110 10.2.3), of what failed; empty: none. `now`: to count from.
 [[nodiscard]] Verdict judge_status(http::Status status, std::string_view retry_after, UnixMs now);
+/// Of a job that is a request: its client is to have any answer but those that say "not now", 5xx, 408, 425
+/// and 429, which have failed.
+[[nodiscard]] Verdict judge_answer(http::Status status, std::string_view retry_after, UnixMs now);
 /// Of a program that has ended by itself: 0 is done.
 [[nodiscard]] Verdict judge_exit(std::uint32_t status);
 /// There is no whole answer. `of_program`: its end without a word for us is that of its process, unless it
