@@ -74,7 +74,7 @@ Batcher::Waiting Batcher::Waiting::take(std::size_t operations_max, std::size_t 
 Batcher::Waiting Batcher::Waiting::take_late(std::uint64_t now) {
     Waiting late, kept;
     for (std::size_t at = 0; at < operations.size(); ++at) {
-        Waiting& where = until_ms[at] < now ? late : kept;
+        Waiting& where = until_ms[at] <= now ? late : kept;
         where.operations.push_back(std::move(operations[at]));
         where.answers.push_back(std::move(answers[at]));
         where.until_ms.push_back(until_ms[at]);
@@ -156,7 +156,7 @@ void Batcher::refuse(Operation&& operation, Answered&& answered, const char* why
 
 /// Nobody is surprised by what happens long after it was given up.
 void Batcher::refuse_late(Waiting& of, std::uint64_t now) {
-    if (of.first_until_ms >= now) return;
+    if (of.first_until_ms > now) return;
     auto late = of.take_late(now);
     for (std::size_t i = 0; i < late.operations.size(); ++i)
         refuse(std::move(late.operations[i]), std::move(late.answers[i]), "the store of jobs takes too long");

@@ -98,7 +98,7 @@ class KeeperServer::Client final : private FrameReceiver,
         auto ask = decode_ask(frame.fields);
         if (!ask) return nonsense(ask.error().doing);
         const auto number = frame.head.number;
-        if (ask->until_ms != 0 && ipc::monotonic_ms() > ask->until_ms) {  // it has waited for a keeper
+        if (ask->until_ms != 0 && ipc::monotonic_ms() >= ask->until_ms) {  // it has waited for a keeper
             append_failed(socket_.out(), number, "it came too late");
             return send_now();
         }
