@@ -62,7 +62,8 @@ STRICT := -DLLHTTP_STRICT_MODE=1
 CFLAGS = -std=c11 -pipe -fPIE $(OPTIMISE) $(STRICT) -w -I$(LLHTTP_INCLUDE)
 # names for backtraces
 LDFLAGS = -pthread -pie -Wl,-z,relro,-z,now -rdynamic $(LINK_$(VARIANT))
-LDLIBS = $(shell pkg-config --libs $(PACKAGES))
+# cctz, time zones, has no pkg-config file in Debian
+LDLIBS = $(shell pkg-config --libs $(PACKAGES)) -lcctz
 CXXFLAGS := $(CXXFLAGS)
 LDLIBS := $(LDLIBS)
 # Tests run once: what they test is optimised, they are not.
@@ -120,7 +121,8 @@ help:
 # ---- delivery -----------------------------------------------------------------------------------
 
 DEPS_BUILD := g++ make pkg-config libevent-dev libinih-dev libspdlog-dev libfmt-dev libre2-dev \
-	libexpected-dev libcli11-dev nlohmann-json3-dev node-llhttp libseccomp-dev libc-ares-dev libsqlite3-dev
+	libexpected-dev libcli11-dev nlohmann-json3-dev node-llhttp libseccomp-dev libc-ares-dev libsqlite3-dev \
+	libcctz-dev tzdata
 DEPS_TEST := catch2 curl brotli zstd systemd logrotate php-cgi libfcgi-dev
 DEPS_CLANG := clang clang-tidy clang-format libclang-rt-14-dev
 DEPS_BENCH := nginx-light apache2-utils nghttp2-client python3 gnuplot-nox iproute2 procps

@@ -187,6 +187,7 @@ void advise(const Config& config, const Origins& origins, unsigned cores, Report
     advise_pools(config, origins, report);
     advise_modules(config, origins, report);
     advise_queues(config, origins, report);
+    advise_schedules(config, origins, report);
     if (config.reeve.drain_delay >= config.reeve.shutdown_timeout)
         report.advise(place_of(origins.reeve, "drain_delay"),
                       fmt::format("drain_delay: leaves a drain no time, shutdown_timeout is {}",

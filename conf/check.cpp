@@ -412,6 +412,7 @@ void check(const Config& config, const Origins& origins, Report& report) {
     check_pools(config, origins, report);
     check_modules(config, origins, report);
     check_queues(config, origins, report);
+    check_schedules(config, origins, report);
 }
 
 Place place_of(const Section* section, std::string_view key, std::size_t nth) {

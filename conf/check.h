@@ -22,6 +22,11 @@ void advise_modules(const Config& config, const Origins& origins, Report& report
 /// Of queues alone, and of the routes that lead to them, by the above.
 void check_queues(const Config& config, const Origins& origins, Report& report);
 void advise_queues(const Config& config, const Origins& origins, Report& report);
+/// Of schedules alone, by the above.
+void check_schedules(const Config& config, const Origins& origins, Report& report);
+void advise_schedules(const Config& config, const Origins& origins, Report& report);
+/// What schedules need of this machine: their files.
+void check_schedules_here(const Config& config, const Origins& origins, Report& report);
 /// What pools need of this machine: their programs, folders and users. Asks the file system.
 void check_pools_here(const Config& config, const Origins& origins, Report& report);
 /// The part of each that is about [execution] alone.

@@ -59,7 +59,11 @@ class QueueChecks {
                        (route.handler == Handler::enqueue && route.enqueue == queue_.name) ||
                        route.async.queue == queue_.name;
             });
-        if (!filled) report_.advise(origin_->place, fmt::format("no route leads to {}", origin_->text()));
+        const bool scheduled =
+            std::any_of(config_.schedules.begin(), config_.schedules.end(),
+                        [&](const Schedule& schedule) { return schedule.queue == queue_.name; });
+        if (!filled && !scheduled)
+            report_.advise(origin_->place, fmt::format("no route leads to {}", origin_->text()));
         if (queue_.job_size_max > queue_.size_max.bytes)
             report_.advise(place_of(origin_, "job_size_max"),
                            fmt::format("job_size_max: is never reached, size_max has room for {}",

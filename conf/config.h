@@ -11,6 +11,7 @@
 #include "conf/module.h"
 #include "conf/pool.h"
 #include "conf/queue.h"
+#include "conf/schedule.h"
 
 namespace conf {
 
@@ -518,8 +519,9 @@ struct Config {
     std::vector<Pool> pools;          ///< in file order
     std::vector<Module> modules;      ///< in file order
     Store store;
-    std::vector<Queue> queues;  ///< in file order
-    std::vector<Route> routes;  ///< in file order
+    std::vector<Queue> queues;        ///< in file order
+    std::vector<Schedule> schedules;  ///< in file order
+    std::vector<Route> routes;        ///< in file order
     bool operator==(const Config&) const = default;
 };
 

@@ -52,6 +52,8 @@ std::string dump(const Config& given) {
     if (!config.queues.empty() || config.store != Store{})
         write(out, "store", store_settings(), config.store);
     for (const auto& queue : config.queues) write(out, "queue " + queue.name, queue_settings(), queue);
+    for (const auto& schedule : config.schedules)
+        write(out, "schedule " + schedule.name, schedule_settings(), schedule);
     for (const auto& route : config.routes) write(out, "route " + route.name, route_settings(), route);
     return out;
 }

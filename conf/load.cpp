@@ -23,6 +23,7 @@ Result finish(Document document, std::string path, bool here, Report& report) {
     complete(loaded.config);
     check(loaded.config, origins, report);
     if (here) check_pools_here(loaded.config, origins, report);
+    if (here) check_schedules_here(loaded.config, origins, report);
     if (report.refused()) return tl::unexpected(report.errors());
 
     advise(loaded.config, origins, std::thread::hardware_concurrency(), report);

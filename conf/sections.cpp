@@ -82,6 +82,12 @@ class Reader {
             queue.name = section.name;
             read_settings(section, queue_settings(), queue);
             if (keep) config_.queues.push_back(std::move(queue)), origins_.queues.push_back(&section);
+        } else if (section.kind == "schedule") {
+            Schedule schedule;
+            schedule.name = section.name;
+            read_settings(section, schedule_settings(), schedule);
+            if (keep)
+                config_.schedules.push_back(std::move(schedule)), origins_.schedules.push_back(&section);
         } else {
             Route route;
             route.name = section.name;

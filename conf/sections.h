@@ -14,7 +14,8 @@ struct Origins {
     const Section* reeve = nullptr;
     const Section* execution = nullptr;
     const Section* store = nullptr;
-    std::vector<const Section*> servers, upstreams, pools, modules, queues, routes;  ///< as in Config
+    std::vector<const Section*> servers, upstreams, pools, modules, queues, schedules,
+        routes;  ///< as in Config
 };
 
 /// Reads every section and complains about what it does not know or like; marks the entries it refused.

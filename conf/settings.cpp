@@ -615,19 +615,20 @@ std::vector<Described> described() {
     describe("module", module_settings(), Module{}, all);
     describe("store", store_settings(), Store{}, all);
     describe("queue", queue_settings(), Queue{}, all);
+    describe("schedule", schedule_settings(), Schedule{}, all);
     describe("route", route_settings(), Route{}, all);
     return all;
 }
 
 const std::vector<std::string_view>& section_kinds() {
     static const std::vector<std::string_view> kinds{"reeve",  "execution", "server", "upstream", "pool",
-                                                     "module", "store",     "queue",  "route"};
+                                                     "module", "store",     "queue",  "schedule", "route"};
     return kinds;
 }
 
 bool is_named(std::string_view kind) {
     return kind == "server" || kind == "upstream" || kind == "pool" || kind == "module" || kind == "queue" ||
-           kind == "route";
+           kind == "schedule" || kind == "route";
 }
 
 namespace {

@@ -18,6 +18,7 @@ namespace conf {
 [[nodiscard]] const Settings<Module>& module_settings();
 [[nodiscard]] const Settings<Store>& store_settings();
 [[nodiscard]] const Settings<Queue>& queue_settings();
+[[nodiscard]] const Settings<Schedule>& schedule_settings();
 [[nodiscard]] const Settings<Route>& route_settings();
 
 /// `files`, `respond`...: the key that chooses the handler.

@@ -25,6 +25,17 @@ struct alignas(64) JobQueueCell {
     Histogram waited;                                          ///< from when a job was due to its start
 };
 
+constexpr std::size_t job_schedules_max = 256;  ///< distinct names of schedules that are counted apart
+
+/// As above, of one schedule.
+struct alignas(64) JobScheduleCell {
+    SharedText<64> name;
+    Counter last_ms;  ///< gauge: the last run that was stored, when it was due, since 1970; 0: none yet
+    Counter next_ms;  ///< gauge: when the next one is due; 0: never, or it is not configured any more
+    Counter runs;     ///< that were stored
+    Counter missed;   ///< whose time passed, and which never run
+};
+
 /// As above.
 struct JobsCell {
     Counter healthy;          ///< gauge: 1: what was to be stored last is stored

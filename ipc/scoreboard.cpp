@@ -24,7 +24,8 @@ struct Scoreboard::Memory {
     std::atomic<std::uint32_t> layout{scoreboard_layout};
     std::atomic<std::uint32_t> rows_used{0};
     std::atomic<std::uint32_t> routes_used{1};
-    std::atomic<std::uint32_t> peers_used{1}, upstreams_used{1}, names_used{1}, job_queues_used{1};
+    std::atomic<std::uint32_t> peers_used{1}, upstreams_used{1}, names_used{1}, job_queues_used{1},
+        job_schedules_used{1};
     MasterCell masters;
     SentinelCell sentinel;
     std::array<ListenerCell, listener_cells> listeners;
@@ -34,6 +35,7 @@ struct Scoreboard::Memory {
     std::array<NameCell, names_max> names;
     JobsCell jobs;
     std::array<JobQueueCell, job_queues_max> job_queues;
+    std::array<JobScheduleCell, job_schedules_max> job_schedules;
     std::uint64_t seed = 0;
     alignas(RateTable::alignment) std::array<std::byte, RateTable::bytes_for(rate_keys)> rates;
     alignas(CountTable::alignment) std::array<std::byte, CountTable::bytes_for(rows_max, count_keys)> counts;
@@ -157,6 +159,7 @@ Result<Scoreboard> Scoreboard::make() {
     made->upstreams_used.store(1);
     made->names_used.store(1);
     made->job_queues_used.store(1);
+    made->job_schedules_used.store(1);
     if (::getentropy(&made->seed, sizeof made->seed) < 0) return system_error("seed scoreboard");
     return Scoreboard(std::move(file), made);
 }
@@ -363,6 +366,32 @@ JobQueueCell& Scoreboard::job_queue_cell(std::uint32_t index) noexcept {
 }
 const JobQueueCell& Scoreboard::job_queue_cell(std::uint32_t index) const noexcept {
     return memory_->job_queues.at(index);
+}
+std::uint32_t Scoreboard::add_job_schedule(std::string_view name) {
+    if (const auto known = job_schedule(name); known != 0) return known;
+    const auto index = memory_->job_schedules_used.load();
+    if (index >= job_schedules_max) return 0;
+    memory_->job_schedules[index].name.set(name);
+    memory_->job_schedules_used.store(index + 1);
+    return index;
+}
+
+std::uint32_t Scoreboard::job_schedule(std::string_view name) const {
+    const auto wanted = name.substr(0, SharedText<64>::text_max);
+    for (std::uint32_t index = 1; index < job_schedules_used(); ++index)
+        if (memory_->job_schedules[index].name.get() == wanted) return index;
+    return 0;
+}
+
+std::uint32_t Scoreboard::job_schedules_used() const noexcept {
+    return std::min<std::uint32_t>(memory_->job_schedules_used.load(), job_schedules_max);
+}
+
+JobScheduleCell& Scoreboard::job_schedule_cell(std::uint32_t index) noexcept {
+    return memory_->job_schedules.at(index);
+}
+const JobScheduleCell& Scoreboard::job_schedule_cell(std::uint32_t index) const noexcept {
+    return memory_->job_schedules.at(index);
 }
 JobsCell& Scoreboard::jobs() noexcept { return memory_->jobs; }
 const JobsCell& Scoreboard::jobs() const noexcept { return memory_->jobs; }

@@ -232,6 +232,12 @@ class Scoreboard {
     [[nodiscard]] std::uint32_t job_queues_used() const noexcept;
     [[nodiscard]] JobQueueCell& job_queue_cell(std::uint32_t index) noexcept;
     [[nodiscard]] const JobQueueCell& job_queue_cell(std::uint32_t index) const noexcept;
+    /// Schedules, likewise; 0 for those beyond `job_schedules_max`.
+    std::uint32_t add_job_schedule(std::string_view name);
+    [[nodiscard]] std::uint32_t job_schedule(std::string_view name) const;
+    [[nodiscard]] std::uint32_t job_schedules_used() const noexcept;
+    [[nodiscard]] JobScheduleCell& job_schedule_cell(std::uint32_t index) noexcept;
+    [[nodiscard]] const JobScheduleCell& job_schedule_cell(std::uint32_t index) const noexcept;
     [[nodiscard]] JobsCell& jobs() noexcept;
     [[nodiscard]] const JobsCell& jobs() const noexcept;
 

@@ -35,6 +35,7 @@ ipc::Result<std::unique_ptr<Generation>> Generation::prepare(const Common& commo
     if (!listeners) return tl::make_unexpected(std::move(listeners.error()));
     for (const auto& route : plan.routes) common.board.add_route(route);
     for (const auto& queue : plan.job_queues) common.board.add_job_queue(queue);
+    for (const auto& schedule : plan.job_schedules) common.board.add_job_schedule(schedule);
     for (const auto& [upstream, address] : plan.peers) {
         common.board.add_upstream(upstream);
         common.board.add_peer(upstream, address);

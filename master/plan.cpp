@@ -52,7 +52,8 @@ namespace master {
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PlannedName, upstream, name, places)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Plan, path, reeve, accept, workers, crew, processes_max, spares_min,
                                    spares_max, max_requests, max_memory, preload, listens, access_logs,
-                                   routes, peers, names, pools, job_queues, job_store, checked, limited)
+                                   routes, peers, names, pools, job_queues, job_schedules, job_store, checked,
+                                   limited)
 
 Plan make_plan(const conf::Config& config) {
     const auto& execution = config.execution;
@@ -74,6 +75,7 @@ Plan make_plan(const conf::Config& config) {
     for (const auto& route : config.routes) plan.routes.push_back(route.name);
     plan.pools = config.pools;
     for (const auto& queue : config.queues) plan.job_queues.push_back(queue.name);
+    for (const auto& schedule : config.schedules) plan.job_schedules.push_back(schedule.name);
     plan.job_store = config.store.url;
     for (const auto& upstream : config.upstreams) {
         for (const auto& peer : upstream.peers) {

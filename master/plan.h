@@ -37,11 +37,12 @@ struct Plan {
     std::vector<std::pair<std::string, std::string>> peers;
     std::vector<PlannedName> names;
 
-    std::vector<conf::Pool> pools;        ///< in the order of `conf::Config`
-    std::vector<std::string> job_queues;  ///< none: there is no keeper
-    std::string job_store;                ///< where their jobs are kept
-    std::vector<std::string> checked;     ///< upstreams whose peers are checked
-    std::vector<std::string> limited;     ///< upstreams that have a limit of concurrency
+    std::vector<conf::Pool> pools;           ///< in the order of `conf::Config`
+    std::vector<std::string> job_queues;     ///< none: there is no keeper
+    std::vector<std::string> job_schedules;  ///< their names
+    std::string job_store;                   ///< where their jobs are kept
+    std::vector<std::string> checked;        ///< upstreams whose peers are checked
+    std::vector<std::string> limited;        ///< upstreams that have a limit of concurrency
 
     /// Sockets of an address that a worker has, where each who accepts has its own.
     [[nodiscard]] std::uint32_t queues() const noexcept {

@@ -135,6 +135,9 @@ path = /g
 metrics = on
 [queue q]
 pool = p
+[schedule s]
+queue = q
+every = 1h
 [route x]
 path = /x
 enqueue = q

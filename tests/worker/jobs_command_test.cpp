@@ -8,10 +8,12 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "conf/schedule_types.h"
 #include "tests/worker/jobs_store.h"
 #include "worker/command/job_tables.h"
 #include "worker/command/jobs_command.h"
 #include "worker/command/result_text.h"
+#include "worker/jobs/schedules.h"
 #include "worker/jobs/unix_clock.h"
 
 using namespace worker::command;
@@ -259,6 +261,37 @@ TEST_CASE("queues without a job are shown too", "[jobs][command]") {
     std::vector<std::string> values{std::istream_iterator<std::string>(columns), {}};
     CHECK(std::vector(values.begin(), values.begin() + 8) ==
           std::vector<std::string>{"mail", "0", "1", "0", "0", "0", "0", "5"});
+}
+
+TEST_CASE("schedules are told with their last and next run", "[jobs][command][schedule]") {
+    Words words;
+    CHECK(words.said_json({"jobs", "schedules"})["schedules"].empty());
+    auto& often = words.config.schedules.emplace_back();
+    often.name = "often";
+    often.queue = "mail";
+    often.every = std::chrono::minutes(10);
+    auto& nightly = words.config.schedules.emplace_back();
+    nightly.name = "nightly";
+    nightly.queue = "mail";
+    nightly.timezone = "Europe/Berlin";
+    nightly.cron = *conf::parse_cron("30 2 * * *");
+    Fire fire;
+    fire.schedule = run_name(often);
+    fire.due = 1'777'636'800'000;
+    fire.enqueue.job = words.talk.world.job("a");
+    REQUIRE(words.talk.ask(std::move(fire)));
+    const auto told = words.said_json({"jobs", "schedules"})["schedules"];
+    REQUIRE(told.size() == 2);
+    CHECK(told[0]["every"] == "10m");
+    CHECK(told[0]["last_run"].get<std::string>().starts_with("2026-05-01T12:00:00"));
+    CHECK(told[0]["next_run"].is_string());
+    CHECK(told[1]["cron"] == "30 2 * * *");
+    CHECK(told[1]["last_run"].is_null());
+    const auto table = words.said({"jobs", "schedules"});
+    CAPTURE(table);
+    CHECK(table.starts_with("SCHEDULE  QUEUE  WHEN"));
+    CHECK(table.find("often     mail   every 10m") != std::string::npos);
+    CHECK(table.find("nightly   mail   30 2 * * *  Europe/Berlin") != std::string::npos);
 }
 
 TEST_CASE("a store that is unable is an error with its reason, and nothing is printed", "[jobs][command]") {

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "conf/units.h"
 #include "worker/command/terminal_text.h"
 #include "worker/handler/job_json.h"
 #include "worker/handler/job_request.h"
@@ -164,6 +165,22 @@ std::string queues_table(std::span<const jobs::Stats::Queue> queues, UnixMs now)
                         queue.next_scheduled == 0 ? "-" : ago_text(queue.next_scheduled, now),
                         queue.paused ? "paused" : "open"});
     return table_text(rows, "lrrrrrrrrrl");
+}
+
+std::string schedules_table(std::span<const ScheduleLine> lines, UnixMs now) {
+    std::vector<Row> rows{{"SCHEDULE", "QUEUE", "WHEN", "TIME ZONE", "LAST RUN", "NEXT RUN", "IN"}};
+    rows.reserve(lines.size() + 1);
+    const auto moment = [](UnixMs at) { return at == 0 ? std::string("-") : handler::print_moment(at); };
+    for (const auto& line : lines) {
+        const auto& schedule = *line.schedule;
+        const bool every = schedule.every.count() > 0;
+        rows.push_back({shortened(terminal_text(schedule.name), name_columns),
+                        shortened(terminal_text(schedule.queue), name_columns),
+                        every ? "every " + conf::print_time(schedule.every) : schedule.cron.text,
+                        every ? "-" : schedule.timezone, moment(line.last), moment(line.next),
+                        line.next == 0 ? "-" : span_text(line.next - now)});
+    }
+    return table_text(rows, "llllllr");
 }
 
 }  // namespace worker::command

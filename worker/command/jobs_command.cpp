@@ -18,7 +18,10 @@
 #include "worker/command/terminal_text.h"
 #include "worker/handler/job_json.h"
 #include "worker/handler/job_request.h"
+#include "worker/handler/schedule_json.h"
 #include "worker/jobs/job_ids.h"
+#include "worker/jobs/schedules.h"
+#include "worker/jobs/timetable.h"
 #include "worker/jobs/unix_clock.h"
 
 namespace worker::command {
@@ -68,6 +71,7 @@ class JobsCommand {
             case JobsAsked::What::resume: return pause(false);
             case JobsAsked::What::purge: return purge();
             case JobsAsked::What::stats: return stats();
+            case JobsAsked::What::schedules: return schedules();
         }
         return {};
     }
@@ -95,6 +99,7 @@ class JobsCommand {
     Outcome pause(bool paused);
     Outcome purge();
     Outcome stats();
+    Outcome schedules();
 
     [[nodiscard]] const conf::Queue* configured(std::string_view name) const;
     [[nodiscard]] ipc::Result<std::vector<jobs::Stats::Queue>> queues();
@@ -180,6 +185,24 @@ Outcome JobsCommand::stats() {
     for (const auto& queue : *found)
         json["queues"].push_back(handler::queue_json(queue, configured(queue.name) != nullptr, now));
     return done(json_text(json));
+}
+
+/// The last run as the store has it, the next one by the clock of this machine.
+Outcome JobsCommand::schedules() {
+    const auto now = jobs::unix_ms();
+    Json json{{"schedules", Json::array()}};
+    std::vector<ScheduleLine> lines;
+    lines.reserve(config_.schedules.size());
+    for (const auto& schedule : config_.schedules) {
+        jobs::LastFired last;
+        last.schedule = jobs::run_name(schedule);
+        const auto heard = ask(std::move(last));
+        if (!heard) return failed(heard.error().text());
+        const auto next = jobs::Timetable(schedule).next(now).value_or(0);
+        lines.push_back({&schedule, heard->answer.due, next});
+        json["schedules"].push_back(handler::schedule_json(schedule, heard->answer.due, next));
+    }
+    return done(asked_.json ? json_text(json) : schedules_table(lines, now));
 }
 
 // ---- one job ----------------------------------------------------------------------------------------------

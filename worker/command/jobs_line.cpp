@@ -17,8 +17,8 @@ namespace {
 
 using What = JobsAsked::What;
 
-constexpr std::array<std::string_view, 10> verbs{"",       "ls",    "show",   "add",   "retry",
-                                                 "cancel", "pause", "resume", "purge", "stats"};
+constexpr std::array<std::string_view, 11> verbs{"",      "ls",     "show",  "add",   "retry",    "cancel",
+                                                 "pause", "resume", "purge", "stats", "schedules"};
 constexpr std::chrono::hours longest_time{24 * 3650};
 constexpr std::size_t word_bytes_max = 255, url_bytes_max = 2048;
 
@@ -158,6 +158,7 @@ CLI::App* declare_jobs(CLI::App& app, JobsAsked& asked) {
     verb(What::resume, "it runs them again")->add_option("QUEUE", asked.queue, "its name")->required();
     declare_purge(*verb(What::purge, "delete jobs that do not run"), asked);
     verb(What::stats, "how many jobs of each state each queue has");
+    verb(What::schedules, "when jobs are made by the clock");
     return jobs;
 }
 

@@ -15,7 +15,19 @@ class App;
 namespace worker::command {
 
 struct JobsAsked {
-    enum class What : std::uint8_t { none, list, show, add, retry, cancel, pause, resume, purge, stats };
+    enum class What : std::uint8_t {
+        none,
+        list,
+        show,
+        add,
+        retry,
+        cancel,
+        pause,
+        resume,
+        purge,
+        stats,
+        schedules
+    };
     What what = What::none;
     bool json = false;
     std::chrono::milliseconds timeout{10'000};  ///< until each question is answered

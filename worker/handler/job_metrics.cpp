@@ -72,6 +72,28 @@ void add_flows(MetricsText& text, const ipc::Scoreboard& board) {
     });
 }
 
+void add_schedules(MetricsText& text, const ipc::Scoreboard& board) {
+    if (board.job_schedules_used() <= 1) return;
+    const auto add = [&](std::string_view name, std::string_view type, std::string_view help,
+                         const auto& value) {
+        text.family(name, type, help);
+        for (std::uint32_t index = 1; index < board.job_schedules_used(); ++index) {
+            const auto& cell = board.job_schedule_cell(index);
+            text.sample("schedule=\"" + escaped_label(cell.name.get()) + "\"", value(cell));
+        }
+    };
+    using Schedule = ipc::JobScheduleCell;
+    add("reeve_jobs_schedule_last_run_timestamp_seconds", "gauge",
+        "When the last run that is stored was due; 0: there was none.",
+        [](const Schedule& cell) { return static_cast<double>(cell.last_ms.get()) / 1000; });
+    add("reeve_jobs_schedule_next_run_timestamp_seconds", "gauge", "When the next run is due; 0: never.",
+        [](const Schedule& cell) { return static_cast<double>(cell.next_ms.get()) / 1000; });
+    add("reeve_jobs_schedule_runs_total", "counter", "Runs that became jobs.",
+        [](const Schedule& cell) { return cell.runs.get(); });
+    add("reeve_jobs_schedule_missed_total", "counter", "Runs whose time passed, and which never became jobs.",
+        [](const Schedule& cell) { return cell.missed.get(); });
+}
+
 void add_store(MetricsText& text, const ipc::JobsCell& jobs, std::int64_t now_unix_us) {
     text.single("reeve_jobs_store_up", "gauge", "1: a keeper has the store, and its last batch is stored.",
                 jobs.pid.get() != 0 && jobs.healthy.get() != 0 ? 1 : 0);
@@ -111,6 +133,7 @@ void add_job_metrics(MetricsText& text, const ipc::Scoreboard& board, std::int64
     if (board.job_queues_used() <= 1) return;
     add_queues(text, board, now_unix_us);
     add_flows(text, board);
+    add_schedules(text, board);
     add_store(text, board.jobs(), now_unix_us);
 }
 

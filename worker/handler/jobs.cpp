@@ -16,6 +16,7 @@
 #include "worker/handler/job_json.h"
 #include "worker/handler/job_request.h"
 #include "worker/handler/jobs_description.h"
+#include "worker/handler/schedule_json.h"
 #include "worker/http/host.h"
 #include "worker/http/query.h"
 #include "worker/jobs/job_ids.h"
@@ -83,10 +84,12 @@ std::optional<std::vector<jobs::State>> states_of(std::string_view text) {
 }  // namespace
 
 JobsRoute::JobsRoute(const conf::Config& config, const conf::Route& route, jobs::BodyRoom& room,
-                     jobs::Keeping& keeping, jobs::Watching& watching, execution::Loop& loop)
+                     jobs::Keeping& keeping, jobs::Watching& watching, execution::Loop& loop,
+                     const ipc::Scoreboard& board)
     : KeeperRoute(route, body_bytes_max, room, keeping, loop),
       config_(config),
       watching_(watching),
+      board_(board),
       path_(jobs_path_of(route)) {}
 
 void JobsRoute::begin(Visit& visit) {
@@ -106,6 +109,7 @@ void JobsRoute::begin(Visit& visit) {
 void JobsRoute::get(Visit& visit, std::string_view rest) {
     if (rest.empty()) return list(visit);
     if (rest == "stats") return stats(visit);
+    if (rest == "schedules") return schedules(visit);
     if (rest == "openapi.json")
         return answer(visit, 200, "application/json", jobs_description(path_, !route().jobs.token.empty()));
     const auto [id, part] = split(rest);
@@ -241,6 +245,20 @@ void JobsRoute::stats(Visit& visit) {
             json["queues"].push_back(queue_json(queue, is_configured(queue.name), jobs::unix_ms()));
         answer(its, 200, text_of(json));
     });
+}
+
+/// As the keeper has it on the scoreboard.
+void JobsRoute::schedules(Visit& visit) {
+    Json json{{"schedules", Json::array()}};
+    for (const auto& schedule : config_.schedules) {
+        const auto& cell = board_.job_schedule_cell(board_.job_schedule(schedule.name));
+        auto one = schedule_json(schedule, static_cast<jobs::UnixMs>(cell.last_ms.get()),
+                                 static_cast<jobs::UnixMs>(cell.next_ms.get()));
+        one["runs"] = cell.runs.get();
+        one["missed_runs"] = cell.missed.get();
+        json["schedules"].push_back(std::move(one));
+    }
+    answer(visit, 200, text_of(json));
 }
 
 bool JobsRoute::is_configured(std::string_view queue) const noexcept {

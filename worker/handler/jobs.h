@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "ipc/scoreboard.h"
 #include "worker/handler/keeper_route.h"
 #include "worker/jobs/watching.h"
 
@@ -15,7 +16,8 @@ class JobsRoute final : public KeeperRoute {
  public:
     /// All must outlive it; see `KeeperRoute`.
     JobsRoute(const conf::Config& config, const conf::Route& route, jobs::BodyRoom& room,
-              jobs::Keeping& keeping, jobs::Watching& watching, execution::Loop& loop);
+              jobs::Keeping& keeping, jobs::Watching& watching, execution::Loop& loop,
+              const ipc::Scoreboard& board);
 
  private:
     /// Of a visit that follows a job.
@@ -27,6 +29,7 @@ class JobsRoute final : public KeeperRoute {
     void post(Visit& visit, std::string_view rest);
     void list(Visit& visit);
     void stats(Visit& visit);
+    void schedules(Visit& visit);
     void show(Visit& visit, std::string_view id);
     void follow(Visit& visit, std::string_view id);
     void result(Visit& visit, std::uint64_t room);
@@ -38,6 +41,7 @@ class JobsRoute final : public KeeperRoute {
 
     const conf::Config& config_;
     jobs::Watching& watching_;
+    const ipc::Scoreboard& board_;
     std::string path_;
 };
 

@@ -93,7 +93,25 @@ Json schemas() {
         {"type", "object"},
         {"properties",
          {{"queues", {{"type", "array"}, {"items", {{"$ref", "#/components/schemas/Queue"}}}}}}}};
-    return {{"Job", job}, {"Jobs", list}, {"Queue", queue}, {"Stats", stats}};
+    const Json nullable{{"type", Json::array({"string", "null"})}, {"format", "date-time"}};
+    const Json schedule{{"type", "object"},
+                        {"properties",
+                         {{"name", of("string")},
+                          {"cron", of("string")},
+                          {"timezone", of("string")},
+                          {"every", of("string")},
+                          {"queue", of("string")},
+                          {"missed", of("string")},
+                          {"last_run", nullable},
+                          {"next_run", nullable},
+                          {"runs", of("integer")},
+                          {"missed_runs", of("integer")}}}};
+    const Json schedules{
+        {"type", "object"},
+        {"properties",
+         {{"schedules", {{"type", "array"}, {"items", {{"$ref", "#/components/schemas/Schedule"}}}}}}}};
+    return {{"Job", job},     {"Jobs", list},         {"Queue", queue},
+            {"Stats", stats}, {"Schedule", schedule}, {"Schedules", schedules}};
 }
 
 }  // namespace
@@ -150,6 +168,8 @@ std::string jobs_description(std::string_view path, bool token) {
         {{"200", response("they are gone")}, {"404", response("there is no such queue")}, {"503", unable}});
     paths["/stats"]["get"] = operation("stats", "How many jobs of each state there are", Json::array(),
                                        {{"200", response("all queues", "Stats")}, {"503", unable}});
+    paths["/schedules"]["get"] = operation("schedules", "When jobs are made by the clock", Json::array(),
+                                           {{"200", response("all schedules", "Schedules")}});
     auto base = std::string(path);
     if (base.size() > 1) base.pop_back();
     Json all{{"openapi", "3.1.0"},

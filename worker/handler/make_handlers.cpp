@@ -96,7 +96,8 @@ std::unique_ptr<http::Handler> make(const conf::Route& route, std::uint32_t inde
         case conf::Route::Handler::enqueue: return make_enqueue_route(route, around);
         case conf::Route::Handler::jobs:
             return std::make_unique<JobsRoute>(around.config, route, around.keeping->bodies(),
-                                               *around.keeping, *around.keeping, around.loop);
+                                               *around.keeping, *around.keeping, around.loop,
+                                               around.scoreboard);
         case conf::Route::Handler::health:
             return std::make_unique<Health>(
                 route.health, around.ready,

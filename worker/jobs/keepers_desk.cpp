@@ -60,6 +60,7 @@ KeepersDesk::KeepersDesk(Surroundings around, std::function<void()> over)
                 .pools = around_.pools,
                 .row = around_.board.index_of(*around_.cell)},
                *this, around_.owner),
+      schedules_(around_.config, around_.loop, around_.board, *counter_),
       again_(ipc::Event::timer<&KeepersDesk::on_again>(this, around_.loop.base())),
       owners_late_(ipc::Event::timer<&KeepersDesk::on_owners_late>(this, around_.loop.base())),
       look_(ipc::Event::timer<&KeepersDesk::on_look>(this, around_.loop.base())),
@@ -138,7 +139,10 @@ void KeepersDesk::attend() {
     tally_.note_able();
     server_.begin();
     look_at_queues();
-    if (!draining_) runners_.start();
+    if (!draining_) {
+        runners_.start();
+        schedules_.start();
+    }
     owners_late_.arm(around_.older ? owners_time : milliseconds(0));
     look_for_end();
 }
@@ -190,6 +194,7 @@ void KeepersDesk::give_up_clients() {
         "jobs stay in a store that is not configured any more, and run once it is again path={} jobs={}",
         around_.config.store.path(), strays_.waiting());
     tally_.mute();
+    schedules_.stop();
     again_.disarm();
     if (state_ == State::recovering) return close();
     if (state_ != State::keeping) return;
@@ -207,6 +212,7 @@ void KeepersDesk::give_up_clients() {
 void KeepersDesk::close() {
     state_ = State::closing;
     owners_late_.disarm();
+    schedules_.stop();
     server_.pause();
     if (gives_up_) {  // what ends from now on waits for whoever accepts next
         successor_ = std::make_unique<KeeperClient>(
@@ -246,6 +252,9 @@ void KeepersDesk::on_stored(const Operation& operation) {
     if (const auto* enqueue = std::get_if<Enqueue>(&operation)) {
         if (enqueue->answer.what == Enqueue::Answer::What::created)
             runners_.on_enqueued(enqueue->job.queue, enqueue->job.run_at);
+    } else if (const auto* fire = std::get_if<Fire>(&operation)) {
+        if (fire->enqueue.answer.what == Enqueue::Answer::What::created)
+            runners_.on_enqueued(fire->enqueue.job.queue, 0);
     } else if (const auto* retry = std::get_if<Retry>(&operation)) {
         if (retry->answer.what == Retry::Answer::What::ready) runners_.on_enqueued(retry->answer.queue, 0);
     } else if (const auto* cancel = std::get_if<Cancel>(&operation)) {
@@ -306,6 +315,7 @@ void KeepersDesk::drain(milliseconds limit) {
     draining_ = true;
     drain_until_ms_ = until;
     drained_ = false;
+    schedules_.stop();
     waited_long_.arm(limit + runners_.last_words() + others_margin);
     runners_.drain(limit, [this](std::size_t unstored) {
         if (unstored > 0) spdlog::error("the ends of jobs are not stored jobs={}", unstored);

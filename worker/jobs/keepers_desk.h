@@ -18,6 +18,7 @@
 #include "worker/jobs/keeper_client.h"
 #include "worker/jobs/keeper_server.h"
 #include "worker/jobs/runners.h"
+#include "worker/jobs/schedules.h"
 #include "worker/jobs/strays.h"
 #include "worker/upstream/upstream.h"
 
@@ -101,6 +102,7 @@ class KeepersDesk final : private Keeping {
     upstream::Upstreams upstreams_;
     std::unique_ptr<KeeperClient> successor_;  ///< who has the store after us; null: we, or nobody yet
     Runners runners_;
+    Schedules schedules_;
     State state_ = State::away;
     bool serving_ = false, owners_known_ = false, gives_up_ = false, drained_ = false, draining_ = false;
     bool retired_ = false;  ///< another keeper has another store
