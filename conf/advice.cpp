@@ -71,8 +71,9 @@ bool asks_upstreams(const Route& route) {
 }
 
 bool is_used(const Config& config, const std::string& upstream) {
-    if (std::any_of(config.queues.begin(), config.queues.end(),
-                    [&](const Queue& queue) { return queue.upstream.name == upstream; }))
+    if (std::any_of(config.queues.begin(), config.queues.end(), [&](const Queue& queue) {
+            return queue.upstream.name == upstream || queue.callbacks.upstream == upstream;
+        }))
         return true;
     return std::any_of(config.routes.begin(), config.routes.end(), [&](const Route& route) {
         if (route.handler == Route::Handler::module) return true;  // names upstreams in its code

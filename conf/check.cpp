@@ -41,7 +41,7 @@ class Checks {
         for (std::size_t i = 0; i < config_.upstreams.size(); ++i) check_upstream(i);
         for (std::size_t i = 0; i < config_.routes.size(); ++i) check_route(i);
         for (std::size_t i = 0; i < config_.queues.size(); ++i)
-            check_wire(config_.queues[i].upstream.name, origins_.queues.at(i), "upstream");
+            check_wires(config_.queues[i], origins_.queues.at(i));
         check_paths();
     }
 
@@ -226,6 +226,11 @@ class Checks {
         if (route.handler == Route::Handler::fastcgi) check_wire(route.proxy.upstream, origin, "fastcgi");
         if (route.handler == Route::Handler::fanout)
             for (const auto& part : route.fanout.parts) check_wire(part.upstream, origin, "fanout");
+    }
+
+    void check_wires(const Queue& queue, const Section* origin) {
+        check_wire(queue.upstream.name, origin, "upstream");
+        check_wire(queue.callbacks.upstream, origin, "callback_upstream");
     }
 
     void check_wire(const std::string& name, const Section* origin, std::string_view key) {

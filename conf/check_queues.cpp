@@ -33,10 +33,11 @@ class QueueChecks {
           report_(report) {}
 
     void check() {
+        check_callbacks();
         if (!is_sound(origin_, "pool") || !is_sound(origin_, "upstream")) return;
         if (queue_.pool.empty() == queue_.upstream.name.empty()) return refuse_runner();
         if (queue_.pool.empty())
-            check_name(config_.upstreams, queue_.upstream.name, "upstream");
+            check_name(config_.upstreams, queue_.upstream.name, "upstream", "upstream");
         else
             check_pool();
         if (queue_.job_size_max > config_.store.bodies_max && is_sound(origin_, "job_size_max") &&
@@ -84,6 +85,27 @@ class QueueChecks {
     }
 
  private:
+    void check_callbacks() {
+        const auto& callbacks = queue_.callbacks;
+        if (!is_sound(origin_, "callbacks") || !is_sound(origin_, "callback_upstream") ||
+            !is_sound(origin_, "callback_secret"))
+            return;
+        if (callbacks.urls.empty()) {
+            for (const std::string_view key : {"callback_upstream", "callback_secret"})
+                if (is_written(key))
+                    report_.refuse(place_of(origin_, key),
+                                   fmt::format("{}: there are no callbacks, which say who may be told", key));
+            return;
+        }
+        const auto place = place_of(origin_, "callbacks");
+        if (callbacks.upstream.empty())
+            report_.refuse(place, "callbacks: want a callback_upstream, whose peers are told");
+        else
+            check_name(config_.upstreams, callbacks.upstream, "callback_upstream", "upstream");
+        if (callbacks.secret.empty())
+            report_.refuse(place, "callbacks: want a callback_secret, by which who is told knows us");
+    }
+
     void refuse_runner() {
         if (queue_.pool.empty())
             return report_.refuse(
@@ -99,16 +121,17 @@ class QueueChecks {
     }
 
     template <class Named>
-    bool check_name(const std::vector<Named>& all, const std::string& name, std::string_view key) {
+    bool check_name(const std::vector<Named>& all, const std::string& name, std::string_view key,
+                    std::string_view kind) {
         const auto names = names_of(all);
         if (std::find(names.begin(), names.end(), name) != names.end()) return true;
         report_.refuse(place_of(origin_, key),
-                       fmt::format("{}: there is no [{} {}]{}", key, key, name, hint(name, names)));
+                       fmt::format("{}: there is no [{} {}]{}", key, kind, name, hint(name, names)));
         return false;
     }
 
     void check_pool() {
-        if (!check_name(config_.pools, queue_.pool, "pool")) return;
+        if (!check_name(config_.pools, queue_.pool, "pool", "pool")) return;
         for (std::size_t i = 0; i < config_.pools.size(); ++i) {
             const auto& pool = config_.pools[i];
             if (pool.name != queue_.pool) continue;
@@ -174,9 +197,14 @@ bool has_jobs(const Config& config) noexcept { return !config.queues.empty(); }
 
 void check_queues(const Config& config, const Origins& origins, Report& report) {
     for (std::size_t i = 0; i < config.queues.size(); ++i) QueueChecks(config, i, origins, report).check();
-    if (config.queues.size() > queues_max)
-        report.refuse(origins.queues.back()->place, fmt::format("there are {} queues, and there may be {}",
-                                                                config.queues.size(), queues_max));
+    const auto telling = std::count_if(config.queues.begin(), config.queues.end(), [](const Queue& queue) {
+        return !queue.callbacks.urls.empty() && !queue.internal;
+    });
+    const auto all = config.queues.size() + static_cast<std::size_t>(telling);
+    if (all > queues_max)
+        report.refuse(origins.queues.back()->place,
+                      fmt::format("there are {} queues{}, and there may be {}", all,
+                                  telling > 0 ? " (one with callbacks counts twice)" : "", queues_max));
     for (std::size_t i = 0; i < config.routes.size(); ++i) {
         const auto& route = config.routes[i];
         const auto* origin = origins.routes.at(i);

@@ -51,7 +51,8 @@ std::string dump(const Config& given) {
     for (const auto& module : config.modules) write(out, "module " + module.name, module_settings(), module);
     if (!config.queues.empty() || config.store != Store{})
         write(out, "store", store_settings(), config.store);
-    for (const auto& queue : config.queues) write(out, "queue " + queue.name, queue_settings(), queue);
+    for (const auto& queue : config.queues)
+        if (!queue.internal) write(out, "queue " + queue.name, queue_settings(), queue);
     for (const auto& schedule : config.schedules)
         write(out, "schedule " + schedule.name, schedule_settings(), schedule);
     for (const auto& route : config.routes) write(out, "route " + route.name, route_settings(), route);
@@ -64,6 +65,11 @@ std::string dump_without_secrets(const Config& given) {
     for (auto& upstream : config.upstreams) {
         if (upstream.sticky.secret.empty()) continue;
         upstream.sticky.secret = hidden_secret;
+        hidden = true;
+    }
+    for (auto& queue : config.queues) {
+        if (queue.callbacks.secret.empty()) continue;
+        queue.callbacks.secret = hidden_secret;
         hidden = true;
     }
     for (auto& route : config.routes) {

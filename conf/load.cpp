@@ -4,6 +4,7 @@
 #include <thread>
 #include <utility>
 
+#include "conf/callbacks.h"
 #include "conf/check.h"
 #include "conf/document.h"
 #include "conf/sections.h"
@@ -28,6 +29,7 @@ Result finish(Document document, std::string path, bool here, Report& report) {
 
     advise(loaded.config, origins, std::thread::hardware_concurrency(), report);
     loaded.advice = report.advice();
+    add_callbacks_queues(loaded.config);
     for (const auto* module : origins.modules)
         loaded.module_lines.push_back(report.at(place_of(module, "path")));
     for (const auto* route : origins.routes)

@@ -44,6 +44,17 @@ struct QueueSize {
 /// Bytes of a job's body, and of its result, at most: what the keeper's frames have room for.
 constexpr std::uint64_t job_bytes_max = 64ull << 20;
 
+/// `callbacks` and `callback_...`: who is told of the ends of jobs; see conf/callbacks.h.
+struct QueueCallbacks {
+    std::vector<std::string> urls;  ///< how a Job-Callback may begin; none: nobody is told
+    std::string upstream;           ///< its peers are asked, whatever the host of the URL resolves to
+    std::string secret;             ///< of the signature
+    std::uint32_t attempts = 15;    ///< then it is dead that somebody is to be told
+    BackOff backoff{std::chrono::milliseconds(5'000), std::chrono::milliseconds(3'600'000)};
+    std::chrono::milliseconds timeout{10'000};  ///< of an attempt
+    bool operator==(const QueueCallbacks&) const = default;
+};
+
 /// [queue NAME]: exactly one of `pool` and `upstream`.
 struct Queue {
     std::string name;
@@ -65,6 +76,9 @@ struct Queue {
     bool idempotency_required = false;
     std::uint32_t rate = 0;     ///< starts a second; 0: any number
     std::int32_t priority = 0;  ///< of jobs that say none
+    QueueCallbacks callbacks;
+    /// Made for the callbacks of another one: it stands in no file, and nobody can ask for a job of it.
+    bool internal = false;
     bool operator==(const Queue&) const = default;
 };
 

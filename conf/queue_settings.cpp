@@ -25,6 +25,7 @@ const Settings<Queue>& queue_settings() {
     constexpr Milliseconds day = 24h;
     constexpr Time keeping{1s, 3650 * day};
     constexpr Size body{1, job_bytes_max};
+    const auto of = [](auto member) { return in(&Queue::callbacks, member); };
     static const Settings<Queue> rows{
         scalar<Queue>("pool", &Queue::pool, SectionName{}, "the pool of processes that runs its jobs"),
         scalar<Queue>("upstream", &Queue::upstream, QueueUpstreamType{},
@@ -57,6 +58,18 @@ const Settings<Queue>& queue_settings() {
                       "jobs that are begun in a second; 0: any number"),
         scalar<Queue>("priority", &Queue::priority, PriorityType{},
                       "of jobs that say none, -100 to 100; larger ones first"),
+        list<Queue>("callbacks", of(&QueueCallbacks::urls), CallbackUrls{},
+                    "how URLs begin that a Job-Callback may name: http://HOST:PORT/path/; unset: none may"),
+        scalar<Queue>("callback_upstream", of(&QueueCallbacks::upstream), SectionName{},
+                      "the upstream whose peers are asked for these URLs, whatever their host resolves to"),
+        scalar<Queue>("callback_secret", of(&QueueCallbacks::secret), SigningSecret{},
+                      "what Reeve-Signature is made with: 16 to 256 characters"),
+        scalar<Queue>("callback_attempts", of(&QueueCallbacks::attempts), Number<std::uint32_t>{1, 1000},
+                      "how often it is tried to tell of an end"),
+        scalar<Queue>("callback_backoff", of(&QueueCallbacks::backoff), BackOffType{},
+                      "how long that waits when it failed, as backoff"),
+        scalar<Queue>("callback_timeout", of(&QueueCallbacks::timeout), Time{10ms, 1h},
+                      "how long one try may take"),
     };
     return rows;
 }

@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "conf/callbacks.h"
 #include "conf/ini_file.h"
 #include "conf/types.h"
 #include "conf/units.h"
@@ -188,6 +189,39 @@ Parsed<std::string> BearerToken::parse(const Value& value) const {
 
 std::string BearerToken::print(const std::string& token) const {
     return token.empty() ? std::string() : as_word(token);
+}
+
+Parsed<std::vector<std::string>> CallbackUrls::parse(const Value& value) const {
+    const auto words = split_words(value.text);
+    if (!words) return tl::unexpected(words.error());
+    std::vector<std::string> all;
+    all.reserve(words->size());
+    for (const auto& word : *words) {
+        const auto url = parse_callback_url(word.text);
+        if (!url) return tl::unexpected(fmt::format("{}: {}", shown(word.text), url.error()));
+        if (url->target.find('?') != std::string::npos)
+            return tl::unexpected(
+                fmt::format("{}: how URLs begin is wanted, and a query is their end", shown(word.text)));
+        all.push_back(url->text());
+    }
+    return all;
+}
+
+Parsed<std::string> SigningSecret::parse(const Value& value) const {
+    auto word = only_word(value.text, "secret");
+    if (!word) return word;
+    if (*word == hidden_secret)
+        return tl::unexpected(
+            fmt::format("{} stands for one that was not shown; put the real one here", hidden_secret));
+    if (word->size() < token_bytes_min || word->size() > token_bytes_max ||
+        !std::all_of(word->begin(), word->end(), [](char c) { return c > ' ' && c <= '~'; }))
+        return tl::unexpected(fmt::format("a secret of {} to {} printable characters is wanted",
+                                          token_bytes_min, token_bytes_max));
+    return word;
+}
+
+std::string SigningSecret::print(const std::string& secret) const {
+    return secret.empty() ? std::string() : as_word(secret);
 }
 
 Parsed<std::vector<std::string>> Networks::parse(const Value& value) const {

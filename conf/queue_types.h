@@ -44,6 +44,18 @@ struct BearerToken {
     [[nodiscard]] std::string print(const std::string& token) const;
 };
 
+/// Beginnings of URLs, several a line: `http://hooks.example.org:8080/jobs/`.
+struct CallbackUrls {
+    [[nodiscard]] Parsed<std::vector<std::string>> parse(const Value& value) const;
+    [[nodiscard]] std::string print(const std::string& url) const { return url; }
+};
+
+/// 16 to 256 printable characters.
+struct SigningSecret {
+    [[nodiscard]] Parsed<std::string> parse(const Value& value) const;
+    [[nodiscard]] std::string print(const std::string& secret) const;
+};
+
 /// Addresses and networks, several a line: `127.0.0.1 10.0.0.0/8 ::1`.
 struct Networks {
     [[nodiscard]] Parsed<std::vector<std::string>> parse(const Value& value) const;

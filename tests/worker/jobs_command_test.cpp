@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "conf/callbacks.h"
 #include "conf/schedule_types.h"
 #include "tests/worker/jobs_store.h"
 #include "worker/command/job_tables.h"
@@ -46,7 +47,9 @@ class Words {
         conf::Queue mail;
         mail.name = "mail";
         mail.job_size_max = 1000;
+        mail.callbacks.urls = {"http://a/"};
         config.queues.push_back(mail);
+        conf::add_callbacks_queues(config);
     }
     Outcome run(std::vector<std::string> words) {
         std::reverse(words.begin(), words.end());  // as CLI11 wants them
@@ -118,6 +121,24 @@ TEST_CASE("a job is added as it was asked for, and its id is all that is printed
     CHECK(view.callback == "http://a/b");
     words.talk.world.now = unix_ms() + 1000;
     CHECK(words.talk.world.claim_one().body == "hello");
+}
+
+TEST_CASE("a callback that the queue does not allow, and a job that tells of an end, cannot be added",
+          "[jobs][command]") {
+    Words words;
+    std::ofstream(words.talk.world.folder.file("body")) << "x";
+    const auto add = [&](std::vector<std::string> more) {
+        more.insert(more.begin(), {"jobs", "add"});
+        more.push_back(words.talk.world.folder.file("body"));
+        return words.run(more);
+    };
+    const auto elsewhere = add({"--callback", "http://b/", "mail"});
+    CHECK(elsewhere.status == 1);
+    CHECK(elsewhere.errors == "reeve: --callback: this URL is not among those that this queue may tell\n");
+    const auto internal = add({"mail:callbacks"});
+    CHECK(internal.status == 1);
+    CHECK(internal.errors == "reeve: its jobs are made when others end, and by nobody else\n");
+    CHECK(words.talk.world.stats().ready == 0);
 }
 
 TEST_CASE("the same idempotency key is one job, and with another body none", "[jobs][command]") {

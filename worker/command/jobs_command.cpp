@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "conf/callbacks.h"
 #include "conf/units.h"
 #include "worker/command/body_file.h"
 #include "worker/command/job_tables.h"
@@ -217,6 +218,11 @@ ipc::Result<jobs::Enqueue> JobsCommand::new_job(const conf::Queue& queue) const 
     const auto& wanted = asked_.job;
     if (queue.idempotency_required && wanted.idempotency_key.empty())
         return ipc::failure("this queue wants an --idempotency-key");
+    if (queue.internal) return ipc::failure("its jobs are made when others end, and by nobody else");
+    if (!wanted.callback.empty()) {
+        const auto url = conf::callback_url(queue.callbacks, wanted.callback);
+        if (!url) return ipc::failure("--callback: " + url.error());
+    }
     auto body = read_body(wanted.file, queue.job_size_max);
     if (!body) return tl::make_unexpected(std::move(body.error()));
     const auto now = jobs::unix_ms();

@@ -77,7 +77,7 @@ void declare_add(CLI::App& add, JobsAsked& asked) {
     add.add_option("--idempotency-key", job.idempotency_key, "the same key and the same job are one job")
         ->type_name("KEY")
         ->check(word());
-    add.add_option("--callback", job.callback, "a URL, which is kept with the job")
+    add.add_option("--callback", job.callback, "a URL that is told when it is over: http://HOST/path")
         ->type_name("URL")
         ->check(checked("is no URL: http://HOST/path", [](const std::string& text) {
             return is_printable(text, url_bytes_max) &&

@@ -8,6 +8,7 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include "conf/callbacks.h"
 #include "conf/units.h"
 #include "ipc/keyed_hash.h"
 #include "worker/http/date.h"
@@ -153,8 +154,10 @@ tl::expected<jobs::NewJob, std::string> read_job_fields(const http::Request& req
     job.unique = std::move(*unique);
     auto callback = plain(request, "Job-Callback", job_callback_max);
     if (!callback) return Wrong(callback.error());
-    if (!callback->empty() && !callback->starts_with("http://") && !callback->starts_with("https://"))
-        return Wrong("Job-Callback takes a URL: http://HOST/path");
+    if (!callback->empty()) {
+        const auto url = conf::callback_url(queue.callbacks, *callback);
+        if (!url) return Wrong("Job-Callback: " + url.error());
+    }
     job.callback = std::move(*callback);
     return job;
 }
@@ -217,17 +220,6 @@ std::optional<jobs::UnixMs> parse_moment(std::string_view text) {
     }
     if (const auto date = http::parse_date(text)) return *date * 1000;
     return parse_rfc3339(text);
-}
-
-std::string print_moment(jobs::UnixMs ms) {
-    const std::chrono::sys_time<std::chrono::milliseconds> moment{std::chrono::milliseconds(ms)};
-    const auto days = std::chrono::floor<std::chrono::days>(moment);
-    const std::chrono::year_month_day date(days);
-    const std::chrono::hh_mm_ss time(moment - days);
-    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", static_cast<int>(date.year()),
-                       static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                       time.hours().count(), time.minutes().count(), time.seconds().count(),
-                       time.subseconds().count());
 }
 
 }  // namespace worker::handler

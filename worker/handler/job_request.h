@@ -13,6 +13,7 @@
 #include "conf/config.h"
 #include "worker/http/request.h"
 #include "worker/jobs/job.h"
+#include "worker/jobs/job_json.h"
 
 namespace worker::handler {
 
@@ -41,7 +42,6 @@ constexpr std::chrono::milliseconds job_delay_max = std::chrono::hours(24 * 3650
 
 /// Milliseconds since 1970: an HTTP date, RFC 3339, or digits; nullopt: neither.
 [[nodiscard]] std::optional<jobs::UnixMs> parse_moment(std::string_view text);
-/// As RFC 3339, in UTC, with milliseconds.
-[[nodiscard]] std::string print_moment(jobs::UnixMs ms);
+using jobs::print_moment;
 
 }  // namespace worker::handler

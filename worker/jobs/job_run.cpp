@@ -5,10 +5,12 @@
 
 #include <fmt/format.h>
 
+#include "conf/callbacks.h"
 #include "ipc/clock.h"
 #include "worker/http/head.h"
 #include "worker/http/host.h"
 #include "worker/jobs/answer_fields.h"
+#include "worker/jobs/callback.h"
 #include "worker/jobs/job_head.h"
 #include "worker/jobs/plain_text.h"
 
@@ -57,6 +59,12 @@ void JobRun::begin(const ipc::PoolTask& member) {
 void JobRun::begin() {
     begun_us_ = ipc::monotonic_us();
     if (!is_of(StoredRequest::Wire::http)) return;
+    const auto& callbacks = target_.queue.callbacks;
+    tl::expected<conf::CallbackUrl, std::string> told;
+    if (target_.queue.internal) {
+        told = conf::callback_url(callbacks, job_.callback);  // as the configuration is now
+        if (!told) return over({Ending::permanent, told.error(), 0});
+    }
     const upstream::Admission admission = target_.upstream.admit();
     if (!admission.admitted()) {
         refused_seconds_ = std::max<std::uint64_t>(1, admission.retry_after_seconds);
@@ -64,6 +72,8 @@ void JobRun::begin() {
     }
     if (request_)
         append_request_head(head_, *request_, job_, target_.queue);
+    else if (target_.queue.internal)
+        append_callback_head(head_, job_, callbacks, *told, target_.loop.clock().unix_ms());
     else
         append_job_head(head_, job_, target_.queue, target_.upstream.name());
     ask(admission.ticket, nullptr);
@@ -168,8 +178,8 @@ void JobRun::on_time(short) {
 
 void JobRun::on_response(const http::ResponseHead& head, http::Framing framing, std::uint64_t length) {
     if (phase_ != Phase::working) return;
-    verdict_ = (request_ ? judge_answer : judge_status)(head.status, value_of(head, "retry-after"),
-                                                        target_.loop.clock().unix_ms());
+    const auto judge = request_ ? judge_answer : target_.queue.internal ? judge_callback : judge_status;
+    verdict_ = judge(head.status, value_of(head, "retry-after"), target_.loop.clock().unix_ms());
     if (verdict_.ending != Ending::done) return;
     if (request_) {
         result_status_ = head.status;

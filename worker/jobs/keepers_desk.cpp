@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "conf/callbacks.h"
 #include "ipc/clock.h"
 #include "worker/jobs/unix_clock.h"
 
@@ -259,6 +260,7 @@ void KeepersDesk::on_stored(const Operation& operation) {
         if (retry->answer.what == Retry::Answer::What::ready) runners_.on_enqueued(retry->answer.queue, 0);
     } else if (const auto* cancel = std::get_if<Cancel>(&operation)) {
         const auto& answer = cancel->answer;
+        if (answer.what == Cancel::Answer::What::cancelled) runners_.wake_callbacks();
         if (answer.what != Cancel::Answer::What::running) return;
         if (answer.owner == around_.owner)
             (void)runners_.cancel(cancel->id, answer.fence);  // it may be over by now
@@ -287,7 +289,12 @@ void KeepersDesk::on_look(short) {
 
 void KeepersDesk::look_at_queues() {
     batcher_.submit(Stats{}, [this](Operation&& over, const ipc::Error* failure) {
-        if (failure == nullptr && !retired_) strays_.look(std::get<Stats>(over));
+        if (failure != nullptr || retired_) return;
+        const auto& stats = std::get<Stats>(over);
+        strays_.look(stats);
+        // Callbacks are also made by what nobody hears of: claims that the store took back by itself.
+        for (const auto& queue : stats.answer.queues)
+            if (queue.ready > 0 && conf::is_callbacks_queue(queue.name)) runners_.wake(queue.name);
     });
 }
 

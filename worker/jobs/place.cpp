@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 namespace worker::jobs {
@@ -59,6 +60,12 @@ void Place::on_run_over() {
     finish_.fence = job_.fence;
     finish_.ending = verdict.ending;
     finish_.error = verdict.error;
+    const bool again = verdict.ending == Ending::failed || verdict.ending == Ending::timed_out;
+    if (again && job_.attempts == 0 && job_.attempt >= target_.queue.attempts) {
+        // made by a store, which knows of no bound
+        finish_.ending = Ending::permanent;
+        finish_.error += fmt::format(", in the last of {} attempts", target_.queue.attempts);
+    }
     if (verdict.ending == Ending::done) {
         finish_.result = std::move(run_.result());
         finish_.result_type = std::move(run_.result_type());

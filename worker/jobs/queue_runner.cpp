@@ -191,6 +191,8 @@ void QueueRunner::on_stored(Place& place, const Finish& finish) {
     leaving_.push_back(std::move(*found));
     places_.erase(found);
     if (finish.answer.accepted && finish.answer.state == State::scheduled) note_due(finish.again_at);
+    if (finish.answer.accepted && is_over(finish.answer.state) && !place.job().callback.empty() && told_of_)
+        told_of_();
     const bool frees_key = target_.queue.key_concurrency > 0 && !place.job().key.empty();
     if ((finish.answer.accepted && finish.answer.state == State::ready) || frees_key || held_)
         hungry_ = again_ = true;

@@ -59,6 +59,8 @@ class QueueRunner final : private PoolDoor::Waiter, private Place::Owner {
     void give_back();
     /// Every end is stored, and nothing is under way.
     [[nodiscard]] bool idle() const noexcept { return places_.empty() && !claiming_; }
+    /// Called each time the end of one of its jobs is stored that is to be told of.
+    void when_told_of(std::function<void()> call) { told_of_ = std::move(call); }
     /// Called each time it has become so.
     void on_idle(std::function<void()> call) { idle_ = std::move(call); }
 
@@ -86,7 +88,7 @@ class QueueRunner final : private PoolDoor::Waiter, private Place::Owner {
     const std::string owner_;
     Pace pace_;
     std::vector<std::unique_ptr<Place>> places_, leaving_;
-    std::function<void()> idle_;
+    std::function<void()> idle_, told_of_;
     std::mt19937_64 random_{std::random_device{}()};
     UnixMs next_ = 0;                  ///< when the next scheduled one is due; 0: none is known
     std::uint64_t not_before_ms_ = 0;  ///< CLOCK_MONOTONIC: no claim

@@ -5,6 +5,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include "conf/callbacks.h"
+
 namespace worker::jobs {
 namespace {
 
@@ -23,6 +25,19 @@ Runners::Runners(const Rooms& rooms, Keeping& keeping, const std::string& owner)
         if (door != nullptr)
             last_words_ = std::max(last_words_, PoolDoor::ending_time(door->pool()) + telling_time);
     }
+    connect();
+}
+
+/// Ends make jobs of another queue, of which nobody else is told.
+void Runners::connect() {
+    for (QueueRunner& runner : runners_)
+        if (QueueRunner* const telling = find(conf::callbacks_queue_of(runner.name())))
+            runner.when_told_of([telling] { telling->wake(); });
+}
+
+void Runners::wake_callbacks() {
+    for (QueueRunner& runner : runners_)
+        if (conf::is_callbacks_queue(runner.name())) runner.wake();
 }
 
 /// One a pool, however many queues have it.

@@ -46,6 +46,8 @@ class Runners {
     void on_enqueued(std::string_view queue, UnixMs run_at);
     /// Something of that queue may run that could not before: another owner's job is over.
     void wake(std::string_view queue);
+    /// Jobs may have ended that did not run here, and somebody is to be told.
+    void wake_callbacks();
     void set_paused(std::string_view queue, bool paused);
     /// A `Cancel` found it running, with us as its owner. False: there is none, or under another fence.
     bool cancel(std::string_view id, std::int64_t fence);
@@ -68,6 +70,7 @@ class Runners {
     [[nodiscard]] std::deque<QueueRunner>& all() noexcept { return runners_; }
 
  private:
+    void connect();
     [[nodiscard]] QueueRunner* find(std::string_view queue) noexcept;
     [[nodiscard]] PoolDoor* door_of(const Rooms& rooms, const std::string& pool);
     void on_limit(short what);

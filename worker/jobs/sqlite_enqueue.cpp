@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "worker/jobs/callback.h"
+
 namespace worker::jobs {
 namespace {
 
@@ -34,6 +36,14 @@ void SqliteEnqueue::apply(Enqueue& operation, UnixMs now) {
         return bound != 0 && static_cast<std::uint64_t>(would_be) > bound;
     };
     if (over(operation.room.jobs, queue.not_over() + 1) || over(operation.room.bytes, queue.bytes + size)) {
+        operation.answer.what = What::full;
+        return;
+    }
+    // its end will be told whatever happens: where that many wait to be told, no more are taken
+    const auto* telling =
+        is_told(queue.name, wanted.callback) ? queues_.find(conf::callbacks_queue_of(queue.name)) : nullptr;
+    if (telling != nullptr && (over(operation.room.jobs, telling->not_over() + 1) ||
+                               over(operation.room.bytes, telling->bytes + 1))) {
         operation.answer.what = What::full;
         return;
     }

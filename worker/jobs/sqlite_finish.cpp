@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "worker/jobs/callback.h"
+
 namespace worker::jobs {
 namespace {
 
@@ -36,9 +38,12 @@ struct SqliteFinish::End {
     std::uint32_t crashes_max = 0;
 };
 
-SqliteFinish::SqliteFinish(SqliteConnection& connection, SqliteQueues& queues, SqliteJobs& jobs)
+SqliteFinish::SqliteFinish(SqliteConnection& connection, SqliteQueues& queues, SqliteJobs& jobs,
+                           SqliteEnqueue& enqueue, SqliteViews& views)
     : queues_(queues),
       jobs_(jobs),
+      enqueue_(enqueue),
+      views_(views),
       running_(connection,
                "SELECT seq, owner, lease FROM jobs INDEXED BY jobs_state WHERE queue = ?1 AND state = 2"),
       with_fences_(connection,
@@ -72,6 +77,7 @@ void SqliteFinish::apply(Finish& operation, UnixMs now) {
                         SqliteBlob{operation.result});
     if (operation.ending == Ending::done && answered)
         jobs_.set_answer(job->seq, operation.result_status, operation.result_fields);
+    tell(*job, now);
     operation.answer = {true, job->state};
 }
 
@@ -132,6 +138,18 @@ void SqliteFinish::end(SqliteJob& job, const End& end, UnixMs now) {
     jobs_.change(before, job);
 }
 
+/// Whoever wants to hear of its end will, if it is over: with its end or not at all. Its result is stored.
+void SqliteFinish::tell(const SqliteJob& job, UnixMs now) {
+    if (!job.over() || !is_told(queues_.at(job.queue).name, job.callback)) return;
+    Get get;
+    get.id = job.id;
+    views_.apply(get);
+    if (!get.answer.found) return;
+    Enqueue told;  // without a bound: there was room for it when the job was taken
+    told.job = callback_job(get.answer.job, ids_.next());
+    enqueue_.apply(told, now);
+}
+
 void SqliteFinish::apply(Progress& operation) {
     const auto job = jobs_.find(operation.id);
     if (!job || job->state != State::running || job->fence != operation.fence) return;
@@ -154,6 +172,7 @@ void SqliteFinish::apply(Cancel& operation, UnixMs now) {
         job.state = State::cancelled;
         job.ended = now;
         jobs_.change(*before, job);
+        tell(job, now);
         operation.answer.what = What::cancelled;
     }
 }
@@ -206,6 +225,7 @@ void SqliteFinish::apply(Recover& operation, UnixMs now) {
         auto job = jobs_.find(seq);
         if (!job) continue;
         end(*job, End{.ending = Ending::lost, .error = "who ran it is gone"}, now);
+        tell(*job, now);
         ++operation.answer.recovered;
     }
     operation.answer.more = lost.size() == recovered_max;
@@ -217,8 +237,12 @@ void SqliteFinish::give_back(std::int64_t first_fence, std::int64_t last_fence, 
         auto use = with_fences_.with(queue.id, first_fence, last_fence);
         while (use.row()) found.push_back(use.integer(0));
     }
-    for (const auto seq : found)
-        if (auto job = jobs_.find(seq)) end(*job, End{.ending = Ending::released, .error = ""}, now);
+    for (const auto seq : found) {
+        auto job = jobs_.find(seq);
+        if (!job) continue;
+        end(*job, End{.ending = Ending::released, .error = ""}, now);
+        tell(*job, now);
+    }
 }
 
 }  // namespace worker::jobs

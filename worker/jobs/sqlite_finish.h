@@ -2,14 +2,19 @@
 // retry.
 #pragma once
 
+#include "worker/jobs/job_ids.h"
 #include "worker/jobs/operations.h"
+#include "worker/jobs/sqlite_enqueue.h"
 #include "worker/jobs/sqlite_jobs.h"
+#include "worker/jobs/sqlite_views.h"
 
 namespace worker::jobs {
 
 class SqliteFinish {
  public:
-    SqliteFinish(SqliteConnection& connection, SqliteQueues& queues, SqliteJobs& jobs);
+    /// `enqueue` and `views`: for telling of ends. All must outlive it.
+    SqliteFinish(SqliteConnection& connection, SqliteQueues& queues, SqliteJobs& jobs, SqliteEnqueue& enqueue,
+                 SqliteViews& views);
 
     void apply(Finish& operation, UnixMs now);
     void apply(Progress& operation);
@@ -22,9 +27,13 @@ class SqliteFinish {
  private:
     struct End;
     void end(SqliteJob& job, const End& end, UnixMs now);
+    void tell(const SqliteJob& job, UnixMs now);
 
     SqliteQueues& queues_;
     SqliteJobs& jobs_;
+    SqliteEnqueue& enqueue_;
+    SqliteViews& views_;
+    JobIds ids_;
     SqliteStatement running_, with_fences_, last_ending_, insert_attempt_, forget_attempts_, set_result_;
 };
 

@@ -20,8 +20,8 @@ SqliteSession::SqliteSession(std::unique_ptr<SqliteConnection> connection)
       jobs_(*connection_, queues_),
       enqueue_(*connection_, queues_, jobs_),
       claims_(*connection_, queues_, jobs_),
-      finish_(*connection_, queues_, jobs_),
       views_(*connection_, queues_, jobs_),
+      finish_(*connection_, queues_, jobs_, enqueue_, views_),
       removal_(*connection_, queues_, jobs_) {
     queues_.load();
 }

@@ -42,8 +42,8 @@ class SqliteSession {
     SqliteJobs jobs_;
     SqliteEnqueue enqueue_;
     SqliteClaims claims_;
-    SqliteFinish finish_;
     SqliteViews views_;
+    SqliteFinish finish_;
     SqliteRemoval removal_;
 };
 

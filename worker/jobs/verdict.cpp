@@ -43,6 +43,14 @@ Verdict judge_answer(http::Status status, std::string_view retry_after, UnixMs n
     return verdict;
 }
 
+Verdict judge_callback(http::Status status, std::string_view retry_after, UnixMs now) {
+    if (status >= 200 && status < 300) return {};
+    Verdict verdict{status == 410 ? Ending::permanent : Ending::failed, "status " + std::to_string(status),
+                    0};
+    if (verdict.ending == Ending::failed) verdict.again_at = read_retry_after(retry_after, now);
+    return verdict;
+}
+
 Verdict judge_exit(std::uint32_t status) {
     if (status == 0) return {};
     return {status == exit_permanent ? Ending::permanent : Ending::failed,

@@ -29,6 +29,9 @@ constexpr UnixMs retry_after_max = UnixMs{7} * 24 * 3600 * 1000;
 /// Of a job that is a request: its client is to have any answer but those that say "not now", 5xx, 408, 425
 /// and 429, which have failed.
 [[nodiscard]] Verdict judge_answer(http::Status status, std::string_view retry_after, UnixMs now);
+/// Of who was told of the end of a job: 2xx is done, 410 means never again, all else that it is to be tried
+/// again.
+[[nodiscard]] Verdict judge_callback(http::Status status, std::string_view retry_after, UnixMs now);
 /// Of a program that has ended by itself: 0 is done.
 [[nodiscard]] Verdict judge_exit(std::uint32_t status);
 /// There is no whole answer. `of_program`: its end without a word for us is that of its process, unless it
