@@ -75,7 +75,7 @@ bool stays_where_it_is(std::string_view path) {
         if (at + 2 >= path.size() || !is_hex(path[at + 1]) || !is_hex(path[at + 2])) return false;
         unsigned byte = 0;
         std::from_chars(path.data() + at + 1, path.data() + at + 3, byte, 16);
-        if (byte == '/' || byte == '\\' || byte < ' ') return false;
+        if (byte == '/' || byte == '\\' || byte < ' ' || byte == 0x7f) return false;
         segment += static_cast<char>(byte);
         at += 2;
     }

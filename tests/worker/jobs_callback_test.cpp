@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "tests/fuzz/callback_url_property.h"
 #include "tests/worker/jobs_store.h"
 #include "tests/worker/jobs_world.h"
 #include "tests/worker/turn.h"
@@ -17,6 +18,17 @@ using nlohmann::json;
 namespace {
 
 const std::string secret = "0123456789abcdef";
+
+class FullDisk final : public DiskWatch {
+ public:
+    int write(std::string_view, std::int64_t, std::string_view) override {
+        return full ? SQLITE_FULL : SQLITE_OK;
+    }
+    int truncate(std::string_view, std::int64_t) override { return SQLITE_OK; }
+    int sync(std::string_view) override { return SQLITE_OK; }
+    int remove(std::string_view) override { return SQLITE_OK; }
+    bool full = false;
+};
 
 NewJob told_job(jobs_store::World& world, const std::string& id) {
     auto wanted = world.job(id);
@@ -111,11 +123,24 @@ TEST_CASE("the end of a callback is told to nobody", "[jobs][callbacks]") {
     CHECK_FALSE(is_told("mail:callbacks", "http://hooks.example/"));
 }
 
-TEST_CASE("callbacks outlive the store, and a batch that fails leaves neither end nor callback",
+TEST_CASE("where the end cannot be stored there is no callback, and later one, which outlives the store",
           "[jobs][callbacks]") {
-    jobs_store::World world;
+    FullDisk disk;
+    SqliteOptions options;
+    options.watch = &disk;
+    jobs_store::World world(options);
     world.enqueue(told_job(world, "a"));
-    world.finish(world.claim_one(), Ending::done);
+    const auto running = world.claim_one();
+    Finish finish;
+    finish.id = running.id;
+    finish.fence = running.fence;
+    disk.full = true;
+    CHECK_FALSE(world.attempt(finish));
+    CHECK_FALSE(world.attempt(finish));
+    disk.full = false;
+    CHECK(world.stats("mail:callbacks").ready == 0);
+    CHECK(world.get("a").state == State::running);
+    CHECK(world.ask(finish).answer.accepted);
     world.reopen();
     CHECK(callbacks(world).size() == 1);
 }
@@ -189,4 +214,10 @@ TEST_CASE("410 of who is told means never again", "[jobs][callbacks]") {
     for (const int status : {301, 400, 401, 404, 429, 500, 503})
         CHECK(judge_callback(static_cast<std::uint16_t>(status), "", 0).ending == Ending::failed);
     CHECK(judge_callback(503, "7", 1000).again_at == 8000);
+}
+
+TEST_CASE("what fuzzing has found of URLs of callbacks holds", "[jobs][callbacks]") {
+    const auto found = fuzz::corpus("callback_url_fuzz");
+    CHECK(found.size() >= 7);
+    for (const auto& bytes : found) fuzz::check_callback_url(bytes);
 }
