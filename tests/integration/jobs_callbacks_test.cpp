@@ -126,7 +126,7 @@ TEST_CASE("who does not say 2xx is told again, by the same key, until it does or
     const Telling telling(hooks, printing, "callback_attempts = 4\n");
     const Server server(telling.folder, telling.setup);
     REQUIRE(enqueue(server, "http://hooks.example/jobs/").status == 202);
-    hooks.await(3);
+    (void)hooks.await(3);
     eventually("it was told", [&] { return queue_of(server, "q:callbacks")["done"] == 1; });
     const auto all = hooks.asked();
     REQUIRE(all.size() == 3);
@@ -163,7 +163,7 @@ TEST_CASE("a keeper that is killed before it has told of an end tells of it when
     const Server server(telling.folder, telling.setup);
     const auto response = enqueue(server, "http://hooks.example/jobs/");
     REQUIRE(response.status == 202);
-    hooks.await(1);  // the end is stored
+    (void)hooks.await(1);  // the end is stored
     pid_t keeper = 0;
     for (const pid_t pid : server.processes())
         if (contents("/proc/" + std::to_string(pid) + "/cmdline").starts_with("reeve: keeper")) keeper = pid;
