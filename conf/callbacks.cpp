@@ -64,6 +64,7 @@ bool stays_where_it_is(std::string_view path) {
     std::string segment;
     for (std::size_t at = 0; at <= path.size(); ++at) {
         if (at == path.size() || path[at] == '/') {
+            segment.resize(std::min(segment.find(';'), segment.size()));  // some take `..;x` for `..`
             if (segment == "." || segment == "..") return false;
             segment.clear();
             continue;
@@ -140,6 +141,7 @@ void add_callbacks_queues(Config& config) {
         telling.attempts = queue.callbacks.attempts;
         telling.backoff = queue.callbacks.backoff;
         telling.timeout = queue.callbacks.timeout;
+        telling.concurrency = queue.callbacks.concurrency;
         telling.retention = queue.retention;
         telling.dead_retention = queue.dead_retention;
         telling.size_max = queue.size_max;

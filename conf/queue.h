@@ -52,6 +52,7 @@ struct QueueCallbacks {
     std::uint32_t attempts = 15;    ///< then it is dead that somebody is to be told
     BackOff backoff{std::chrono::milliseconds(5'000), std::chrono::milliseconds(3'600'000)};
     std::chrono::milliseconds timeout{10'000};  ///< of an attempt
+    std::uint32_t concurrency = 16;             ///< so many are told at once
     bool operator==(const QueueCallbacks&) const = default;
 };
 

@@ -70,6 +70,8 @@ const Settings<Queue>& queue_settings() {
                       "how long that waits when it failed, as backoff"),
         scalar<Queue>("callback_timeout", of(&QueueCallbacks::timeout), Time{10ms, 1h},
                       "how long one try may take"),
+        scalar<Queue>("callback_concurrency", of(&QueueCallbacks::concurrency),
+                      Number<std::uint32_t>{1, 10'000}, "how many are told at once"),
     };
     return rows;
 }

@@ -36,7 +36,7 @@ TEST_CASE("a callback's URL is taken apart, its host in lower case and without t
          {std::array{"http://Hooks.Example/A/b?c=d", "hooks.example", "/A/b?c=d"},
           std::array{"HTTP://a:80", "a", "/"}, std::array{"http://a:8080?x", "a:8080", "/?x"},
           std::array{"http://[::1]:81/", "[::1]:81", "/"}, std::array{"http://[::1]", "[::1]", "/"},
-          std::array{"http://a/%6a...", "a", "/%6a..."}}) {
+          std::array{"http://a/%6a...", "a", "/%6a..."}, std::array{"http://a/b;c=..", "a", "/b;c=.."}}) {
         CAPTURE(url);
         const auto parsed = parse_callback_url(url);
         REQUIRE(parsed);
@@ -71,6 +71,10 @@ TEST_CASE("what is no URL of http, or may lead elsewhere, is none of a callback"
                                   "http://a/./b",
                                   "http://a/%2e%2E/b",
                                   "http://a/.%2e/",
+                                  "http://a/..;/b",
+                                  "http://a/..;x=y/b",
+                                  "http://a/.%3Bx",
+                                  "http://a/%2e%2e%3b",
                                   "http://a/b%2fc",
                                   "http://a/b%5cc",
                                   "http://a/%0d%0a",
@@ -114,10 +118,10 @@ TEST_CASE("a URL may be told whose host is the same, and whose path begins so at
 }
 
 TEST_CASE("a queue with callbacks has a queue that tells, which stands in no file", "[conf][callbacks]") {
-    const auto config =
-        loaded("[pool p]\nrun = cgi ./job.sh\n[upstream hooks]\npeer = 127.0.0.1:1\n[queue q]\n" + whole +
-               "callback_attempts = 3\ncallback_backoff = 1s..2s\ncallback_timeout = 4s\n"
-               "pool = p\nretention = 1h\n[queue r]\npool = p\n");
+    const auto config = loaded(
+        "[pool p]\nrun = cgi ./job.sh\n[upstream hooks]\npeer = 127.0.0.1:1\n[queue q]\n" + whole +
+        "callback_attempts = 3\ncallback_backoff = 1s..2s\ncallback_timeout = 4s\ncallback_concurrency = 9\n"
+        "pool = p\nretention = 1h\n[queue r]\npool = p\n");
     REQUIRE(config.queues.size() == 3);
     const auto& queue = config.queues[0];
     CHECK(queue.callbacks.urls == Lines{"http://hooks.example:8080/jobs/", "http://127.0.0.1/x"});
@@ -132,6 +136,7 @@ TEST_CASE("a queue with callbacks has a queue that tells, which stands in no fil
     CHECK(telling.attempts == 3);
     CHECK(telling.backoff == BackOff{1s, 2s});
     CHECK(telling.timeout == 4s);
+    CHECK(telling.concurrency == 9);
     CHECK(telling.retention == 1h);
 
     const auto text = dump(config);
@@ -149,7 +154,7 @@ TEST_CASE("callbacks that cannot be sent, or signed, are refused", "[conf][callb
           Lines{"t:6: callback_upstream: there are no callbacks, which say who may be told"});
     CHECK(callback_complaints("callbacks = http://a/\ncallback_upstream = hook\n"
                               "callback_secret = 0123456789abcdef\n") ==
-          Lines{"t:7: callback_upstream: there is no [upstream hook]; valid: hooks"});
+          Lines{"t:7: callback_upstream: there is no [upstream hook]; did you mean `hooks`?"});
     CHECK(callback_complaints("callbacks = https://a/\n") ==
           Lines{"t:6: callbacks: \"https://a/\": https cannot be spoken yet to who is told; http://HOST/path "
                 "can"});

@@ -56,9 +56,10 @@ json told_of(const Asked& asked) {
 }
 
 json queue_of(const Server& server, const std::string& name) {
-    for (const auto& queue : json::parse(server.get("/jobs/stats").body)["queues"])
+    const auto stats = json::parse(server.get("/jobs/stats").body);
+    for (const auto& queue : stats["queues"])
         if (queue["name"] == name) return queue;
-    return {};
+    return json::object();
 }
 
 }  // namespace
@@ -150,6 +151,28 @@ TEST_CASE("who never says 2xx is told so often, and that is seen", "[integration
     CHECK(contains(list[0]["reason"].get<std::string>(), "status 500: no, in the last of 2 attempts"));
 }
 
+TEST_CASE("who hangs keeps its place until it times out, and others are told",
+          "[integration][jobs][callbacks]") {
+    const Origin hooks([](const Asked& asked, Origin::Talk& talk) {
+        if (!contains(asked.line(), "/hang")) talk.send(answer(""));
+    });
+    const Telling telling(hooks, printing,
+                          "callback_timeout = 100ms\ncallback_concurrency = 1\ncallback_attempts = 2\n");
+    const Server server(telling.folder, telling.setup);
+    REQUIRE(enqueue(server, "http://hooks.example/jobs/hang").status == 202);
+    (void)hooks.await(1);
+    REQUIRE(enqueue(server, "http://hooks.example/jobs/well").status == 202);
+    eventually("one is told, and the other one given up", [&] {
+        auto queue = queue_of(server, "q:callbacks");
+        return queue["done"] == 1 && queue["dead"] == 1;
+    });
+    const auto list = json::parse(server.get("/jobs/?queue=q:callbacks&state=dead").body)["jobs"];
+    REQUIRE(list.size() == 1);
+    CHECK(list[0]["callback"] == "http://hooks.example/jobs/hang");
+    CHECK(
+        contains(list[0]["reason"].get<std::string>(), "took longer than 100 ms, in the last of 2 attempts"));
+}
+
 TEST_CASE("a keeper that is killed before it has told of an end tells of it when it is back",
           "[integration][jobs][callbacks]") {
     std::atomic<bool> well{false};
@@ -171,8 +194,8 @@ TEST_CASE("a keeper that is killed before it has told of an end tells of it when
     ::kill(keeper, SIGKILL);
     well = true;
     eventually("it was told", [&] {
-        const auto queue = queue_of(server, "q:callbacks");
-        return !queue.is_null() && queue["done"] == 1;
+        auto queue = queue_of(server, "q:callbacks");
+        return queue["done"] == 1;
     });
     CHECK(told_of(hooks.asked().back())["id"] == id_of(response));
 }

@@ -26,15 +26,17 @@ bool is_told(std::string_view queue, std::string_view callback) noexcept {
     return !callback.empty() && !conf::is_callbacks_queue(queue);
 }
 
-void append_callback_head(std::string& out, const Claimed& job, const conf::QueueCallbacks& callbacks,
+bool append_callback_head(std::string& out, const Claimed& job, const conf::QueueCallbacks& callbacks,
                           const conf::CallbackUrl& told, UnixMs now) {
+    const auto signature = signature_of(callbacks.secret, now / 1000, job.body);
+    if (!signature) return false;
     // Of what is stored, only what was looked at stands here: ids are ours, the URL is parsed.
     fmt::format_to(std::back_inserter(out),
                    "POST {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: reeve/" REEVE_VERSION
                    "\r\nContent-Type: application/json\r\nContent-Length: {}\r\nIdempotency-Key: \"{}\"\r\n"
                    "Reeve-Attempt: {}\r\nReeve-Signature: {}\r\n\r\n",
-                   told.target, told.authority, job.body.size(), job.id, job.attempt,
-                   signature_of(callbacks.secret, now / 1000, job.body));
+                   told.target, told.authority, job.body.size(), job.id, job.attempt, *signature);
+    return true;
 }
 
 }  // namespace worker::jobs

@@ -19,8 +19,10 @@ namespace worker::jobs {
 /// Whether the end of a job is to be told: one that tells itself is not told of, so there is no end of ends.
 [[nodiscard]] bool is_told(std::string_view queue, std::string_view callback) noexcept;
 
-/// The head of the POST that tells it, up to its empty line, signed as of `now`. `told`: who.
-void append_callback_head(std::string& out, const Claimed& job, const conf::QueueCallbacks& callbacks,
-                          const conf::CallbackUrl& told, UnixMs now);
+/// The head of the POST that tells it, up to its empty line, signed as of `now`. `told`: who. False: it
+/// cannot be signed, and nothing is appended.
+[[nodiscard]] bool append_callback_head(std::string& out, const Claimed& job,
+                                        const conf::QueueCallbacks& callbacks, const conf::CallbackUrl& told,
+                                        UnixMs now);
 
 }  // namespace worker::jobs

@@ -59,11 +59,12 @@ void JobRun::begin(const ipc::PoolTask& member) {
 void JobRun::begin() {
     begun_us_ = ipc::monotonic_us();
     if (!is_of(StoredRequest::Wire::http)) return;
-    const auto& callbacks = target_.queue.callbacks;
-    tl::expected<conf::CallbackUrl, std::string> told;
     if (target_.queue.internal) {
-        told = conf::callback_url(callbacks, job_.callback);  // as the configuration is now
+        const auto& callbacks = target_.queue.callbacks;
+        const auto told = conf::callback_url(callbacks, job_.callback);  // as the configuration is now
         if (!told) return over({Ending::permanent, told.error(), 0});
+        if (!append_callback_head(head_, job_, callbacks, *told, target_.loop.clock().unix_ms()))
+            return over({Ending::failed, "it cannot be signed", 0});
     }
     const upstream::Admission admission = target_.upstream.admit();
     if (!admission.admitted()) {
@@ -72,9 +73,7 @@ void JobRun::begin() {
     }
     if (request_)
         append_request_head(head_, *request_, job_, target_.queue);
-    else if (target_.queue.internal)
-        append_callback_head(head_, job_, callbacks, *told, target_.loop.clock().unix_ms());
-    else
+    else if (!target_.queue.internal)
         append_job_head(head_, job_, target_.queue, target_.upstream.name());
     ask(admission.ticket, nullptr);
 }
