@@ -19,7 +19,7 @@ const Settings<Schedule>& schedule_settings() {
         scalar<Schedule>("queue", &Schedule::queue, SectionName{}, "the queue that its jobs are of"),
         scalar<Schedule>("body", &Schedule::body, BodyText{}, "of each job; unset: empty"),
         scalar<Schedule>("body_file", &Schedule::body_file, Path{},
-                         "instead: a file, which is read once a start or reload"),
+                         "instead: a file, which is read when a keeper begins"),
         scalar<Schedule>("content_type", &Schedule::content_type, PrintableText{},
                          "of the body; unset: none"),
         scalar<Schedule>("key", &Schedule::key, PrintableText{}, "as Job-Key; unset: none"),

@@ -277,7 +277,7 @@ TEST_CASE("queues without a job are shown too", "[jobs][command]") {
     std::getline(lines, head);
     std::getline(lines, line);
     CAPTURE(table);
-    CHECK(head.starts_with("QUEUE  SCHEDULED  READY"));
+    CHECK(head.starts_with("QUEUE           SCHEDULED  READY"));
     std::istringstream columns(line);
     std::vector<std::string> values{std::istream_iterator<std::string>(columns), {}};
     CHECK(std::vector(values.begin(), values.begin() + 8) ==
@@ -287,6 +287,7 @@ TEST_CASE("queues without a job are shown too", "[jobs][command]") {
 TEST_CASE("schedules are told with their last and next run", "[jobs][command][schedule]") {
     Words words;
     CHECK(words.said_json({"jobs", "schedules"})["schedules"].empty());
+    words.config.schedules.reserve(2);
     auto& often = words.config.schedules.emplace_back();
     often.name = "often";
     often.queue = "mail";

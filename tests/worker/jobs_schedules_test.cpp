@@ -163,6 +163,16 @@ TEST_CASE("a schedule that has never run has missed nothing", "[jobs][schedule]"
     CHECK(tower.cell().missed.get() == 0);
 }
 
+TEST_CASE("a first run that falls between two keepers is made up for", "[jobs][schedule]") {
+    Tower tower;
+    tower.start();
+    tower.schedules->stop();
+    tower.now += 7 * minute + 1000;
+    tower.start();
+    CHECK(tower.fired() == std::set<UnixMs>{noon + 10 * minute});
+    CHECK(tower.cell().missed.get() == 0);
+}
+
 TEST_CASE("runs that were missed are left out, run once, or all", "[jobs][schedule]") {
     const auto runs = [](Missed missed, UnixMs late) {
         Tower tower;
@@ -285,4 +295,30 @@ TEST_CASE("a body may come from a file, which is waited for", "[jobs][schedule]"
     for (int i = 0; i < 100 && tower.store.jobs.empty(); ++i) tower.settle(50ms);
     REQUIRE(tower.store.jobs.size() == 1);
     CHECK(tower.store.jobs[0].body == std::string("a\0b", 3));
+}
+
+TEST_CASE("the body of a file is what it was when the keeper began", "[jobs][schedule]") {
+    const TemporaryFolder folder;
+    Tower tower;
+    auto& schedule = tower.config.schedules.front();
+    schedule.body.clear();
+    schedule.body_file = folder.write("body", "then");
+    tower.start();
+    (void)folder.write("body", "now");
+    tower.pass(7 * minute);
+    REQUIRE(tower.store.jobs.size() == 1);
+    CHECK(tower.store.jobs[0].body == "then");
+}
+
+TEST_CASE("what cannot be stored any more when a keeper lets go is nobody's error", "[jobs][schedule]") {
+    Logged log;
+    Tower tower;
+    tower.start();
+    tower.store.fails = true;
+    tower.now += 7 * minute;
+    tower.schedules->look();
+    tower.schedules->stop();
+    tower.settle();
+    CHECK(tower.store.refused == 1);
+    CHECK(log.text().empty());
 }

@@ -69,6 +69,7 @@ void Schedules::start() {
             cell.next_ms.set(0);  // it is not configured any more
     }
     if (all_.empty()) return;
+    for (auto& one : all_) (void)read_body(one);  // what is not there yet is read when it is due
     look();
 }
 
@@ -84,17 +85,16 @@ void Schedules::on_time(short) {
 
 void Schedules::look() {
     if (!on_) return;
-    for (auto& one : all_) {
-        if (!one.known) {
-            learn(one);
-            continue;
-        }
-        const auto now = now_();
-        collect(one, now);
-        trim(one, now);
-        fire(one);
-    }
+    for (auto& one : all_) look_at(one);
     plan();
+}
+
+void Schedules::look_at(One& one) {
+    if (!one.known) return learn(one);
+    const auto now = now_();
+    collect(one, now);
+    trim(one, now);
+    fire(one);
 }
 
 /// What ran last, of whoever ran it: from then on runs may have been missed.
@@ -110,14 +110,27 @@ void Schedules::learn(One& one) {
         }
         const auto due = std::get<LastFired>(over).answer.due;
         one.known = true;
-        one.looked = due == 0 ? now_() : due;
+        one.looked = due == 0 ? never_ran(one) : due;
         if (one.cell != nullptr) one.cell->last_ms.set(static_cast<std::uint64_t>(std::max<UnixMs>(due, 0)));
-        look();
+        if (on_) look_at(one);
+        plan();
     });
+}
+
+/// From when on it may have missed runs: from when the keeper before this one was about to make its first,
+/// over a reload or a crash; otherwise it begins now.
+UnixMs Schedules::never_ran(const One& one) const {
+    const auto now = now_();
+    const auto next = one.cell == nullptr ? 0 : static_cast<UnixMs>(one.cell->next_ms.get());
+    return next > 0 && next <= now ? next - 1 : now;
 }
 
 /// What has become due. A clock that was set back brings times again: those that are stored are known there.
 void Schedules::collect(One& one, UnixMs now) {
+    if (one.next != 0 && one.looked <= now && now < one.next) {
+        one.looked = now;
+        return;
+    }
     one.looked = std::min(one.looked, now);
     auto runs = one.timetable.between(one.looked, now, conf::missed_runs_max);
     one.looked = now;
@@ -157,14 +170,18 @@ void Schedules::note_missed(One& one, std::uint64_t runs, std::string_view why) 
 
 // ---- one run --------------------------------------------------------------------------------------
 
-void Schedules::fire(One& one) {
-    if (one.firing || one.waiting.empty() || one.not_before > ipc::monotonic_ms()) return;
-    if (!one.body) {
+/// Once; false: it cannot be read, or is too long.
+bool Schedules::read_body(One& one) {
+    if (!one.body)
         one.body = one.schedule.body_file.empty()
                        ? std::optional<std::string>(one.schedule.body)
                        : read_whole(one.schedule.body_file, one.queue.job_size_max);
-        if (!one.body) return fail(one, "cannot read " + one.schedule.body_file);
-    }
+    return one.body.has_value();
+}
+
+void Schedules::fire(One& one) {
+    if (one.firing || one.waiting.empty() || one.not_before > ipc::monotonic_ms()) return;
+    if (!read_body(one)) return fail(one, "cannot read " + one.schedule.body_file);
     const Run& run = one.waiting.front();
     Fire fire;
     fire.schedule = one.name;
@@ -188,6 +205,7 @@ void Schedules::on_fired(One& one, const Fire& fire, const ipc::Error* failure) 
     using What = Enqueue::Answer::What;
     one.firing = false;
     const auto what = fire.enqueue.answer.what;
+    if (!on_ && failure != nullptr) return;  // whoever has the store now makes up for it
     if (failure != nullptr || what == What::full) {
         fail(one, failure != nullptr ? failure->text() : "the queue is full");
         return plan();

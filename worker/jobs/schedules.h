@@ -65,9 +65,12 @@ class Schedules {
     };
 
     void on_time(short what);
+    void look_at(One& one);
     void learn(One& one);
+    [[nodiscard]] UnixMs never_ran(const One& one) const;
     void collect(One& one, UnixMs now);
     void trim(One& one, UnixMs now);
+    [[nodiscard]] static bool read_body(One& one);
     void fire(One& one);
     void on_fired(One& one, const Fire& fire, const ipc::Error* failure);
     void note_missed(One& one, std::uint64_t runs, std::string_view why);

@@ -77,7 +77,9 @@ void SqliteRemoval::apply(Expire& operation, UnixMs now) {
     delete_idempotency_.run(now, removed_max);
     const auto keys = static_cast<std::size_t>(sqlite3_changes(connection_.get()));
     delete_fired_.run(now - fired_kept, removed_max);
-    operation.answer = {removed, removed < found.size() || removed == removed_max || keys == removed_max};
+    const auto runs = static_cast<std::size_t>(sqlite3_changes(connection_.get()));
+    operation.answer = {removed, removed < found.size() || removed == removed_max || keys == removed_max ||
+                                     runs == removed_max};
 }
 
 }  // namespace worker::jobs
