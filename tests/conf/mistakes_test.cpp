@@ -17,7 +17,8 @@ const std::vector<Mistake> mistakes{
     {"[sever a]\n", 1, "unknown section `sever`; did you mean `server`?"},
     {"[upstream a]\n", 1, "[upstream a] has no peer"},
     {"[vhost a]\n", 1,
-     "unknown section `vhost`; valid: reeve, execution, server, upstream, pool, module, store, queue, route"},
+     "unknown section `vhost`; valid: reeve, execution, server, upstream, pool, module, store, queue, "
+     "schedule, route"},
     {"[upstrem a]\n", 1, "unknown section `upstrem`; did you mean `upstream`?"},
     {"[upstream]\n", 1, "[upstream] needs a name: [upstream NAME]"},
     {"[execution]\nwokers = 2\n", 2, "unknown key `wokers`; did you mean `workers`?"},
