@@ -109,8 +109,8 @@ nlohmann::json worker_json(const Rows& rows, std::uint64_t now_ms) {
             silent_ms = std::max(silent_ms, now_ms > beat ? now_ms - beat : 0);
     }
     nlohmann::json statuses;
-    constexpr std::array<const char*, 6> classes{"unanswered", "1xx", "2xx", "3xx", "4xx", "5xx"};
-    for (std::size_t i = 0; i < classes.size(); ++i) statuses[classes[i]] = grown.statuses[i];
+    constexpr std::array<const char*, 6> kinds{"unanswered", "1xx", "2xx", "3xx", "4xx", "5xx"};
+    for (std::size_t i = 0; i < kinds.size(); ++i) statuses[kinds[i]] = grown.statuses[i];
     const ipc::Tenant& tenant = rows.front()->tenant;
     return {
         {"slot", tenant.slot.get()},

@@ -7,8 +7,6 @@
 namespace worker::jobs {
 namespace {
 
-using std::chrono::seconds;
-
 constexpr int years_looked = 50;
 constexpr UnixMs first_window = 24LL * 3600 * 1000;
 constexpr int window_growth = 8;
@@ -29,7 +27,7 @@ Timetable::Timetable(const conf::Schedule& schedule)
 
 std::optional<UnixMs> Timetable::next(UnixMs after) const {
     if (every_ms_ > 0) return (floor_div(after, every_ms_) + 1) * every_ms_;
-    const Moment moment{seconds(floor_div(after, 1000))};
+    const Moment moment{std::chrono::seconds(floor_div(after, 1000))};
     const auto found = cron_.is_every_hour() ? next_as_time_passes(moment) : next_on_the_wall(moment);
     if (!found) return std::nullopt;
     return found->time_since_epoch().count() * 1000;
@@ -81,7 +79,7 @@ std::optional<Timetable::Moment> Timetable::next_as_time_passes(Moment after) co
         const bool changes = zone_.next_transition(begin, &change);
         const auto changed = changes ? zone_.lookup(change.to).trans : Moment::max();
         if (const auto found = match(from)) {
-            const Moment at{seconds((cctz::civil_second(*found) - epoch) - shown.offset)};
+            const Moment at{std::chrono::seconds((cctz::civil_second(*found) - epoch) - shown.offset)};
             if (at < changed) return at;
         }
         if (!changes || changed <= begin) return std::nullopt;
