@@ -5,11 +5,6 @@
 #include "worker/jobs/callback.h"
 
 namespace worker::jobs {
-namespace {
-
-using What = Enqueue::Answer::What;
-
-}  // namespace
 
 SqliteEnqueue::SqliteEnqueue(SqliteConnection& connection, SqliteQueues& queues, SqliteJobs& jobs)
     : queues_(queues),
@@ -36,7 +31,7 @@ void SqliteEnqueue::apply(Enqueue& operation, UnixMs now) {
         return bound != 0 && static_cast<std::uint64_t>(would_be) > bound;
     };
     if (over(operation.room.jobs, queue.not_over() + 1) || over(operation.room.bytes, queue.bytes + size)) {
-        operation.answer.what = What::full;
+        operation.answer.what = Enqueue::Answer::What::full;
         return;
     }
     // its end will be told whatever happens: where that many wait to be told, no more are taken
@@ -44,7 +39,7 @@ void SqliteEnqueue::apply(Enqueue& operation, UnixMs now) {
         is_told(queue.name, wanted.callback) ? queues_.find(conf::callbacks_queue_of(queue.name)) : nullptr;
     if (telling != nullptr && (over(operation.room.jobs, telling->not_over() + 1) ||
                                over(operation.room.bytes, telling->bytes + 1))) {
-        operation.answer.what = What::full;
+        operation.answer.what = Enqueue::Answer::What::full;
         return;
     }
 
@@ -67,7 +62,7 @@ void SqliteEnqueue::apply(Enqueue& operation, UnixMs now) {
     if (!wanted.idempotency_key.empty())
         set_idempotency_.run(queue.id, wanted.idempotency_key, wanted.fingerprint, wanted.idempotency_until,
                              job.id);
-    operation.answer = {What::created, job.id, job.state};
+    operation.answer = {Enqueue::Answer::What::created, job.id, job.state};
 }
 
 bool SqliteEnqueue::known(Enqueue& operation, UnixMs now) {
@@ -83,11 +78,11 @@ bool SqliteEnqueue::known(Enqueue& operation, UnixMs now) {
         if (use.row() && use.integer(1) > now) {
             const std::string id = use.text(2);
             if (use.text(0) != wanted.fingerprint)
-                operation.answer = {What::mismatch, id, State::done};
+                operation.answer = {Enqueue::Answer::What::mismatch, id, State::done};
             else if (const auto earlier = jobs_.find(id))
                 existing(operation.answer, *earlier);
             else
-                operation.answer = {What::existing, id, State::done};
+                operation.answer = {Enqueue::Answer::What::existing, id, State::done};
             return true;
         }
     }
@@ -101,7 +96,7 @@ bool SqliteEnqueue::known(Enqueue& operation, UnixMs now) {
 }
 
 void SqliteEnqueue::existing(Enqueue::Answer& answer, const SqliteJob& job) {
-    answer = {What::existing, job.id, job.state};
+    answer = {Enqueue::Answer::What::existing, job.id, job.state};
 }
 
 void SqliteEnqueue::apply(Fire& operation, UnixMs now) {
@@ -109,14 +104,14 @@ void SqliteEnqueue::apply(Fire& operation, UnixMs now) {
         auto use = fired_.with(operation.schedule, operation.due);
         if (use.row()) {
             const std::string id = use.text(0);
-            operation.enqueue.answer = {What::existing, id, State::done};
+            operation.enqueue.answer = {Enqueue::Answer::What::existing, id, State::done};
             if (const auto job = jobs_.find(id)) existing(operation.enqueue.answer, *job);
             return;
         }
     }
     apply(operation.enqueue, now);
     // a run that finds the queue full may be tried again
-    if (const auto& answer = operation.enqueue.answer; answer.what != What::full)
+    if (const auto& answer = operation.enqueue.answer; answer.what != Enqueue::Answer::What::full)
         insert_fired_.run(operation.schedule, operation.due, answer.id);
 }
 
