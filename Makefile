@@ -33,7 +33,7 @@ MAKEFLAGS += -j$(JOBS)
 endif
 
 OUT := build/$(VARIANT)
-PACKAGES := libevent libevent_pthreads inih spdlog re2 libseccomp libcares sqlite3 libcrypto
+PACKAGES := libevent libevent_pthreads inih spdlog re2 libseccomp libcares sqlite3 libpq libcrypto
 
 # what each variant adds; with these two sanitizers optimising takes longer than running unoptimised
 OPTIMISE_release := -O2 -g1 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fno-plt
@@ -122,8 +122,8 @@ help:
 
 DEPS_BUILD := g++ make pkg-config libevent-dev libinih-dev libspdlog-dev libfmt-dev libre2-dev \
 	libexpected-dev libcli11-dev nlohmann-json3-dev node-llhttp libseccomp-dev libc-ares-dev libsqlite3-dev \
-	libssl-dev libcctz-dev tzdata
-DEPS_TEST := catch2 curl brotli zstd systemd logrotate php-cgi libfcgi-dev
+	libpq-dev libssl-dev libcctz-dev tzdata
+DEPS_TEST := catch2 curl brotli zstd systemd logrotate php-cgi libfcgi-dev postgresql
 DEPS_CLANG := clang clang-tidy clang-format libclang-rt-14-dev
 DEPS_BENCH := nginx-light apache2-utils nghttp2-client python3 gnuplot-nox iproute2 procps
 

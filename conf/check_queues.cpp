@@ -8,6 +8,7 @@
 #include "conf/check.h"
 #include "conf/nearest.h"
 #include "conf/plan.h"
+#include "conf/postgres_url.h"
 #include "conf/units.h"
 
 namespace conf {
@@ -234,7 +235,37 @@ void check_queues(const Config& config, const Origins& origins, Report& report) 
     }
 }
 
+namespace {
+
+void advise_store(const Store& store, const Section* origin, Report& report) {
+    if (origin == nullptr) return;
+    const Store unsaid;
+    if (!store.shared()) {
+        if (store.lease != unsaid.lease)
+            report.advise(place_of(origin, "lease"), "lease: means nothing, one machine has a SQLite file");
+        return;
+    }
+    if (store.wal_max != unsaid.wal_max)
+        report.advise(place_of(origin, "wal_max"), "wal_max: means nothing, PostgreSQL has its own log");
+    if (has_password(store.url))
+        report.advise(place_of(origin, "url"),
+                      "url: has a password, and whoever reads this file has it too; libpq takes it from the "
+                      "file that passfile= names, or none is needed over a Unix socket (peer)");
+    if (trusts_the_network(store.url))
+        report.advise(place_of(origin, "url"),
+                      "url: jobs go over the network in the clear unless the server insists on TLS; say "
+                      "sslmode=verify-full");
+    if (store.lease < 2 * store.timeout)
+        report.advise(place_of(origin, "lease"),
+                      fmt::format("lease: a batch may take {}; should a few of them be slow, jobs that run "
+                                  "are taken for lost and run twice",
+                                  print_time(store.timeout)));
+}
+
+}  // namespace
+
 void advise_queues(const Config& config, const Origins& origins, Report& report) {
+    advise_store(config.store, origins.store, report);
     for (std::size_t i = 0; i < config.queues.size(); ++i) QueueChecks(config, i, origins, report).advise();
     if (origins.store != nullptr && config.queues.empty())
         report.advise(origins.store->place, "[store]: there is no [queue NAME], so nothing is stored");

@@ -4,6 +4,7 @@
 
 #include "conf/load.h"
 #include "conf/pool_types.h"
+#include "conf/postgres_url.h"
 #include "conf/settings.h"
 
 namespace conf {
@@ -70,6 +71,10 @@ std::string dump_without_secrets(const Config& given) {
     for (auto& queue : config.queues) {
         if (queue.callbacks.secret.empty()) continue;
         queue.callbacks.secret = hidden_secret;
+        hidden = true;
+    }
+    if (has_password(config.store.url)) {
+        config.store.url = without_password(config.store.url, hidden_secret);
         hidden = true;
     }
     for (auto& route : config.routes) {

@@ -11,14 +11,19 @@ namespace conf {
 
 /// [store]: where jobs are kept. Means something only where there is a queue.
 struct Store {
-    std::string url = "sqlite:/var/lib/reeve/jobs.db";  ///< `sqlite:` and an absolute path
-    std::uint64_t wal_max = 64ull << 20;                ///< bytes of the write-ahead log, about
-    std::chrono::milliseconds timeout{5'000};           ///< until who asks hears that the store cannot be had
-    std::uint64_t bodies_max = 160ull << 20;            ///< bytes of bodies on their way to it, in each loop
+    /// `sqlite:` and an absolute path, or `postgresql://` as libpq reads it.
+    std::string url = "sqlite:/var/lib/reeve/jobs.db";
+    std::uint64_t wal_max = 64ull << 20;       ///< bytes of the write-ahead log, about
+    std::chrono::milliseconds timeout{5'000};  ///< until who asks hears that the store cannot be had
+    std::uint64_t bodies_max = 160ull << 20;   ///< bytes of bodies on their way to it, in each loop
+    /// Of a store that several machines share: how long nothing is heard of one until its jobs run elsewhere.
+    std::chrono::milliseconds lease{30'000};
     bool operator==(const Store&) const = default;
 
     /// The path of a `sqlite:` URL; empty for another one.
     [[nodiscard]] std::string path() const;
+    /// Several machines may have it: PostgreSQL.
+    [[nodiscard]] bool shared() const noexcept;
 };
 
 /// `upstream = NAME /path`.

@@ -10,13 +10,16 @@ using namespace std::chrono_literals;
 
 const Settings<Store>& store_settings() {
     static const Settings<Store> rows{
-        scalar<Store>("url", &Store::url, StoreUrl{}, "where jobs are kept: sqlite:PATH"),
+        scalar<Store>("url", &Store::url, StoreUrl{},
+                      "where jobs are kept: sqlite:PATH, or postgresql://USER@HOST/DATABASE"),
         scalar<Store>("wal_max", &Store::wal_max, Size{1 << 20, 1024ull << 30},
                       "bytes of its write-ahead log, about, before it is folded into the file"),
         scalar<Store>("timeout", &Store::timeout, Time{100ms, 60s},
                       "how long a request waits for the store; then 503"),
         scalar<Store>("bodies_max", &Store::bodies_max, Size{64 << 10, 1024ull << 30},
                       "bytes of bodies that are on their way to jobs, in each loop; beyond: 503"),
+        scalar<Store>("lease", &Store::lease, Time{1s, 1h},
+                      "PostgreSQL: how long nothing is heard of a machine until its jobs run elsewhere"),
     };
     return rows;
 }

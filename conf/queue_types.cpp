@@ -13,6 +13,7 @@
 
 #include "conf/callbacks.h"
 #include "conf/ini_file.h"
+#include "conf/postgres_url.h"
 #include "conf/types.h"
 #include "conf/units.h"
 
@@ -95,11 +96,15 @@ bool is_in_network(std::string_view address, std::string_view network) noexcept 
     return rest == 0 || ((host->bytes.at(whole) ^ around->bytes.at(whole)) >> (8 - rest)) == 0;
 }
 
+bool Store::shared() const noexcept { return is_postgres_url(url); }
+
 Parsed<std::string> StoreUrl::parse(const Value& value) const {
     const auto word = only_word(value.text, "URL");
     if (!word) return word;
+    if (is_postgres_url(*word)) return postgres_url(*word);
     if (!word->starts_with(sqlite_scheme))
-        return tl::unexpected(fmt::format("{} is not a store: sqlite:PATH", shown(*word)));
+        return tl::unexpected(fmt::format("{} is not a store: sqlite:PATH, or postgresql://HOST/DATABASE",
+                                          shown(without_password(*word))));
     auto path = absolute_path(std::string_view(*word).substr(sqlite_scheme.size()), value.folder);
     if (!path) return path;
     if (*path == "/") return tl::unexpected<std::string>("is a folder, and a file is wanted");

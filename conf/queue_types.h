@@ -8,7 +8,7 @@
 
 namespace conf {
 
-/// `sqlite:PATH`; a relative path counts from the configuration's folder.
+/// `sqlite:PATH`; a relative path counts from the configuration's folder. Or see conf/postgres_url.h.
 struct StoreUrl {
     [[nodiscard]] Parsed<std::string> parse(const Value& value) const;
     [[nodiscard]] std::string print(const std::string& url) const { return as_word(url); }

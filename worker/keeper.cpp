@@ -23,6 +23,8 @@
 #include "worker/error_log.h"
 #include "worker/jobs/keepers_desk.h"
 #include "worker/jobs/owner_name.h"
+#include "worker/jobs/postgres_bell.h"
+#include "worker/jobs/postgres_store.h"
 #include "worker/jobs/sqlite_store.h"
 #include "worker/jobs/store_folder.h"
 #include "worker/leave_signals.h"
@@ -39,8 +41,21 @@ using std::chrono::milliseconds;
 constexpr char keeper_role[] = "keeper";
 
 jobs::Batcher::Open opener(const conf::Store& store) {
+    if (store.shared())
+        return [url = store.url, timeout = store.timeout] {
+            return jobs::PostgresStore::open(
+                url, {.timeout = timeout,
+                      .is_gone = [](const std::string& owner) { return jobs::owner_is_gone(owner); }});
+        };
     return [path = store.path(), wal_max = store.wal_max, timeout = store.timeout] {
         return jobs::SqliteStore::open(path, {.wal_max = wal_max, .timeout = timeout});
+    };
+}
+
+jobs::Bell::Open bell_of(const conf::Store& store) {
+    if (!store.shared()) return {};
+    return [url = store.url, timeout = store.timeout](execution::Loop& loop, jobs::Bell::Heard heard) {
+        return std::make_unique<jobs::PostgresBell>(loop, url, timeout, std::move(heard));
     };
 }
 
@@ -61,7 +76,9 @@ class Keeper {
                  .address = "/proc/self/fd/" + std::to_string(seat.keeper_address.get()),
                  .owner = jobs::owner_name(),
                  .older = seat.generation > 1,
-                 .open = opener(config.store)},
+                 .open = opener(config.store),
+                 .lease = config.store.shared() ? config.store.lease : milliseconds(0),
+                 .bell = bell_of(config.store)},
                 [this] { loop_.stop(); }),
           channel_readable_(ipc::Event::calling<&Keeper::on_channel>(this, loop_.base(), seat.channel.fd(),
                                                                      EV_READ | EV_PERSIST)),
@@ -174,10 +191,12 @@ class Keeper {
 ipc::Result<void> keep_jobs(const conf::Config& config, ipc::Seat& seat) {
     note_crashes(seat.vitals->crash, ObjectMap::of_process({}));
     if (auto limited = limit_core(config.reeve.core_max); !limited) return limited;
-    if (auto made = jobs::make_store_folder(config.store.path(), config.reeve.user); !made) return made;
+    if (!config.store.shared())
+        if (auto made = jobs::make_store_folder(config.store.path(), config.reeve.user); !made) return made;
     if (auto dropped = drop_privileges(config.reeve.user, seat.master_pid); !dropped) return dropped;
     if (config.reeve.sandbox)
-        if (auto entered = enter_sandbox(true, true, true, true); !entered) return entered;
+        if (auto entered = enter_sandbox(true, true, true, true, config.store.shared()); !entered)
+            return entered;
     Keeper keeper(config, seat);
     return keeper.run();
 }

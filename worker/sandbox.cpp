@@ -143,6 +143,20 @@ bool allow_connections(void* filter) {
            ::seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(splice), 0) == 0;
 }
 
+/// libpq and the resolver of the C library; and whether a process is there.
+bool allow_database(void* filter) {
+    for (const scmp_datum_t family : {scmp_datum_t{AF_INET}, scmp_datum_t{AF_INET6}, scmp_datum_t{AF_UNIX}}) {
+        const scmp_arg_cmp any{0, SCMP_CMP_EQ, family, 0};
+        if (::seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, &any) != 0) return false;
+    }
+    // which addresses the machine has is asked of the kernel, and can be done without
+    const scmp_arg_cmp netlink{0, SCMP_CMP_EQ, AF_NETLINK, 0}, nothing{1, SCMP_CMP_EQ, 0, 0};
+    return ::seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket), 1, &netlink) == 0 &&
+           ::seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(kill), 1, &nothing) == 0 &&
+           ::seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(sendmmsg), 0) == 0 &&
+           ::seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(connect), 0) == 0;
+}
+
 /// Calls that are harmless with some arguments only.
 bool allow_in_part(void* filter, bool connects) {
     const auto self = static_cast<scmp_datum_t>(::getpid());
@@ -170,15 +184,16 @@ bool allow_in_part(void* filter, bool connects) {
 
 }  // namespace
 
-ipc::Result<void> enter_sandbox(bool connects, bool asks_names, bool unlinks, bool stores) {
+ipc::Result<void> enter_sandbox(bool connects, bool asks_names, bool unlinks, bool stores,
+                                bool asks_database) {
     const Filter filter(::seccomp_init(SCMP_ACT_TRAP));
     if (!filter) return ipc::failure("no memory for the sandbox");
-    const bool built = allow(filter.get(), network) && allow(filter.get(), files) &&
-                       allow(filter.get(), process) && allow(filter.get(), sanitizer) &&
-                       allow_in_part(filter.get(), connects) &&
-                       (!asks_names || allow_datagrams(filter.get())) &&
-                       (!unlinks || allow(filter.get(), std::array{SCMP_SYS(unlinkat)})) &&
-                       (!stores || allow(filter.get(), storage));
+    const bool built =
+        allow(filter.get(), network) && allow(filter.get(), files) && allow(filter.get(), process) &&
+        allow(filter.get(), sanitizer) && allow_in_part(filter.get(), connects) &&
+        (!asks_names || allow_datagrams(filter.get())) &&
+        (!unlinks || allow(filter.get(), std::array{SCMP_SYS(unlinkat)})) &&
+        (!stores || allow(filter.get(), storage)) && (!asks_database || allow_database(filter.get()));
     if (!built) return ipc::failure("the sandbox cannot be built");
     if (const int failed = ::seccomp_load(filter.get()); failed != 0)
         return tl::make_unexpected(

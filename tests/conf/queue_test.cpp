@@ -1,5 +1,6 @@
 // tests/conf/queue_test.cpp: [store] and [queue] as they are written, and every complaint.
 #include "conf/plan.h"
+#include "conf/postgres_url.h"
 #include "conf/queue_types.h"
 #include "conf/settings.h"
 #include "tests/conf/refused.h"
@@ -93,8 +94,70 @@ allow = ::1
 
 TEST_CASE("a store that cannot be is refused", "[conf][queue]") {
     CHECK(complaints("[store]\nurl = redis:x\n") ==
-          Lines{"t:2: url: \"redis:x\" is not a store: sqlite:PATH"});
+          Lines{"t:2: url: \"redis:x\" is not a store: sqlite:PATH, or postgresql://HOST/DATABASE"});
     CHECK(complaints("[store]\nurl = sqlite:/\n") == Lines{"t:2: url: is a folder, and a file is wanted"});
+}
+
+TEST_CASE("a database is where its URL says, which nobody is shown the password of", "[conf][queue]") {
+    const auto config =
+        loaded(std::string(pool) +
+               "[store]\nurl = postgresql://me:se%20cret@db1,db2:5433/jobs?sslmode=verify-full&"
+               "sslpassword=hidden\nlease = 10s\n[queue q]\npool = p\n");
+    CHECK(config.store.shared());
+    CHECK(config.store.path().empty());
+    CHECK(config.store.lease == 10s);
+    CHECK(loaded(dump(config)) == config);
+    const auto shown = dump_without_secrets(config);
+    CHECK(shown.find("postgresql://me:***@db1,db2:5433/jobs?sslmode=verify-full&sslpassword=***") !=
+          std::string::npos);
+    CHECK(shown.find("se%20cret") == std::string::npos);
+    CHECK(shown.find("hidden") == std::string::npos);
+    CHECK(shown.find("Secrets are not shown") != std::string::npos);
+
+    CHECK(has_password("postgres://u:p@h/d"));
+    CHECK(has_password("postgres://h/d?x%70assword=p"));
+    CHECK_FALSE(has_password("postgres://u@h:5432/d"));
+    CHECK_FALSE(has_password("postgresql:///d?host=/run/postgresql"));
+    CHECK(without_password("postgres://u:p@:w@h/d") == "postgres://u:***@h/d");
+    CHECK(without_password("postgres//u:p@h") == "postgres//u:***@h");
+}
+
+TEST_CASE("a URL that libpq does not understand is refused, and its password not told", "[conf][queue]") {
+    const auto complaint = [](const std::string& url) {
+        const auto all = complaints("[store]\nurl = " + url + "\n");
+        REQUIRE(all.size() == 1);
+        return all[0];
+    };
+    CHECK(complaint("postgresql://h/d?nonsense=1") ==
+          "t:2: url: \"postgresql://h/d?nonsense=1\" is not the URL of a database: invalid URI query "
+          "parameter: "
+          "\"nonsense\"");
+    CHECK(complaint("postgresql://h/d?replication=on") == "t:2: url: replication is not for the URL to say");
+    const auto secret = complaint("postgresql://u:sec%ret@h/d");
+    CHECK(secret.starts_with("t:2: url: \"postgresql://u:***@h/d\" is not the URL of a database: "));
+    CHECK(secret.find("sec") == std::string::npos);
+    CHECK(complaint("postgre://u:secret@h/d").find("secret") == std::string::npos);
+}
+
+TEST_CASE("what a database is asked for over the network is told, if it is open to it", "[conf][queue]") {
+    CHECK(trusts_the_network("postgresql://db/jobs"));
+    CHECK(trusts_the_network("postgresql://db/jobs?sslmode=prefer"));
+    CHECK_FALSE(trusts_the_network("postgresql://db/jobs?sslmode=verify-full"));
+    CHECK_FALSE(trusts_the_network("postgresql:///jobs"));
+    CHECK_FALSE(trusts_the_network("postgresql://%2Frun%2Fpostgresql/jobs"));
+    CHECK_FALSE(trusts_the_network("postgresql://localhost/jobs"));
+    const auto said = advice(std::string(pool) +
+                             "[store]\nurl = postgresql://u:secret@db/jobs\nwal_max = 8m\n"
+                             "lease = 2s\n[queue q]\npool = p\n[route r]\nenqueue = q\n");
+    const auto has = [&](const std::string& text) {
+        return std::any_of(said.begin(), said.end(),
+                           [&](const std::string& line) { return line.find(text) != std::string::npos; });
+    };
+    CHECK(has("t:5: wal_max: means nothing"));
+    CHECK(has("t:4: url: has a password"));
+    CHECK(has("t:4: url: jobs go over the network in the clear"));
+    CHECK(has("t:6: lease: a batch may take 5s"));
+    CHECK_FALSE(has("secret"));
 }
 
 TEST_CASE("a queue needs somebody who runs its jobs, and no more than one", "[conf][queue]") {

@@ -4,11 +4,14 @@
 #include <catch2/catch.hpp>
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "tests/postgres_server.h"
+#include "worker/jobs/postgres_store.h"
 #include "worker/jobs/sqlite_store.h"
 
 namespace jobs_store {
@@ -35,16 +38,41 @@ class Folder {
     std::string path_;
 };
 
+/// The one of all tests.
+inline PostgresServer& postgres() {
+    static PostgresServer server;
+    return server;
+}
+
+/// One that nobody has used.
+inline const std::string& fresh_postgres() {
+    static const std::string url = postgres().url();
+    postgres().ask("SET client_min_messages = error; DROP SCHEMA IF EXISTS reeve CASCADE");
+    return url;
+}
+
 /// The store, and the time as the test has it.
 class World {
  public:
     explicit World(SqliteOptions options = {}, const std::string& in = "/tmp")
-        : folder(in), options_(options) {
+        : folder(in), opener_([this, options] { return SqliteStore::open(folder.file(), options); }) {
+        open();
+    }
+    /// Of a PostgreSQL whose clock is that of the test, and whose owners are gone unless somebody says
+    /// otherwise; without a URL it is a file.
+    World(const std::string& url, const std::string& in)
+        : folder(in), opener_([this, url]() -> ipc::Result<std::unique_ptr<Store>> {
+              if (url.empty()) return SqliteStore::open(folder.file(), {});
+              PostgresOptions options;
+              options.own_clock = true;
+              options.is_gone = [](const std::string&) { return true; };
+              return PostgresStore::open(url, options);
+          }) {
         open();
     }
 
     void open() {
-        auto opened = SqliteStore::open(folder.file(), options_);
+        auto opened = opener_();
         if (!opened) FAIL(opened.error().text());
         store = std::move(*opened);
     }
@@ -147,7 +175,24 @@ class World {
     std::string owner = "me";
 
  private:
-    SqliteOptions options_;
+    std::function<ipc::Result<std::unique_ptr<Store>>()> opener_;
+};
+
+enum class Engine { sqlite, postgres };
+
+/// The test runs once with each engine.
+inline Engine each_engine() { return GENERATE(Engine::sqlite, Engine::postgres); }
+
+/// What every store does.
+class AnyWorld : public World {
+ public:
+    explicit AnyWorld(Engine its = each_engine())
+        : World(its == Engine::sqlite ? std::string() : fresh_postgres(), memory()), engine(its) {}
+    const Engine engine;
+
+ private:
+    /// Nothing has to outlive the test.
+    static std::string memory() { return std::filesystem::is_directory("/dev/shm") ? "/dev/shm" : "/tmp"; }
 };
 
 inline std::vector<std::string> ids(const std::vector<Claimed>& jobs) {

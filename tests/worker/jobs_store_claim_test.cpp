@@ -20,7 +20,7 @@ void enqueue_keyed(World& world, const std::string& id, const std::string& key, 
 }  // namespace
 
 TEST_CASE("claims go by priority, then by time, then by the order they came in", "[jobs]") {
-    World world;
+    AnyWorld world;
     const auto add = [&](const std::string& id, std::int32_t priority, UnixMs run_at) {
         auto wanted = world.job(id);
         wanted.priority = priority;
@@ -42,7 +42,7 @@ TEST_CASE("claims go by priority, then by time, then by the order they came in",
 }
 
 TEST_CASE("claims of a queue have jobs of that queue alone", "[jobs]") {
-    World world;
+    AnyWorld world;
     world.enqueue(world.job("a", "mail"));
     world.enqueue(world.job("b", "video"));
     CHECK(ids(world.claim(5, 0, "video")) == Names{"b"});
@@ -50,7 +50,7 @@ TEST_CASE("claims of a queue have jobs of that queue alone", "[jobs]") {
 }
 
 TEST_CASE("no more jobs of a queue run than may, whoever runs them", "[jobs]") {
-    World world;
+    AnyWorld world;
     for (const char* id : {"a", "b", "c"}) world.enqueue(id);
     world.enqueue(world.job("elsewhere", "video"));
     REQUIRE(world.claim(1, 0, "video").size() == 1);
@@ -74,7 +74,7 @@ TEST_CASE("no more jobs of a queue run than may, whoever runs them", "[jobs]") {
 }
 
 TEST_CASE("a claim says when the next one is due", "[jobs]") {
-    World world;
+    AnyWorld world;
     CHECK(world.claim_answer().next == 0);
     auto wanted = world.job("a");
     wanted.run_at = world.now + 100;
@@ -87,7 +87,7 @@ TEST_CASE("a claim says when the next one is due", "[jobs]") {
 }
 
 TEST_CASE("any number of jobs that are due at once run, piece by piece", "[jobs]") {
-    World world;
+    AnyWorld world;
     std::vector<Operation> batch;
     for (int i = 0; i < 300; ++i) {
         Enqueue one;
@@ -108,7 +108,7 @@ TEST_CASE("any number of jobs that are due at once run, piece by piece", "[jobs]
 }
 
 TEST_CASE("a clock that is set back makes no ready job wait", "[jobs]") {
-    World world;
+    AnyWorld world;
     world.enqueue("a");
     auto wanted = world.job("b");
     wanted.run_at = world.now + 1000;
@@ -124,7 +124,7 @@ TEST_CASE("a clock that is set back makes no ready job wait", "[jobs]") {
 }
 
 TEST_CASE("a paused queue takes jobs and gives none, also after it was opened again", "[jobs]") {
-    World world;
+    AnyWorld world;
     Pause pause;
     pause.queue = "mail";
     world.ask(pause);
@@ -140,7 +140,7 @@ TEST_CASE("a paused queue takes jobs and gives none, also after it was opened ag
 }
 
 TEST_CASE("fences grow, and are never given out twice", "[jobs]") {
-    World world;
+    AnyWorld world;
     std::int64_t last = 0;
     world.enqueue("a");
     for (int round = 0; round < 30; ++round) {
@@ -153,7 +153,7 @@ TEST_CASE("fences grow, and are never given out twice", "[jobs]") {
 }
 
 TEST_CASE("jobs with one key run one after another, others beside them", "[jobs]") {
-    World world;
+    AnyWorld world;
     for (const auto* id : {"a1", "a2", "a3"}) enqueue_keyed(world, id, "a");
     enqueue_keyed(world, "b1", "b");
     enqueue_keyed(world, "none", "");
@@ -179,7 +179,7 @@ TEST_CASE("jobs with one key run one after another, others beside them", "[jobs]
 }
 
 TEST_CASE("the place of a key goes on when who was to have it is cancelled, purged or put off", "[jobs]") {
-    World world;
+    AnyWorld world;
     for (const auto* id : {"a1", "a2", "a3", "a4"}) enqueue_keyed(world, id, "a");
     const auto first = world.claim(4, 1);
     REQUIRE(ids(first) == Names{"a1"});
@@ -192,7 +192,7 @@ TEST_CASE("the place of a key goes on when who was to have it is cancelled, purg
 }
 
 TEST_CASE("when jobs that hold a key are purged the others are not forgotten", "[jobs]") {
-    World world;
+    AnyWorld world;
     for (int i = 0; i < 1200; ++i) enqueue_keyed(world, "a" + std::to_string(i), "a");
     REQUIRE(world.claim(2, 1).size() == 1);
     while (world.claim_answer(2, 1).next == world.now) {
@@ -212,7 +212,7 @@ TEST_CASE("when jobs that hold a key are purged the others are not forgotten", "
 }
 
 TEST_CASE("a bound of keys can be changed, or done away with", "[jobs]") {
-    World world;
+    AnyWorld world;
     for (int i = 0; i < 10; ++i) enqueue_keyed(world, "a" + std::to_string(i), "a");
     CHECK(world.claim(10, 1).size() == 1);
     CHECK(world.claim(10, 1).empty());
@@ -223,7 +223,7 @@ TEST_CASE("a bound of keys can be changed, or done away with", "[jobs]") {
 }
 
 TEST_CASE("a long line of one busy key is passed over once, and not in each claim", "[jobs]") {
-    World world;
+    AnyWorld world;
     std::vector<Operation> batch;
     for (int i = 0; i < 5000; ++i) {
         Enqueue one;
@@ -253,7 +253,7 @@ TEST_CASE("a long line of one busy key is passed over once, and not in each clai
 
 TEST_CASE("a claim gives out no more bytes than it may, but for one job, and says that there is more",
           "[jobs]") {
-    World world;
+    AnyWorld world;
     const std::size_t half = claimed_bytes_max / 2;
     for (int i = 0; i < 5; ++i) {
         auto wanted = world.job("a" + std::to_string(i));

@@ -8,7 +8,7 @@ using namespace jobs_store;
 using What = Enqueue::Answer::What;
 
 TEST_CASE("a job that was taken is ready, with all that was said of it", "[jobs]") {
-    World world;
+    AnyWorld world;
     auto wanted = world.job("a");
     wanted.priority = 7;
     wanted.key = "customer";
@@ -41,7 +41,7 @@ TEST_CASE("a job that was taken is ready, with all that was said of it", "[jobs]
 }
 
 TEST_CASE("a job for later is scheduled", "[jobs]") {
-    World world;
+    AnyWorld world;
     auto wanted = world.job("a");
     wanted.run_at = world.now + 5000;
 
@@ -53,7 +53,7 @@ TEST_CASE("a job for later is scheduled", "[jobs]") {
 }
 
 TEST_CASE("the same id again is the same job", "[jobs]") {
-    World world;
+    AnyWorld world;
     world.enqueue("a");
     auto again = world.job("a");
     again.body = "another";
@@ -67,7 +67,7 @@ TEST_CASE("the same id again is the same job", "[jobs]") {
 }
 
 TEST_CASE("the same idempotency key of a queue is the same job until its time is over", "[jobs]") {
-    World world;
+    AnyWorld world;
     const auto keyed = [&](const std::string& id, const std::string& print,
                            const std::string& queue = "mail") {
         auto wanted = world.job(id, queue);
@@ -115,7 +115,7 @@ TEST_CASE("the same idempotency key of a queue is the same job until its time is
 }
 
 TEST_CASE("the same key twice in one batch is one job", "[jobs]") {
-    World world;
+    AnyWorld world;
     std::vector<Operation> batch;
     for (int i = 0; i < 100; ++i) {
         Enqueue one;
@@ -130,7 +130,7 @@ TEST_CASE("the same key twice in one batch is one job", "[jobs]") {
 }
 
 TEST_CASE("unique: one job of a queue that is not over", "[jobs]") {
-    World world;
+    AnyWorld world;
     const auto unique = [&](const std::string& id, const std::string& queue = "mail") {
         auto wanted = world.job(id, queue);
         wanted.unique = "nightly";
@@ -152,7 +152,7 @@ TEST_CASE("unique: one job of a queue that is not over", "[jobs]") {
 }
 
 TEST_CASE("a queue takes no more jobs and bytes than it has room for", "[jobs]") {
-    World world;
+    AnyWorld world;
     auto large = world.job("c");
     large.body.assign(100, 'x');
     CHECK(world.enqueue(world.job("a"), {.jobs = 2}).what == What::created);
@@ -171,7 +171,7 @@ TEST_CASE("a queue takes no more jobs and bytes than it has room for", "[jobs]")
 }
 
 TEST_CASE("a run of a schedule happens once", "[jobs]") {
-    World world;
+    AnyWorld world;
     const auto fire = [&](const std::string& id, UnixMs due, Room room = {}) {
         Fire one;
         one.schedule = "nightly";
@@ -198,4 +198,47 @@ TEST_CASE("a run of a schedule happens once", "[jobs]") {
     CHECK(last() == 200);
     CHECK(fire("d", 100).what == What::created);
     CHECK(fire("d", 200).what == What::existing);
+}
+
+TEST_CASE("jobs that come together are as if they had come one by one", "[jobs]") {
+    AnyWorld world;
+    world.enqueue("job3");
+    std::vector<Operation> batch;
+    for (int i = 0; i < 10; ++i) {
+        Enqueue one;
+        one.job = world.job("job" + std::to_string(i % 8));  // two of them twice
+        one.job.priority = i;
+        if (i == 5) one.job.run_at = world.now + 1000;
+        one.room = {.jobs = 7, .bytes = 0};
+        batch.emplace_back(std::move(one));
+    }
+    const auto answer = [&](std::size_t i) { return std::get<Enqueue>(batch[i]).answer; };
+    SECTION("some are there, and some are too many") {
+        REQUIRE(world.store->apply(batch, world.now));
+        for (const std::size_t i : {0, 1, 2, 4, 5, 6}) CHECK(answer(i).what == What::created);
+        CHECK(answer(3).what == What::existing);
+        CHECK(answer(5).state == State::scheduled);
+        CHECK(answer(7).what == What::full);
+        CHECK(answer(8).what == What::existing);
+        CHECK(answer(9).id == "job1");
+    }
+    SECTION("some are there") {
+        batch.resize(7);
+        for (auto& one : batch) std::get<Enqueue>(one).room.jobs = 100;
+        REQUIRE(world.store->apply(batch, world.now));
+        for (const std::size_t i : {0, 1, 2, 4, 5, 6}) {
+            CHECK(answer(i).what == What::created);
+            CHECK(answer(i).id == "job" + std::to_string(i));
+        }
+        CHECK(answer(3).what == What::existing);
+        CHECK(answer(3).state == State::ready);
+        CHECK(answer(5).state == State::scheduled);
+    }
+    const auto stats = world.stats();
+    CHECK(stats.ready == 6);
+    CHECK(stats.scheduled == 1);
+    CHECK(stats.bytes == 7 * std::string("body of job0").size());
+    const auto claimed = world.claim(10);
+    CHECK(ids(claimed) == Names{"job6", "job4", "job2", "job1", "job3", "job0"});
+    for (const auto& job : claimed) CHECK(job.body == "body of " + job.id);
 }

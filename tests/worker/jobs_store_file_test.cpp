@@ -75,7 +75,7 @@ TEST_CASE("nobody else reads or writes the file while a store has it", "[jobs]")
 }
 
 TEST_CASE("all is there when a store is opened again", "[jobs]") {
-    World world;
+    AnyWorld world;
     world.enqueue("done");
     world.enqueue("running");
     world.enqueue("ready");

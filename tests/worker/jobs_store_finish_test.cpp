@@ -8,7 +8,7 @@
 using namespace jobs_store;
 
 TEST_CASE("a job that is done has its result, and its body goes", "[jobs]") {
-    World world;
+    AnyWorld world;
     world.enqueue("a");
     const auto job = world.claim_one();
     world.now += 50;
@@ -39,7 +39,7 @@ TEST_CASE("a job that is done has its result, and its body goes", "[jobs]") {
 }
 
 TEST_CASE("a result is read only where it is asked for", "[jobs]") {
-    World world;
+    AnyWorld world;
     world.enqueue("a");
     const auto job = world.claim_one();
     Finish asked;
@@ -80,7 +80,7 @@ TEST_CASE("a job that is a request comes with it, and its result with how it was
 }
 
 TEST_CASE("a result for which there is no room is not told, but its size is", "[jobs]") {
-    World world;
+    AnyWorld world;
     world.enqueue("a");
     const auto job = world.claim_one();
     Finish asked;
@@ -100,8 +100,30 @@ TEST_CASE("a result for which there is no room is not told, but its size is", "[
     CHECK(answer.job.result_cut);
 }
 
+TEST_CASE("an empty result is one, and so is the beginning of which nothing is left", "[jobs]") {
+    AnyWorld world;
+    const auto told = [&](const std::string& id, const std::string& type, bool was_cut) {
+        world.enqueue(id);
+        const auto job = world.claim_one();
+        Finish asked;
+        asked.id = job.id;
+        asked.fence = job.fence;
+        asked.result_type = type;
+        asked.result_cut = was_cut;
+        world.ask(asked);
+        return world.get(id);
+    };
+    const auto empty = told("a", "text/plain", false);
+    CHECK(empty.result == "");
+    CHECK_FALSE(empty.result_cut);
+    const auto nothing_left = told("b", "", true);
+    CHECK(nothing_left.result == "");
+    CHECK(nothing_left.result_cut);
+    CHECK_FALSE(told("c", "", false).result);
+}
+
 TEST_CASE("who comes late with an old fence is refused, and changes nothing", "[jobs]") {
-    World world;
+    AnyWorld world;
     world.enqueue("a");
     const auto late = world.claim_one();
     world.finish(late, Ending::released);
@@ -124,7 +146,7 @@ TEST_CASE("who comes late with an old fence is refused, and changes nothing", "[
 }
 
 TEST_CASE("an end said again is accepted again; another one is not", "[jobs]") {
-    World world;
+    AnyWorld world;
     world.enqueue("a");
     const auto job = world.claim_one();
     CHECK(world.finish(job, Ending::failed, world.now + 10).accepted);
@@ -138,7 +160,7 @@ TEST_CASE("an end said again is accepted again; another one is not", "[jobs]") {
 }
 
 TEST_CASE("a job that fails is tried again when it says, until its attempts are spent", "[jobs]") {
-    World world;
+    AnyWorld world;
     auto wanted = world.job("a");
     wanted.attempts = 3;
     world.enqueue(wanted);
@@ -164,14 +186,14 @@ TEST_CASE("a job that fails is tried again when it says, until its attempts are 
 }
 
 TEST_CASE("a failure that is for good makes a job dead at once", "[jobs]") {
-    World world;
+    AnyWorld world;
     world.enqueue("a");
     CHECK(world.finish(world.claim_one(), Ending::permanent, 0, "no such address").state == State::dead);
     CHECK(world.get("a").reason == "failed for good: no such address");
 }
 
 TEST_CASE("a job that crashes runs again at once, three times in all", "[jobs]") {
-    World world;
+    AnyWorld world;
     world.enqueue("a");
     world.enqueue("b");
     for (std::uint32_t crash = 0; crash < 3; ++crash) {
@@ -188,7 +210,7 @@ TEST_CASE("a job that crashes runs again at once, three times in all", "[jobs]")
 }
 
 TEST_CASE("crashes do not make more attempts than were asked for", "[jobs]") {
-    World world;
+    AnyWorld world;
     auto wanted = world.job("a");
     wanted.attempts = 1;
     world.enqueue(wanted);
@@ -196,7 +218,7 @@ TEST_CASE("crashes do not make more attempts than were asked for", "[jobs]") {
 }
 
 TEST_CASE("without a bound a job is tried for ever", "[jobs]") {
-    World world;
+    AnyWorld world;
     auto wanted = world.job("a");
     wanted.attempts = 0;
     world.enqueue(wanted);
@@ -210,7 +232,7 @@ TEST_CASE("without a bound a job is tried for ever", "[jobs]") {
 }
 
 TEST_CASE("what was given back has spent no attempt", "[jobs]") {
-    World world;
+    AnyWorld world;
     auto wanted = world.job("a");
     wanted.attempts = 1;
     world.enqueue(wanted);
@@ -224,7 +246,7 @@ TEST_CASE("what was given back has spent no attempt", "[jobs]") {
 }
 
 TEST_CASE("jobs of owners that are gone are ready again, and have spent an attempt", "[jobs]") {
-    World world;
+    AnyWorld world;
     auto once = world.job("once");
     once.attempts = 1;
     world.enqueue(once);
@@ -279,7 +301,7 @@ TEST_CASE("of an owner that is gone no more than a thousand jobs are given back 
 }
 
 TEST_CASE("with leases those are lost whose lease is over, unless it was extended", "[jobs]") {
-    World world;
+    AnyWorld world;
     for (const auto* id : {"a", "b"}) world.enqueue(id);
     const auto claim = [&](const std::string& owner) {
         Claim asked;
@@ -305,7 +327,7 @@ TEST_CASE("with leases those are lost whose lease is over, unless it was extende
 
 TEST_CASE("a job that waits is cancelled at once, one that runs when its handler lets go", "[jobs]") {
     using What = Cancel::Answer::What;
-    World world;
+    AnyWorld world;
     world.enqueue("a");
     CHECK(world.cancel("unknown").what == What::unknown);
     CHECK(world.cancel("a").what == What::cancelled);
@@ -341,7 +363,7 @@ TEST_CASE("a job that waits is cancelled at once, one that runs when its handler
 }
 
 TEST_CASE("a running job that somebody wants cancelled does not run again when its owner is gone", "[jobs]") {
-    World world;
+    AnyWorld world;
     world.enqueue("a");
     world.claim_one();
     world.cancel("a");
@@ -351,7 +373,7 @@ TEST_CASE("a running job that somebody wants cancelled does not run again when i
 
 TEST_CASE("a dead job that is retried has its attempts anew, and its history", "[jobs]") {
     using What = Retry::Answer::What;
-    World world;
+    AnyWorld world;
     auto wanted = world.job("a");
     wanted.attempts = 2;
     world.enqueue(wanted);
@@ -383,7 +405,7 @@ TEST_CASE("a dead job that is retried has its attempts anew, and its history", "
 }
 
 TEST_CASE("a scheduled job that is retried runs now, a cancelled one again", "[jobs]") {
-    World world;
+    AnyWorld world;
     auto wanted = world.job("a");
     wanted.run_at = world.now + 1'000'000;
     world.enqueue(wanted);
@@ -396,7 +418,7 @@ TEST_CASE("a scheduled job that is retried runs now, a cancelled one again", "[j
 }
 
 TEST_CASE("errors and progress are kept up to a kilobyte", "[jobs]") {
-    World world;
+    AnyWorld world;
     world.enqueue("a");
     const auto job = world.claim_one();
     Progress progress;

@@ -116,6 +116,11 @@ void add_store(MetricsText& text, const ipc::JobsCell& jobs, std::int64_t now_un
     text.single("reeve_jobs_syncs_total", "counter", "Syncs of the keeper's store since it was opened.",
                 jobs.syncs.get());
     text.single("reeve_jobs_wal_bytes", "gauge", "Bytes of the write-ahead log.", jobs.wal_bytes.get());
+    text.single("reeve_jobs_dead_rows", "gauge", "PostgreSQL: rows that wait for a vacuum.",
+                jobs.dead_rows.get());
+    text.single("reeve_jobs_oldest_transaction_seconds", "gauge",
+                "PostgreSQL: age of the oldest open transaction, which keeps dead rows from going.",
+                jobs.oldest_transaction_ms.get() / 1000);
     const auto histogram = [&](std::string_view name, std::string_view help, const ipc::Histogram& values) {
         text.family(name, "histogram", help);
         HistogramSum sum;

@@ -74,6 +74,15 @@ KeepersDesk::KeepersDesk(Surroundings around, std::function<void()> over)
     tally_.mute();  // somebody else serves
     batcher_.when_stored([this](const Operation& operation) { server_.note(operation); });
     server_.when_one_leaves([this] { look_for_end(); });
+    if (around_.lease.count() > 0)
+        neighbours_ =
+            std::make_unique<Neighbours>(Neighbours::Terms{.loop = around_.loop,
+                                                           .keeping = batcher_,
+                                                           .runners = runners_,
+                                                           .owner = around_.owner,
+                                                           .with_us = [this] { return server_.owners(); },
+                                                           .lease = around_.lease,
+                                                           .bell = around_.bell});
 }
 
 KeepersDesk::~KeepersDesk() = default;
@@ -139,6 +148,7 @@ void KeepersDesk::attend() {
     around_.board.jobs().pid.set(static_cast<std::uint64_t>(::getpid()));
     tally_.note_able();
     server_.begin();
+    if (neighbours_) neighbours_->begin();
     look_at_queues();
     if (!draining_) {
         runners_.start();
@@ -214,6 +224,7 @@ void KeepersDesk::close() {
     state_ = State::closing;
     owners_late_.disarm();
     schedules_.stop();
+    if (neighbours_) neighbours_->end();
     server_.pause();
     if (gives_up_) {  // what ends from now on waits for whoever accepts next
         successor_ = std::make_unique<KeeperClient>(
@@ -246,10 +257,13 @@ void KeepersDesk::on_closed() {
 
 void KeepersDesk::submit(Operation operation, Answered answered) {
     if (successor_) return successor_->submit(std::move(operation), std::move(answered));
+    if (auto* claim = std::get_if<Claim>(&operation); claim != nullptr && neighbours_)
+        claim->lease_until = unix_ms() + around_.lease.count();
     batcher_.submit(std::move(operation), std::move(answered));
 }
 
 void KeepersDesk::on_stored(const Operation& operation) {
+    if (neighbours_) neighbours_->note(operation);
     if (const auto* enqueue = std::get_if<Enqueue>(&operation)) {
         if (enqueue->answer.what == Enqueue::Answer::What::created)
             runners_.on_enqueued(enqueue->job.queue, enqueue->job.run_at);
@@ -295,6 +309,7 @@ void KeepersDesk::look_at_queues() {
         // Callbacks are also made by what nobody hears of: claims that the store took back by itself.
         for (const auto& queue : stats.answer.queues)
             if (queue.ready > 0 && conf::is_callbacks_queue(queue.name)) runners_.wake(queue.name);
+        if (neighbours_ && !draining_) neighbours_->note(over);
     });
 }
 

@@ -17,6 +17,7 @@
 #include "worker/jobs/batcher.h"
 #include "worker/jobs/keeper_client.h"
 #include "worker/jobs/keeper_server.h"
+#include "worker/jobs/neighbours.h"
 #include "worker/jobs/runners.h"
 #include "worker/jobs/schedules.h"
 #include "worker/jobs/strays.h"
@@ -35,13 +36,15 @@ class KeepersDesk final : private Keeping {
         const conf::Config& config;
         execution::Loop& loop;
         ipc::Scoreboard& board;
-        ipc::WorkerCell* cell;  ///< where its calls are counted
-        ipc::PoolTable* pools;  ///< null: there are none
-        int socket;             ///< of all keepers: listens, does not block
-        std::string address;    ///< of that socket
-        std::string owner;      ///< see `Claim`
-        bool older;             ///< keepers of older generations may run jobs yet
-        Batcher::Open open;     ///< of the store; fails with EBUSY while another process has it
+        ipc::WorkerCell* cell;               ///< where its calls are counted
+        ipc::PoolTable* pools;               ///< null: there are none
+        int socket;                          ///< of all keepers: listens, does not block
+        std::string address;                 ///< of that socket
+        std::string owner;                   ///< see `Claim`
+        bool older;                          ///< keepers of older generations may run jobs yet
+        Batcher::Open open;                  ///< of the store; fails with EBUSY while another process has it
+        std::chrono::milliseconds lease{0};  ///< of a store that several machines share; 0: this one has it
+        Bell::Open bell{};                   ///< of the machines that share it
     };
 
     /// `over` is called when nothing is left to do.
@@ -103,6 +106,7 @@ class KeepersDesk final : private Keeping {
     std::unique_ptr<KeeperClient> successor_;  ///< who has the store after us; null: we, or nobody yet
     Runners runners_;
     Schedules schedules_;
+    std::unique_ptr<Neighbours> neighbours_;  ///< null: one machine has the store
     State state_ = State::away;
     bool serving_ = false, owners_known_ = false, gives_up_ = false, drained_ = false, draining_ = false;
     bool retired_ = false;  ///< another keeper has another store

@@ -56,7 +56,7 @@ struct Claim {
     std::string queue, owner;  ///< owner: who runs them, see `Recover`
     std::uint32_t count = 1;
     std::uint32_t key_concurrency = 0;  ///< at most so many running ones with the same key; 0: no bound
-    /// At most so many running ones of the queue on this machine, whichever keeper runs them; 0: no bound.
+    /// At most so many running ones of the queue at owners of this machine (`owner_name.h`); 0: no bound.
     std::uint32_t running_max = 0;
     UnixMs lease_until = 0;
     struct Answer {

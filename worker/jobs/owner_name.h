@@ -1,11 +1,16 @@
-// worker/jobs/owner_name.h: what a keeper is called as the owner of jobs that run.
+// worker/jobs/owner_name.h: who runs jobs, so that everybody can tell whether that one is there yet.
 #pragma once
 
 #include <string>
+#include <string_view>
 
 namespace worker::jobs {
 
-/// This process, and no other one on any boot of any machine: "BOOT:PID:START".
+/// Of this process: "BOOT-NAMESPACE:PID:START", unlike that of any other, before, after or elsewhere.
+/// What is before the first colon is the machine: a store that several have tells them apart by it.
 [[nodiscard]] std::string owner_name();
+/// For certain: it was a process that we would see. Of another machine, or of one that has started anew
+/// since, nothing is known.
+[[nodiscard]] bool owner_is_gone(std::string_view owner);
 
 }  // namespace worker::jobs
