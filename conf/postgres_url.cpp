@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <map>
 #include <memory>
 #include <utility>
@@ -45,6 +46,20 @@ std::vector<Range> passwords_of(std::string_view url) {
     return found;
 }
 
+/// libpq finds out when it connects. One for each host, or one for all; none is the usual one.
+bool are_ports(std::string_view list) {
+    for (;;) {
+        const auto comma = std::min(list.find(','), list.size());
+        const auto one = list.substr(0, comma);
+        unsigned number = 1;
+        const auto [end, failure] = std::from_chars(one.data(), one.data() + one.size(), number);
+        if (!one.empty() && (failure != std::errc() || end != one.data() + one.size())) return false;
+        if (number < 1 || number > 65535) return false;
+        if (comma == list.size()) return true;
+        list.remove_prefix(comma + 1);
+    }
+}
+
 struct FreeOptions {
     void operator()(PQconninfoOption* options) const noexcept { PQconninfoFree(options); }
 };
@@ -83,6 +98,8 @@ Parsed<std::string> postgres_url(std::string_view url) {
     for (const auto name : reserved_options)
         if (options->contains(std::string(name)))
             return tl::unexpected(fmt::format("{} is not for the URL to say", name));
+    if (const auto port = options->find("port"); port != options->end() && !are_ports(port->second))
+        return tl::unexpected(fmt::format("{}: a port is a number from 1 to 65535", shown(port->second)));
     return text;
 }
 

@@ -193,7 +193,10 @@ ipc::Result<void> keep_jobs(const conf::Config& config, ipc::Seat& seat) {
     if (auto limited = limit_core(config.reeve.core_max); !limited) return limited;
     if (!config.store.shared())
         if (auto made = jobs::make_store_folder(config.store.path(), config.reeve.user); !made) return made;
+    const bool was_root = ::geteuid() == 0;
     if (auto dropped = drop_privileges(config.reeve.user, seat.master_pid); !dropped) return dropped;
+    // libpq looks for certificates and passwords in the home of who it runs as: not in root's any more
+    if (was_root && ::geteuid() != 0) ::unsetenv("HOME");
     if (config.reeve.sandbox)
         if (auto entered = enter_sandbox(true, true, true, true, config.store.shared()); !entered)
             return entered;

@@ -133,6 +133,9 @@ TEST_CASE("a URL that libpq does not understand is refused, and its password not
           "parameter: "
           "\"nonsense\"");
     CHECK(complaint("postgresql://h/d?replication=on") == "t:2: url: replication is not for the URL to say");
+    CHECK(complaint("postgresql://h:0,i:65536/d") ==
+          "t:2: url: \"0,65536\": a port is a number from 1 to 65535");
+    CHECK(complaints("[store]\nurl = postgresql://h:5433,i/d\n").empty());
     const auto secret = complaint("postgresql://u:sec%ret@h/d");
     CHECK(secret.starts_with("t:2: url: \"postgresql://u:***@h/d\" is not the URL of a database: "));
     CHECK(secret.find("sec") == std::string::npos);

@@ -256,7 +256,11 @@ TEST_CASE("a server starts while its database is away, and has jobs when that co
     shared.database.stop();
     const Node node(shared, "node", writes_its_name);
     CHECK(node.server->get("/hello").status == 200);
-    CHECK(node.server->ask(post("/in", "x")).status == 503);
+    const auto refused = node.server->ask(post("/in", "x"));
+    CHECK(refused.status == 503);
+    CHECK(contains(refused.body, "the database cannot be had"));
+    CHECK_FALSE(contains(refused.body, "socket"));  // where it is nobody hears but who reads the log
+    CHECK(contains(node.server->log(), "connection to server on socket"));
     shared.database.start();
     eventually("jobs are accepted", [&] { return node.server->ask(post("/in", "x")).status == 202; });
     eventually("and run", [&] { return !shared.lines("ran.node").empty(); });

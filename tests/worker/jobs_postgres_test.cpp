@@ -15,7 +15,6 @@
 #include "tests/worker/turn.h"
 #include "worker/jobs/owner_name.h"
 #include "worker/jobs/postgres_bell.h"
-#include "worker/jobs/postgres_schema.h"
 
 using namespace jobs_store;
 using namespace std::chrono_literals;
@@ -74,39 +73,6 @@ struct Database : World {
 };
 
 }  // namespace
-
-TEST_CASE("tables of newer versions and a schema of something else are refused, and left",
-          "[jobs][postgres]") {
-    {
-        Database world;
-        world.enqueue("a");
-    }
-    SECTION("newer") {
-        postgres().ask("UPDATE reeve.meta SET version = 99");
-        const auto opened = PostgresStore::open(postgres().url(), {});
-        REQUIRE_FALSE(opened);
-        CHECK(opened.error().text().find("newer version") != std::string::npos);
-        CHECK(postgres().ask("SELECT count(*) FROM reeve.jobs") == "1");
-    }
-    SECTION("of something else") {
-        postgres().ask("DROP SCHEMA reeve CASCADE; CREATE SCHEMA reeve; CREATE TABLE reeve.mine (a int)");
-        const auto opened = PostgresStore::open(postgres().url(), {});
-        REQUIRE_FALSE(opened);
-        CHECK(opened.error().text().find("something else") != std::string::npos);
-        CHECK(postgres().ask("SELECT count(*) FROM pg_class WHERE relnamespace = 'reeve'::regnamespace") ==
-              "1");
-    }
-}
-
-TEST_CASE("nodes that come at once make the tables once", "[jobs][postgres]") {
-    const auto url = fresh_postgres();
-    std::atomic<int> opened{0};
-    std::vector<std::thread> nodes;
-    for (int i = 0; i < 6; ++i) nodes.emplace_back([&] { opened += PostgresStore::open(url, {}) ? 1 : 0; });
-    for (auto& node : nodes) node.join();
-    CHECK(opened == 6);
-    CHECK(postgres().ask("SELECT version FROM reeve.meta") == std::to_string(postgres_schema_version));
-}
 
 TEST_CASE("any bytes are kept as they are", "[jobs][postgres]") {
     Database world;

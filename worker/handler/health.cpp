@@ -18,9 +18,9 @@ void Health::handle(http::Exchange& exchange) {
     else if (since == 0)
         response.add_lasting(kind_ == conf::Health::live ? "live\n" : "ready\n");
     else
-        add_own_text(response,
-                     fmt::format("degraded\njobs cannot be stored since {}: {}\n",
-                                 print_moment(static_cast<jobs::UnixMs>(since)), jobs_->unable_why.get()));
+        add_own_text(response, fmt::format("degraded\njobs cannot be stored since {}: {}\n",
+                                           print_moment(static_cast<jobs::UnixMs>(since)),
+                                           public_reason(jobs_->unable_why.get())));
     exchange.finish();
 }
 

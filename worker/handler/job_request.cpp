@@ -13,6 +13,7 @@
 #include "ipc/keyed_hash.h"
 #include "worker/http/date.h"
 #include "worker/http/host.h"
+#include "worker/jobs/store.h"
 
 namespace worker::handler {
 namespace {
@@ -220,6 +221,10 @@ std::optional<jobs::UnixMs> parse_moment(std::string_view text) {
     }
     if (const auto date = http::parse_date(text)) return *date * 1000;
     return parse_rfc3339(text);
+}
+
+std::string_view public_reason(std::string_view why) noexcept {
+    return why.starts_with(jobs::private_error) ? "the database cannot be had" : why;
 }
 
 }  // namespace worker::handler

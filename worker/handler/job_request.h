@@ -42,6 +42,8 @@ constexpr std::chrono::milliseconds job_delay_max = std::chrono::hours(24 * 3650
 
 /// Milliseconds since 1970: an HTTP date, RFC 3339, or digits; nullopt: neither.
 [[nodiscard]] std::optional<jobs::UnixMs> parse_moment(std::string_view text);
+/// Why the store is unable, as far as it is anybody's business.
+[[nodiscard]] std::string_view public_reason(std::string_view why) noexcept;
 using jobs::print_moment;
 
 }  // namespace worker::handler

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "ipc/clock.h"
+#include "worker/handler/job_request.h"
 #include "worker/handler/own_text.h"
 #include "worker/http/host.h"
 
@@ -95,7 +96,7 @@ void KeeperRoute::ask(Visit& visit, jobs::Operation operation, Then then, Otherw
                         Visit& its = *here->second;
                         if (failure == nullptr) return then(its, std::move(over));
                         if (otherwise) return otherwise(its, *failure);
-                        refuse_for_now(its, failure->text());
+                        refuse_for_now(its, public_reason(failure->text()));
                     });
 }
 

@@ -14,9 +14,10 @@ namespace worker::jobs {
 class Bell {
  public:
     struct Heard {
-        std::function<void(const std::string& queue)>
-            queue;  ///< something may be ready; empty: in all of them
-        std::function<void(const std::string& id, std::int64_t fence)> cancel;  ///< whoever runs it
+        /// Something may be ready; empty: in all of them.
+        std::function<void(const std::string& queue)> queue;
+        /// For whoever runs it.
+        std::function<void(const std::string& id, std::int64_t fence)> cancel;
     };
     /// What is heard is told on that loop.
     using Open = std::function<std::unique_ptr<Bell>(execution::Loop& loop, Heard heard)>;
@@ -26,6 +27,8 @@ class Bell {
     /// once.
     virtual void ring(const std::string& queue) = 0;
     virtual void cancel(const std::string& id, std::int64_t fence) = 0;
+    /// From now on nothing is told or heard. Does not wait, while its end may.
+    virtual void hush() = 0;
 };
 
 }  // namespace worker::jobs

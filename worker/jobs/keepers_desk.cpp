@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "conf/callbacks.h"
+#include "conf/postgres_url.h"
 #include "ipc/clock.h"
 #include "worker/jobs/unix_clock.h"
 
@@ -75,14 +76,15 @@ KeepersDesk::KeepersDesk(Surroundings around, std::function<void()> over)
     batcher_.when_stored([this](const Operation& operation) { server_.note(operation); });
     server_.when_one_leaves([this] { look_for_end(); });
     if (around_.lease.count() > 0)
-        neighbours_ =
-            std::make_unique<Neighbours>(Neighbours::Terms{.loop = around_.loop,
-                                                           .keeping = batcher_,
-                                                           .runners = runners_,
-                                                           .owner = around_.owner,
-                                                           .with_us = [this] { return server_.owners(); },
-                                                           .lease = around_.lease,
-                                                           .bell = around_.bell});
+        neighbours_ = std::make_unique<Neighbours>(Neighbours::Terms{
+            .loop = around_.loop,
+            .keeping = batcher_,
+            .runners = runners_,
+            .owner = around_.owner,
+            .with_us = [this] { return server_.owners(); },
+            .cancel = [this](const std::string& id, std::int64_t fence) { cancel(id, fence); },
+            .lease = around_.lease,
+            .bell = around_.bell});
 }
 
 KeepersDesk::~KeepersDesk() = default;
@@ -202,8 +204,8 @@ void KeepersDesk::give_up_store() {
 void KeepersDesk::give_up_clients() {
     if (gives_up_ || std::exchange(retired_, true)) return;
     spdlog::warn(
-        "jobs stay in a store that is not configured any more, and run once it is again path={} jobs={}",
-        around_.config.store.path(), strays_.waiting());
+        "jobs stay in a store that is not configured any more, and run once it is again url={} jobs={}",
+        conf::without_password(around_.config.store.url), strays_.waiting());
     tally_.mute();
     schedules_.stop();
     again_.disarm();
@@ -260,6 +262,12 @@ void KeepersDesk::submit(Operation operation, Answered answered) {
     if (auto* claim = std::get_if<Claim>(&operation); claim != nullptr && neighbours_)
         claim->lease_until = unix_ms() + around_.lease.count();
     batcher_.submit(std::move(operation), std::move(answered));
+}
+
+/// Another machine has been asked to.
+void KeepersDesk::cancel(const std::string& id, std::int64_t fence) {
+    if (runners_.cancel(id, fence)) return;
+    for (const auto& owner : server_.owners()) server_.cancel(owner, id, fence);
 }
 
 void KeepersDesk::on_stored(const Operation& operation) {

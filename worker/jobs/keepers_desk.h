@@ -77,6 +77,7 @@ class KeepersDesk final : private Keeping {
     /// For clients: what is stored is of interest to those who run jobs.
     class Counter;
     void on_stored(const Operation& operation);
+    void cancel(const std::string& id, std::int64_t fence);
 
     void try_open();
     void on_opened(const ipc::Result<void>& opened);

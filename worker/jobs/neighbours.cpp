@@ -2,17 +2,23 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <utility>
 #include <variant>
 
+#include "ipc/clock.h"
 #include "worker/jobs/unix_clock.h"
 
 namespace worker::jobs {
 namespace {
 
+using std::chrono::milliseconds;
+
 constexpr int beats_a_lease = 3;
-/// After a while in which the store could not be had everybody extends before anybody is taken for gone.
-constexpr std::uint32_t beats_to_judge = 2;
+constexpr milliseconds beat_again{500};  ///< one that was not stored
+/// After a while in which the store could not be had everybody finds it again, and extends, before anybody is
+/// taken for gone.
+milliseconds grace_of(milliseconds lease) { return std::min(lease * 5 / 6, milliseconds(8'000)); }
 
 }  // namespace
 
@@ -21,23 +27,21 @@ Neighbours::Neighbours(Terms terms)
 
 void Neighbours::begin() {
     begun_ = true;
-    beats_ = 0;
+    able_since_ms_ = 0;
     if (terms_.bell && !bell_)
-        bell_ = terms_.bell(
-            terms_.loop, {.queue =
-                              [this](const std::string& queue) {
-                                  if (!queue.empty()) return terms_.runners.wake(queue);
-                                  for (auto& runner : terms_.runners.all()) runner.wake();
-                              },
-                          .cancel = [this](const std::string& id,
-                                           std::int64_t fence) { (void)terms_.runners.cancel(id, fence); }});
+        bell_ = terms_.bell(terms_.loop, {.queue =
+                                              [this](const std::string& queue) {
+                                                  if (!queue.empty()) return terms_.runners.wake(queue);
+                                                  for (auto& runner : terms_.runners.all()) runner.wake();
+                                              },
+                                          .cancel = terms_.cancel});
     on_beat(0);
 }
 
 void Neighbours::end() {
     begun_ = false;
     beat_.disarm();
-    bell_.reset();
+    if (bell_) bell_->hush();
 }
 
 void Neighbours::on_beat(short) {
@@ -61,8 +65,14 @@ void Neighbours::extend(const std::string& owner) {
 }
 
 void Neighbours::on_extended(bool stored) {
-    beats_ = stored ? beats_ + 1 : 0;
-    if (begun_ && beats_ >= beats_to_judge) recover();
+    if (!begun_) return;
+    if (!stored) {
+        able_since_ms_ = 0;
+        return beat_.arm(std::min(beat_again, terms_.lease / beats_a_lease));
+    }
+    const auto now = ipc::monotonic_ms();
+    if (able_since_ms_ == 0) able_since_ms_ = now;
+    if (now - able_since_ms_ >= static_cast<std::uint64_t>(grace_of(terms_.lease).count())) recover();
 }
 
 void Neighbours::recover() {

@@ -26,13 +26,15 @@ class Neighbours {
         Runners& runners;
         std::string owner;                                  ///< as of `Claim`
         std::function<std::vector<std::string>()> with_us;  ///< other owners whose word we carry
+        /// Somebody wants that one ended; it may be neither ours nor one of theirs.
+        std::function<void(const std::string& id, std::int64_t fence)> cancel;
         std::chrono::milliseconds lease;
         Bell::Open bell;  ///< null: none is told, or tells, anything
     };
     /// All of it outlives this, which outlives the answers of the keeping.
     explicit Neighbours(Terms terms);
 
-    /// From now on, until `end`: leases are extended, and those that are over looked for.
+    /// From now on, until `end`, and once: leases are extended, and those that are over looked for.
     void begin();
     void end();
     /// Of an operation that is stored, whoever asked for it.
@@ -48,7 +50,8 @@ class Neighbours {
     Terms terms_;
     std::unique_ptr<Bell> bell_;
     bool begun_ = false;
-    std::uint32_t beats_ = 0;  ///< that were stored, in a row
+    std::uint64_t able_since_ms_ =
+        0;  ///< CLOCK_MONOTONIC: each beat since then was stored; 0: the last was not
     ipc::Event beat_;
 };
 

@@ -52,13 +52,17 @@ PostgresBell::PostgresBell(execution::Loop& loop, std::string url, milliseconds 
 }
 
 PostgresBell::~PostgresBell() {
+    hush();
+    thread_.join();
+    mailbox_.detach();
+}
+
+void PostgresBell::hush() {
     {
         const std::lock_guard lock(mutex_);
         over_ = true;
     }
     (void)::eventfd_write(awake_.get(), 1);
-    thread_.join();
-    mailbox_.detach();
 }
 
 void PostgresBell::ring(const std::string& queue) {
@@ -78,6 +82,7 @@ void PostgresBell::say(std::string word) {
 }
 
 void PostgresBell::on_word(const std::string& word) {
+    if (is_over()) return;
     if (word.empty()) return heard_.queue({});
     if (word.starts_with("q ")) return heard_.queue(word.substr(2));
     const auto space = word.find(' ', 2);

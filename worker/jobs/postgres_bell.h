@@ -21,11 +21,12 @@ class PostgresBell final : public Bell {
     PostgresBell(execution::Loop& loop, std::string url, std::chrono::milliseconds timeout, Heard heard);
     PostgresBell(const PostgresBell&) = delete;
     PostgresBell& operator=(const PostgresBell&) = delete;
-    /// Waits for the thread, which may be connecting: that takes `timeout` at most, and no more than 2 s.
+    /// Waits for the thread, which may be connecting: no more than some seconds.
     ~PostgresBell() override;
 
     void ring(const std::string& queue) override;
     void cancel(const std::string& id, std::int64_t fence) override;
+    void hush() override;
 
  private:
     void say(std::string word);

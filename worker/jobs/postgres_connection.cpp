@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 
+#include "worker/jobs/store.h"
+
 namespace worker::jobs {
 namespace {
 
@@ -13,6 +15,8 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr milliseconds answer_slack{1000};  ///< beyond the database's own limit, which says more
+constexpr milliseconds connect_max{5000};   ///< however long a batch may take
+constexpr std::size_t complaint_max = 500;
 
 /// The first line of what libpq says.
 std::string first_line(const char* text) {
@@ -22,10 +26,18 @@ std::string first_line(const char* text) {
     return std::string(line);
 }
 
-/// "connection to server at "10.0.0.1", port 5432 failed: FATAL:  no" as it is: it has no password in it.
+/// "connection to server at "10.0.0.1", port 5432 failed: FATAL:  no" as it is: it has no password in it. Of
+/// several addresses each has a line, and with TLS and without it the same one; hints begin with a tab.
 std::string complaint_of(PGconn* connection) {
-    auto said = first_line(PQerrorMessage(connection));
-    return said.empty() ? "the connection broke" : said;
+    std::string_view rest(PQerrorMessage(connection));
+    std::string said;
+    while (!rest.empty() && said.size() < complaint_max) {
+        const auto line = first_line(std::string(rest).c_str());
+        rest.remove_prefix(std::min(rest.size(), std::min(rest.find('\n'), rest.size()) + 1));
+        if (line.empty() || line.front() == '\t' || said.find(line) != std::string::npos) continue;
+        said += (said.empty() ? "" : "; ") + line;
+    }
+    return said.empty() ? "the connection broke" : said.substr(0, complaint_max);
 }
 
 struct ClearResult {
@@ -56,7 +68,7 @@ ipc::Result<std::unique_ptr<PostgresConnection>> PostgresConnection::open(const 
     PGconn* started = PQconnectStartParams(keys.data(), values.data(), 1);
     if (started == nullptr) return ipc::failure("no memory for a connection to the database");
     std::unique_ptr<PostgresConnection> made(new PostgresConnection(started));
-    if (auto connected = made->connect(terms.timeout); !connected)
+    if (auto connected = made->connect(std::min(terms.timeout, connect_max)); !connected)
         return tl::make_unexpected(std::move(connected.error()));
     if (auto prepared = made->prepare_session(terms); !prepared)
         return tl::make_unexpected(std::move(prepared.error()));
@@ -112,7 +124,8 @@ bool PostgresConnection::wait(bool writes) {
         const auto interest = static_cast<short>(writes ? POLLIN | POLLOUT : POLLIN);
         pollfd one{.fd = PQsocket(get()), .events = interest, .revents = 0};
         const int ready = ::poll(&one, 1, static_cast<int>(std::min<std::int64_t>(left, 60'000)));
-        if (ready > 0) return true;
+        // Who was stopped meanwhile (SIGSTOP) may be taken for gone: what comes so late is not relied on.
+        if (ready > 0) return Clock::now() < until_;
         if (ready < 0 && errno != EINTR) return false;
     }
 }
@@ -156,7 +169,7 @@ bool PostgresConnection::alive() {
 
 tl::unexpected<ipc::Error> PostgresConnection::break_off(std::string why) {
     broken_ = true;
-    return ipc::failure("database: " + why);
+    return ipc::failure(std::string(private_error) + why);
 }
 
 tl::unexpected<ipc::Error> PostgresConnection::fail(const PGresult* result) {
@@ -168,10 +181,10 @@ tl::unexpected<ipc::Error> PostgresConnection::fail(const PGresult* result) {
                    : state != nullptr   ? first_line(PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY))
                                         : complaint_of(get());
         broken_ = true;
-        return ipc::failure("database: " + why);
+        return ipc::failure(std::string(private_error) + why);
     }
     state_ = state;
-    return ipc::failure(fmt::format("database: {} ({})",
+    return ipc::failure(fmt::format("{}{} ({})", private_error,
                                     first_line(PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY)), state));
 }
 

@@ -22,8 +22,8 @@ class PostgresConnection {
     struct Terms {
         std::string url;
         std::string name;  ///< of the application, as the database shows it
-        std::chrono::milliseconds timeout{
-            5000};  ///< to connect; of a statement; of what is sent and not taken
+        /// To connect, up to 5 s; of a statement; of what is sent and not taken.
+        std::chrono::milliseconds timeout{5000};
     };
     /// Who serves it: also known when it is no longer connected.
     struct Backend {

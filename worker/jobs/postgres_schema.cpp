@@ -129,6 +129,8 @@ CREATE VIEW reeve.overview AS
 constexpr const char* postgres_steps[] = {tables_1};
 static_assert(std::size(postgres_steps) == postgres_schema_version);
 
+constexpr int server_least = 14;  ///< the major version
+
 constexpr const char* what_is_there = R"(
 SELECT to_regnamespace('reeve') IS NOT NULL,
        to_regclass('reeve.meta') IS NOT NULL,
@@ -172,6 +174,9 @@ ipc::Result<void> upgrade(PostgresConnection& connection) {
 
 ipc::Result<void> prepare_postgres_schema(PostgresConnection& connection, std::chrono::milliseconds limit) {
     connection.limit(limit);
+    if (const int version = PQserverVersion(connection.get()); version < server_least * 10'000)
+        return ipc::failure(fmt::format("the database is PostgreSQL {}, and {} or newer is wanted",
+                                        version / 10'000, server_least));
     // most often all is there, and nobody needs to wait for anybody
     auto there = connection.run(what_is_there);
     if (!there) return tl::make_unexpected(there.error());
@@ -181,9 +186,8 @@ ipc::Result<void> prepare_postgres_schema(PostgresConnection& connection, std::c
         if (version->rows() == 1 && version->number(0, 0) == postgres_schema_version) return {};
     }
     if (auto begun = connection.run_script("BEGIN"); !begun) return begun;
-    auto upgraded = upgrade(connection);
-    const auto ended = connection.run_script(upgraded ? "COMMIT" : "ROLLBACK");
-    return upgraded ? ended : upgraded;
+    if (auto upgraded = upgrade(connection); !upgraded) return upgraded;
+    return connection.run_script("COMMIT");
 }
 
 }  // namespace worker::jobs

@@ -12,7 +12,7 @@ namespace worker::jobs {
 inline constexpr int postgres_schema_version = 1;
 
 /// Makes or brings up to date what is in the schema `reeve`, while no other node does; refuses what a newer
-/// version has made. Ends within about `limit`.
+/// version has made. Ends within about `limit`. After a failure the connection is of no more use.
 [[nodiscard]] ipc::Result<void> prepare_postgres_schema(PostgresConnection& connection,
                                                         std::chrono::milliseconds limit);
 

@@ -33,6 +33,8 @@ class PostgresSession {
     /// All or nothing; tries again by itself where the database says that this may help.
     [[nodiscard]] ipc::Result<void> apply(std::span<Operation> batch, const PostgresMoment& moment,
                                           const IsGone& is_gone, std::chrono::milliseconds limit);
+    /// Whether what it has committed outlives its power.
+    [[nodiscard]] bool durable() const noexcept { return durable_; }
     [[nodiscard]] PostgresConnection& connection() noexcept { return *connection_; }
     /// Of the database: rows that are dead, and how old the oldest transaction is, in milliseconds.
     struct Figures {
@@ -56,6 +58,7 @@ class PostgresSession {
 
     std::unique_ptr<PostgresConnection> connection_;
     std::int32_t part_ = 0;  ///< of the counts, ours while we are connected
+    bool durable_ = true;
 };
 
 }  // namespace worker::jobs

@@ -12,7 +12,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds least_wait{100}, most_wait{2000};
+constexpr milliseconds least_wait{100}, most_wait{1000};
 constexpr std::chrono::seconds figures_every{5};
 constexpr milliseconds long_transaction{60'000};  ///< the log tells of it
 
@@ -64,6 +64,8 @@ ipc::Result<void> PostgresStore::reach(UnixMs now) {
     if (wait_.count() > 0 || doubt_.batch != 0) spdlog::info("the database is reached again");
     wait_ = milliseconds(0);
     doubt_ = {};
+    if (const bool durable = session_->durable(); std::exchange(durable_, durable) && !durable)
+        spdlog::warn("the database has fsync = off: jobs that it has stored may be lost with its power");
     return {};
 }
 

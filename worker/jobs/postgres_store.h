@@ -51,7 +51,8 @@ class PostgresStore final : public Store {
     std::chrono::milliseconds wait_{0};  ///< from one try to reach it to the next
     std::string why_;                    ///< it could not be reached
     bool refused_ = false;
-    bool lost_ = false;  ///< the connection broke under the batch
+    bool durable_ = true;  ///< the last one, with fsync
+    bool lost_ = false;    ///< the connection broke under the batch
     StoreFigures figures_;
     Clock::time_point figures_at_{};
 };

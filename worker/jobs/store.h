@@ -3,11 +3,16 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "ipc/result.h"
 #include "worker/jobs/operations.h"
 
 namespace worker::jobs {
+
+/// How an error begins that names hosts and users: for the log and the operator, not for whoever asks by
+/// HTTP.
+inline constexpr std::string_view private_error = "database: ";
 
 /// For metrics.
 struct StoreFigures {
