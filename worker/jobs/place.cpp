@@ -13,7 +13,7 @@ using std::chrono::milliseconds;
 
 constexpr std::uint64_t progress_every_ms = 1'000;
 constexpr milliseconds ask_again_time{1'000};
-constexpr Backoff tell_again{std::chrono::milliseconds(50), std::chrono::milliseconds(5'000)};
+constexpr Backoff tell_again{std::chrono::milliseconds(50), std::chrono::milliseconds(1'000)};
 
 }  // namespace
 

@@ -13,7 +13,7 @@ namespace {
 constexpr std::uint32_t claim_max = 64;  // jobs at once: their bodies are in memory
 constexpr UnixMs lease_ms = 60'000;
 constexpr UnixMs due_look_ms = 60'000;  // clocks are set: no timer goes further than that
-constexpr Backoff claim_again{std::chrono::milliseconds(50), std::chrono::milliseconds(5'000)};
+constexpr Backoff claim_again{std::chrono::milliseconds(50), std::chrono::milliseconds(1'000)};
 
 }  // namespace
 
