@@ -77,11 +77,12 @@ class QueueChecks {
                            "key_concurrency: means nothing, concurrency is not more");
         for (const auto& pool : config_.pools) {
             if (pool.name != queue_.pool) continue;
-            if (is_written("concurrency") && pool_size(pool, 1).max < queue_.concurrency &&
-                (pool.size != 0 || pool.size_max))
+            const bool hosted = is_hosted(pool);
+            const auto places = hosted ? thread_number(pool).begin : pool_size(pool, 1).max;
+            if (is_written("concurrency") && places < queue_.concurrency && (pool.size != 0 || pool.size_max))
                 report_.advise(place_of(origin_, "concurrency"),
-                               fmt::format("concurrency: [pool {}] has {} processes at most", pool.name,
-                                           pool_size(pool, 1).max));
+                               fmt::format("concurrency: [pool {}] has {} {} at most", pool.name, places,
+                                           hosted ? "threads" : "processes"));
         }
     }
 

@@ -29,7 +29,6 @@ Result finish(Document document, std::string path, bool here, Report& report) {
 
     advise(loaded.config, origins, std::thread::hardware_concurrency(), report);
     loaded.advice = report.advice();
-    add_callbacks_queues(loaded.config);
     for (const auto* module : origins.modules)
         loaded.module_lines.push_back(report.at(place_of(module, "path")));
     for (const auto* route : origins.routes)
@@ -38,6 +37,7 @@ Result finish(Document document, std::string path, bool here, Report& report) {
     for (std::size_t i = 0; i < loaded.config.queues.size(); ++i)
         loaded.queue_lines.push_back(report.at(
             place_of(origins.queues[i], loaded.config.queues[i].function.empty() ? "pool" : "function")));
+    add_callbacks_queues(loaded.config);  // they stand on no line
     return loaded;
 }
 
