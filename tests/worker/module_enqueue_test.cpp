@@ -20,6 +20,7 @@ conf::Queue mail() {
     queue.attempts = 7;
     queue.job_size_max = 10;
     queue.size_max = {5, 1000};
+    queue.callbacks.urls = {"http://host/"};
     return queue;
 }
 
@@ -58,7 +59,7 @@ TEST_CASE("what a coroutine does not say of its job is the queue's", "[module][j
     all.key = "k";
     all.unique = "u";
     all.idempotency_key = "i";
-    all.callback = "https://host/x";
+    all.callback = "http://host/x";
     const auto full = made(all);
     REQUIRE(full);
     CHECK(full->job.content_type == "text/plain");
@@ -67,7 +68,7 @@ TEST_CASE("what a coroutine does not say of its job is the queue's", "[module][j
     CHECK(full->job.attempts == 1000);
     CHECK(full->job.key == "k");
     CHECK(full->job.unique == "u");
-    CHECK(full->job.callback == "https://host/x");
+    CHECK(full->job.callback == "http://host/x");
     CHECK(full->job.idempotency_key == "i");
     CHECK(full->job.fingerprint == worker::handler::fingerprint_of(full->job));
     CHECK(full->job.idempotency_until == now + 24 * 3'600'000);
@@ -101,12 +102,22 @@ TEST_CASE("options that make no sense are refused, each with its reason", "[modu
     CHECK(with([](auto& o) { o.idempotency_key = "\xff"; }) ==
           "idempotency_key takes up to 255 printable characters");
     CHECK(with([](auto& o) { o.type = "a\r\nb: c"; }) == "type takes up to 255 printable characters");
-    CHECK(with([](auto& o) { o.callback = "mailto:me"; }) == "callback takes a URL: http://HOST/path");
+    CHECK(with([](auto& o) { o.callback = "mailto:me"; }) == "callback: a URL is wanted: http://HOST/path");
+    CHECK(with([](auto& o) { o.callback = "http://other/x"; }) ==
+          "callback: this URL is not among those that this queue may tell");
     const auto both = with([](auto& o) {
         o.delay = 1ms;
         o.run_at = std::chrono::system_clock::time_point(1s);
     });
     CHECK(both == "delay and run_at exclude each other");
+}
+
+TEST_CASE("jobs that tell of the ends of others are made by no coroutine", "[module][jobs]") {
+    auto queue = mail();
+    queue.internal = true;
+    const auto job = made({}, queue);
+    REQUIRE_FALSE(job);
+    CHECK(job.error().reason == Reason::refused);
 }
 
 TEST_CASE("a queue that wants a key, or smaller bodies, wants them of coroutines too", "[module][jobs]") {

@@ -11,6 +11,7 @@
 #include "ipc/clock.h"
 #include "ipc/keyed_hash.h"
 #include "worker/handler/job_json.h"
+#include "worker/handler/job_request.h"
 #include "worker/http/host.h"
 
 namespace worker::handler {
@@ -120,7 +121,7 @@ void JobsRoute::Following::on_shown(const jobs::Get& get) {
 /// The store may be back while the client is there yet.
 void JobsRoute::Following::on_failed(const ipc::Error& why) {
     looking_ = again_ = false;
-    if (!begun_) return route_.refuse_for_now(visit_, why.text());
+    if (!begun_) return route_.refuse_for_now(visit_, public_reason(why.text()));
     rest();
 }
 

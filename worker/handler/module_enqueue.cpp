@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "conf/callbacks.h"
 #include "worker/handler/job_request.h"
 #include "worker/handler/module_visit.h"
 
@@ -18,6 +19,7 @@ using NoJob = tl::unexpected<reeve::detail::Refusal>;
 
 /// A sentence about what makes no sense; empty: nothing.
 std::string wrong_options(const reeve::JobOptions& options, const conf::Queue& queue) {
+    if (queue.internal) return "its jobs are made when others end, and by nobody else";
     const auto bad = [](std::string_view text, std::size_t bytes_max) {
         return !text.empty() && !is_job_text(text, bytes_max);
     };
@@ -29,9 +31,10 @@ std::string wrong_options(const reeve::JobOptions& options, const conf::Queue& q
     if (bad(options.unique, job_key_max)) return text_rule("unique", job_key_max);
     if (bad(options.idempotency_key, job_key_max)) return text_rule("idempotency_key", job_key_max);
     if (bad(options.callback, job_callback_max)) return text_rule("callback", job_callback_max);
-    if (!options.callback.empty() && !options.callback.starts_with("http://") &&
-        !options.callback.starts_with("https://"))
-        return "callback takes a URL: http://HOST/path";
+    if (!options.callback.empty()) {
+        const auto url = conf::callback_url(queue.callbacks, options.callback);
+        if (!url) return "callback: " + url.error();
+    }
     if (options.delay.count() != 0 && options.run_at) return "delay and run_at exclude each other";
     if (options.delay.count() < 0 || options.delay > job_delay_max)
         return "delay takes a time, up to ten years";
@@ -110,7 +113,8 @@ void ModuleEnqueue::stop() noexcept { (void)visit_.route().jobs_asked().take(num
 void ModuleEnqueue::on_answer(const jobs::Enqueue& enqueue, const ipc::Error* failure) {
     using What = jobs::Enqueue::Answer::What;
     if (failure != nullptr) {
-        refusal_ = {Reason::unstored, "not known to be stored: " + failure->text()};
+        refusal_ = {Reason::unstored,
+                    fmt::format("not known to be stored: {}", public_reason(failure->text()))};
         return finish();
     }
     switch (enqueue.answer.what) {

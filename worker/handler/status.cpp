@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "ipc/upstream_report.h"
+#include "worker/handler/job_request.h"
 #include "worker/handler/own_text.h"
 #include "worker/http/accept.h"
 #include "worker/jobs/unix_clock.h"
@@ -168,7 +169,7 @@ nlohmann::json store_json(const ipc::JobsCell& cell) {
     const auto unable_ms = since == 0 ? 0 : std::max<jobs::UnixMs>(jobs::unix_ms() - since, 1);
     return {{"able", since == 0},
             {"unable_seconds", static_cast<double>(unable_ms) / 1000},
-            {"why", since == 0 ? std::string() : cell.unable_why.get()},
+            {"why", since == 0 ? std::string() : std::string(public_reason(cell.unable_why.get()))},
             {"keeper_pid", cell.pid.get()},
             {"commits", cell.commits.get()},
             {"failures", cell.failures.get()},
