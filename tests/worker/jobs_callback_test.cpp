@@ -9,6 +9,7 @@
 #include "tests/worker/jobs_world.h"
 #include "tests/worker/turn.h"
 #include "worker/jobs/callback.h"
+#include "worker/jobs/job_json.h"
 #include "worker/jobs/signature.h"
 
 using namespace worker::jobs;
@@ -51,7 +52,7 @@ TEST_CASE("a signature is an HMAC-SHA256 of the time and the body", "[jobs][call
 }
 
 TEST_CASE("the end of a job makes a callback, in the same transaction", "[jobs][callbacks]") {
-    jobs_store::World world;
+    jobs_store::AnyWorld world;
     world.enqueue(told_job(world, "a"));
     world.enqueue("b");
     auto claimed = world.claim(10);
@@ -80,7 +81,7 @@ TEST_CASE("the end of a job makes a callback, in the same transaction", "[jobs][
 }
 
 TEST_CASE("dead and cancelled jobs are told of too, each time they end", "[jobs][callbacks]") {
-    jobs_store::World world;
+    jobs_store::AnyWorld world;
     const auto state_told = [&] {
         const auto made = callbacks(world);
         return made.size() == 1 ? json::parse(made[0].body)["state"].get<std::string>() : std::string();
@@ -110,8 +111,42 @@ TEST_CASE("dead and cancelled jobs are told of too, each time they end", "[jobs]
     CHECK(json::parse(callbacks(world).back().body)["state"] == "dead");
 }
 
+TEST_CASE("what is told of a job is what is shown of it, whoever makes it", "[jobs][callbacks]") {
+    jobs_store::AnyWorld world;
+    auto wanted = told_job(world, "a");
+    wanted.key = "k\"\\";
+    wanted.request = "PUT";
+    world.enqueue(wanted);
+    world.finish(world.claim_one(), Ending::failed, 0, "it said \"no\" \xc3\xa4");
+    world.now += 1234;
+    const auto running = world.claim_one();
+    Progress progress;
+    progress.id = running.id;
+    progress.fence = running.fence;
+    progress.text = "half\tdone";
+    CHECK(world.ask(progress).answer.accepted);
+    Finish finish;
+    finish.id = running.id;
+    finish.fence = running.fence;
+    finish.result = "sent";
+    finish.result_type = "text/plain";
+    finish.result_cut = true;
+    SECTION("a result") {}
+    SECTION("an answer") {
+        finish.result_status = 201;
+        finish.result_fields = "ETag: x\r\nLink: a: b\r\nodd\r\nLink: c\r\n";
+    }
+    CHECK(world.ask(finish).answer.accepted);
+    const auto made = callbacks(world);
+    REQUIRE(made.size() == 1);
+    CHECK(made[0].body == job_json(world.get("a"), {}).dump());
+    CHECK(made[0].id.size() == 36);
+    CHECK(made[0].id[14] == '7');
+    CHECK(made[0].attempts == 0);
+}
+
 TEST_CASE("the end of a callback is told to nobody", "[jobs][callbacks]") {
-    jobs_store::World world;
+    jobs_store::AnyWorld world;
     world.enqueue(told_job(world, "a"));
     world.finish(world.claim_one(), Ending::done);
     const auto made = callbacks(world);
@@ -148,12 +183,21 @@ TEST_CASE("where the end cannot be stored there is no callback, and later one, w
 TEST_CASE("where as many wait to be told as the queue has room for, no more are taken that want it",
           "[jobs][callbacks]") {
     using What = Enqueue::Answer::What;
-    jobs_store::World world;
+    jobs_store::AnyWorld world;
     const Room room{1, 0};
     CHECK(world.enqueue(told_job(world, "a"), room).what == What::created);
     world.finish(world.claim_one(), Ending::done);
     CHECK(world.enqueue(told_job(world, "b"), room).what == What::full);
     CHECK(world.enqueue(world.job("c"), room).what == What::created);
+    std::vector<Operation> batch;
+    for (const auto& id : {"d", "e"}) {
+        Enqueue one;
+        one.job = told_job(world, id);
+        one.room = {0, 100};  // less than what waits to be told
+        batch.emplace_back(std::move(one));
+    }
+    REQUIRE(world.store->apply(batch, world.now));
+    for (const auto& one : batch) CHECK(std::get<Enqueue>(one).answer.what == What::full);
 }
 
 TEST_CASE("who is told gets a signed POST, and says with its status whether it wants it again",

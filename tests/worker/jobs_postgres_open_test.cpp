@@ -45,6 +45,24 @@ TEST_CASE("tables of newer versions and a schema of something else are refused, 
     }
 }
 
+TEST_CASE("tables of the first version are brought to this one, and all is there", "[jobs][postgres]") {
+    Database world;
+    world.enqueue("a");
+    world.store.reset();
+    postgres().ask("ALTER TABLE reeve.payloads DROP COLUMN request");
+    postgres().ask("ALTER TABLE reeve.results DROP COLUMN status, DROP COLUMN fields");
+    postgres().ask("UPDATE reeve.meta SET version = 1");
+    world.open();
+    CHECK(postgres().ask("SELECT version FROM reeve.meta") == std::to_string(postgres_schema_version));
+    auto wanted = world.job("b");
+    wanted.request = "PUT";
+    world.enqueue(wanted);
+    const auto got = world.claim(2);
+    REQUIRE(ids(got) == Names{"a", "b"});
+    CHECK(got[0].request.empty());
+    CHECK(got[1].request == "PUT");
+}
+
 TEST_CASE("a database that cannot be had is told of in all its words, and tried again", "[jobs][postgres]") {
     const Logged log;
     const auto told = [&](const std::string& url) {

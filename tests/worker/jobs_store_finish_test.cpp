@@ -56,7 +56,7 @@ TEST_CASE("a result is read only where it is asked for", "[jobs]") {
 }
 
 TEST_CASE("a job that is a request comes with it, and its result with how it was answered", "[jobs][async]") {
-    World world;
+    AnyWorld world;
     auto wanted = world.job("a");
     wanted.request = std::string("\1\0\0\0PUT /", 9);
     world.enqueue(wanted);

@@ -44,6 +44,7 @@ void take_claimed(const PostgresRows& rows, Claim& claim) {
         job.crashes = rows.as<std::uint32_t>(row, 10);
         job.created = rows.number(row, 11);
         job.run_at = rows.number(row, 12);
+        job.request = rows.bytes(row, 14);
     }
 }
 
@@ -88,6 +89,8 @@ void take_view(const PostgresRows& rows, Get& get) {
     view.result_size = rows.as<std::uint64_t>(0, result + 1);
     view.result_cut = rows.flag(0, result + 2);
     if (!rows.null(0, result + 3)) view.result = rows.bytes(0, result + 3);
+    view.result_status = rows.as<std::uint16_t>(0, result + 4);
+    view.result_fields = rows.bytes(0, result + 5);
 }
 
 void take_list(const PostgresRows& rows, List& list) {

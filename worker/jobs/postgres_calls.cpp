@@ -34,13 +34,13 @@ PostgresParams& clock_of(PostgresParams& params, const PostgresMoment& moment) {
 /// The columns of jobs that are asked for.
 struct JobColumns {
     std::vector<std::string_view> ids, queues, types, bodies, keys, uniques, idempotency, prints, callbacks,
-        traces;
+        traces, requests;
     std::vector<std::int64_t> run_ats, attempts, untils, room_jobs, room_bytes;
     std::vector<std::int32_t> priorities;
 
     explicit JobColumns(std::size_t count) {
-        for (auto* list :
-             {&ids, &queues, &types, &bodies, &keys, &uniques, &idempotency, &prints, &callbacks, &traces})
+        for (auto* list : {&ids, &queues, &types, &bodies, &keys, &uniques, &idempotency, &prints, &callbacks,
+                           &traces, &requests})
             list->reserve(count);
         for (auto* list : {&run_ats, &attempts, &untils, &room_jobs, &room_bytes}) list->reserve(count);
         priorities.reserve(count);
@@ -57,6 +57,7 @@ struct JobColumns {
         prints.push_back(job.fingerprint);
         callbacks.push_back(job.callback);
         traces.push_back(job.trace);
+        requests.push_back(job.request);
         run_ats.push_back(job.run_at);
         attempts.push_back(job.attempts);
         untils.push_back(job.idempotency_until);
@@ -68,7 +69,7 @@ struct JobColumns {
         params.all_bytes(ids).all_bytes(queues).all_bytes(types).all_bytes(bodies).numbers(run_ats);
         params.integers(priorities).numbers(attempts).all_bytes(keys).all_bytes(uniques);
         params.all_bytes(idempotency).all_bytes(prints).numbers(untils).all_bytes(callbacks);
-        params.all_bytes(traces).numbers(room_jobs).numbers(room_bytes);
+        params.all_bytes(traces).numbers(room_jobs).numbers(room_bytes).all_bytes(requests);
     }
     /// What reeve_enqueue_plain is for.
     [[nodiscard]] bool plain() const {
@@ -100,7 +101,7 @@ PostgresCall enqueue_call(std::span<Operation> operations, const PostgresMoment&
     call.params.all_bytes(columns.ids).bytes(columns.queues[0]).all_bytes(columns.types);
     call.params.all_bytes(columns.bodies).numbers(columns.run_ats).integers(columns.priorities);
     call.params.numbers(columns.attempts).all_bytes(columns.callbacks).all_bytes(columns.traces);
-    call.params.number(columns.room_jobs[0]).number(columns.room_bytes[0]);
+    call.params.number(columns.room_jobs[0]).number(columns.room_bytes[0]).all_bytes(columns.requests);
     return call;
 }
 
@@ -115,12 +116,12 @@ PostgresParams fire_params(const Fire& fire, const PostgresMoment& moment) {
 }
 
 PostgresParams finish_params(std::span<Operation> operations, const PostgresMoment& moment) {
-    std::vector<std::string_view> ids, errors, types, results;
+    std::vector<std::string_view> ids, errors, types, results, fields;
     std::vector<std::int64_t> fences, agains, crashes;
-    std::vector<std::int32_t> endings, cuts;
-    for (auto* list : {&ids, &errors, &types, &results}) list->reserve(operations.size());
+    std::vector<std::int32_t> endings, cuts, statuses;
+    for (auto* list : {&ids, &errors, &types, &results, &fields}) list->reserve(operations.size());
     for (auto* list : {&fences, &agains, &crashes}) list->reserve(operations.size());
-    for (auto* list : {&endings, &cuts}) list->reserve(operations.size());
+    for (auto* list : {&endings, &cuts, &statuses}) list->reserve(operations.size());
     for (const auto& operation : operations) {
         const auto& one = std::get<Finish>(operation);
         ids.push_back(one.id);
@@ -132,11 +133,13 @@ PostgresParams finish_params(std::span<Operation> operations, const PostgresMome
         crashes.push_back(one.crashes_max);
         endings.push_back(static_cast<std::int32_t>(one.ending));
         cuts.push_back(one.result_cut ? 1 : 0);
+        statuses.push_back(one.result_status);
+        fields.push_back(one.result_fields);
     }
     PostgresParams params;
     params.number(moment.now).integer(moment.part).all_bytes(ids).numbers(fences).integers(endings);
     params.all_bytes(errors).all_bytes(types).all_bytes(results).numbers(agains).numbers(crashes);
-    params.integers(cuts);
+    params.integers(cuts).integers(statuses).all_bytes(fields);
     return params;
 }
 
@@ -221,7 +224,8 @@ std::size_t run_of(std::span<const Operation> operations, std::size_t (*weigh)(c
 std::size_t together(std::span<const Operation> operations) {
     if (operations.empty()) return 0;
     if (std::holds_alternative<Enqueue>(operations[0]))
-        return run_of<Enqueue>(operations, [](const Enqueue& one) { return one.job.body.size(); });
+        return run_of<Enqueue>(
+            operations, [](const Enqueue& one) { return one.job.body.size() + one.job.request.size(); });
     if (std::holds_alternative<Finish>(operations[0]))
         return run_of<Finish>(operations, [](const Finish& one) { return one.result.size(); });
     return 1;

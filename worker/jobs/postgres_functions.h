@@ -14,6 +14,7 @@ namespace worker::jobs {
 [[nodiscard]] std::string postgres_common_functions();
 [[nodiscard]] std::string postgres_enqueue_functions();
 [[nodiscard]] std::string postgres_claim_functions();
+[[nodiscard]] std::string postgres_tell_functions();
 [[nodiscard]] std::string postgres_finish_functions();
 [[nodiscard]] std::string postgres_removal_functions();
 

@@ -32,7 +32,7 @@ CREATE FUNCTION pg_temp.reeve_claim(
     p_key_concurrency integer, p_lease bigint, p_batch bigint, p_running_max bigint, p_bytes_max bigint)
 RETURNS TABLE (next bigint, id bytea, content_type bytea, body bytea, key bytea, callback bytea, trace bytea,
                fence bigint, attempt bigint, attempts bigint, crashes bigint, created bigint, run_at bigint,
-               held boolean)
+               held boolean, request bytea)
 LANGUAGE plpgsql AS $f$
 #variable_conflict use_column
 DECLARE
@@ -54,7 +54,7 @@ BEGIN
     SELECT * INTO q FROM reeve.queues WHERE name = p_queue;
     IF NOT FOUND OR q.paused OR p_count = 0 THEN
         RETURN QUERY SELECT 0::bigint, NULL::bytea, NULL::bytea, NULL::bytea, NULL::bytea, NULL::bytea, NULL::bytea,
-            0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, false;
+            0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, false, NULL::bytea;
         RETURN;
     END IF;
 
@@ -144,7 +144,7 @@ BEGIN
         crashes := j.crashes;
         created := j.created;
         run_at := j.run_at;
-        SELECT p.content_type, p.trace, p.body INTO content_type, trace, body
+        SELECT p.content_type, p.trace, p.body, p.request INTO content_type, trace, body, request
             FROM reeve.payloads p WHERE p.seq = j.seq;
         RETURN NEXT;
     END LOOP;
@@ -160,6 +160,8 @@ BEGIN
     END IF;
 
     id := NULL;
+    body := NULL;
+    request := NULL;
     next := p_now;
     IF v_all THEN
         SELECT s.run_at INTO next FROM reeve.jobs s WHERE s.state = 0 AND s.queue = q.id

@@ -73,11 +73,17 @@ END $f$;
 
 std::string postgres_enqueue_functions() {
     return R"(
+-- How much waits to be told of the ends of jobs of that queue.
+CREATE FUNCTION pg_temp.reeve_untold(p_queue bytea, OUT jobs bigint, OUT bytes bigint) LANGUAGE sql AS $f$
+    SELECT coalesce(sum(c.scheduled + c.ready + c.running), 0)::bigint, coalesce(sum(c.bytes), 0)::bigint
+        FROM reeve.queues q JOIN reeve.counts c ON c.queue = q.id WHERE q.name = p_queue || ':callbacks'::bytea
+$f$;
+
 CREATE FUNCTION pg_temp.reeve_enqueue(
     p_now bigint, p_part integer, p_ids bytea[], p_queues bytea[], p_types bytea[], p_bodies bytea[],
     p_run_ats bigint[], p_priorities integer[], p_attempts bigint[], p_keys bytea[], p_uniqs bytea[],
     p_idems bytea[], p_prints bytea[], p_untils bigint[], p_callbacks bytea[], p_traces bytea[],
-    p_room_jobs bigint[], p_room_bytes bigint[])
+    p_room_jobs bigint[], p_room_bytes bigint[], p_requests bytea[])
 RETURNS TABLE (what integer, id bytea, state integer) LANGUAGE plpgsql AS $f$
 #variable_conflict use_column
 DECLARE
@@ -88,6 +94,8 @@ DECLARE
     v_counted boolean;
     v_jobs bigint;
     v_bytes bigint;
+    v_told_jobs bigint;
+    v_told_bytes bigint;
     v_size bigint;
     v_full boolean;
     v_seq bigint;
@@ -100,9 +108,9 @@ DECLARE
 BEGIN
     FOR r IN SELECT * FROM unnest(p_ids, p_queues, p_types, p_bodies, p_run_ats, p_priorities, p_attempts, p_keys,
                                   p_uniqs, p_idems, p_prints, p_untils, p_callbacks, p_traces, p_room_jobs,
-                                  p_room_bytes)
+                                  p_room_bytes, p_requests)
              AS u (id, queue, type, body, run_at, priority, attempts, key, uniq, idem, print, until, callback,
-                   trace, room_jobs, room_bytes)
+                   trace, room_jobs, room_bytes, request)
     LOOP
         IF v_name IS DISTINCT FROM r.queue THEN
             IF v_queue IS NOT NULL THEN PERFORM pg_temp.reeve_count(v_queue, p_part, d); END IF;
@@ -111,11 +119,20 @@ BEGIN
             d := '{0,0,0,0,0,0,0}';
             SELECT coalesce(sum(c.scheduled + c.ready + c.running), 0)::bigint, coalesce(sum(c.bytes), 0)::bigint
                 INTO v_jobs, v_bytes FROM reeve.counts c WHERE c.queue = v_queue;
+            v_told_jobs := NULL;
         END IF;
-        v_size := length(r.body);
+        v_size := length(r.body) + length(r.request);
         v_plain := r.idem = '' AND r.uniq = '';
         v_full := (r.room_jobs <> 0 AND v_jobs + 1 > r.room_jobs) OR
                   (r.room_bytes <> 0 AND v_bytes + v_size > r.room_bytes);
+        -- its end will be told whatever happens: where that many wait to be told, no more are taken
+        IF r.callback <> '' AND (r.room_jobs <> 0 OR r.room_bytes <> 0) THEN
+            IF v_told_jobs IS NULL THEN
+                SELECT t.jobs, t.bytes INTO v_told_jobs, v_told_bytes FROM pg_temp.reeve_untold(r.queue) AS t;
+            END IF;
+            v_full := v_full OR (r.room_jobs <> 0 AND v_told_jobs + 1 > r.room_jobs) OR
+                      (r.room_bytes <> 0 AND v_told_bytes + 1 > r.room_bytes);
+        END IF;
         v_what := NULL;
         -- once, unless another node is doing the same
         FOR look IN 1 .. 20 LOOP
@@ -172,8 +189,8 @@ BEGIN
                 DELETE FROM reeve.idempotency k WHERE k.queue = v_queue AND k.key = r.idem AND k.id = r.id;
                 CONTINUE;
             END IF;
-            INSERT INTO reeve.payloads (seq, content_type, trace, idempotency_key, body)
-                VALUES (v_seq, r.type, nullif(r.trace, ''), nullif(r.idem, ''), r.body);
+            INSERT INTO reeve.payloads (seq, content_type, trace, idempotency_key, body, request)
+                VALUES (v_seq, r.type, nullif(r.trace, ''), nullif(r.idem, ''), r.body, nullif(r.request, ''));
             d[v_state + 1] := d[v_state + 1] + 1;
             d[7] := d[7] + v_size;
             v_jobs := v_jobs + 1;
@@ -195,7 +212,7 @@ END $f$;
 CREATE FUNCTION pg_temp.reeve_enqueue_plain(
     p_now bigint, p_part integer, p_ids bytea[], p_queue bytea, p_types bytea[], p_bodies bytea[],
     p_run_ats bigint[], p_priorities integer[], p_attempts bigint[], p_callbacks bytea[], p_traces bytea[],
-    p_room_jobs bigint, p_room_bytes bigint)
+    p_room_jobs bigint, p_room_bytes bigint, p_requests bytea[])
 RETURNS TABLE (what integer, id bytea, state integer) LANGUAGE plpgsql AS $f$
 #variable_conflict use_column
 DECLARE
@@ -204,6 +221,7 @@ DECLARE
     v_jobs bigint;
     v_bytes bigint;
     v_more bigint;
+    v_told boolean := false;
     v_none bytea[];
     v_whats integer[];
     v_states integer[];
@@ -212,28 +230,38 @@ DECLARE
 BEGIN
     SELECT coalesce(sum(c.scheduled + c.ready + c.running), 0)::bigint, coalesce(sum(c.bytes), 0)::bigint
         INTO v_jobs, v_bytes FROM reeve.counts c WHERE c.queue = v_queue;
-    SELECT coalesce(sum(length(b)), 0)::bigint INTO v_more FROM unnest(p_bodies) AS u (b);
-    IF (p_room_jobs <> 0 AND v_jobs + v_count > p_room_jobs) OR
+    SELECT coalesce(sum(length(u.body) + length(u.request)), 0)::bigint, coalesce(bool_or(u.callback <> ''), false)
+        INTO v_more, v_told FROM unnest(p_bodies, p_requests, p_callbacks) AS u (body, request, callback);
+    IF v_told AND (p_room_jobs <> 0 OR p_room_bytes <> 0) THEN
+        SELECT (p_room_jobs <> 0 AND t.jobs + 1 > p_room_jobs) OR (p_room_bytes <> 0 AND t.bytes + 1 > p_room_bytes)
+            INTO v_told FROM pg_temp.reeve_untold(p_queue) AS t;
+    ELSE
+        v_told := false;
+    END IF;
+    IF v_told OR (p_room_jobs <> 0 AND v_jobs + v_count > p_room_jobs) OR
        (p_room_bytes <> 0 AND v_bytes + v_more > p_room_bytes) THEN
         v_none := array_fill(''::bytea, ARRAY[v_count]);
         RETURN QUERY SELECT * FROM pg_temp.reeve_enqueue(
             p_now, p_part, p_ids, array_fill(p_queue, ARRAY[v_count]), p_types, p_bodies, p_run_ats, p_priorities,
             p_attempts, v_none, v_none, v_none, v_none, array_fill(0::bigint, ARRAY[v_count]), p_callbacks,
-            p_traces, array_fill(p_room_jobs, ARRAY[v_count]), array_fill(p_room_bytes, ARRAY[v_count]));
+            p_traces, array_fill(p_room_jobs, ARRAY[v_count]), array_fill(p_room_bytes, ARRAY[v_count]),
+            p_requests);
         RETURN;
     END IF;
     WITH r AS MATERIALIZED (
-        SELECT * FROM unnest(p_ids, p_types, p_bodies, p_run_ats, p_priorities, p_attempts, p_callbacks, p_traces)
-            WITH ORDINALITY AS u (id, type, body, run_at, priority, attempts, callback, trace, place)
+        SELECT * FROM unnest(p_ids, p_types, p_bodies, p_run_ats, p_priorities, p_attempts, p_callbacks, p_traces,
+                             p_requests)
+            WITH ORDINALITY AS u (id, type, body, run_at, priority, attempts, callback, trace, request, place)
     ), n AS (
         INSERT INTO reeve.jobs (id, queue, state, priority, run_at, created, attempts_max, body_size, callback)
             SELECT r.id, v_queue, CASE WHEN r.run_at > p_now THEN 0 ELSE 1 END, r.priority,
-                   greatest(r.run_at, p_now), p_now, r.attempts, length(r.body), nullif(r.callback, '')
+                   greatest(r.run_at, p_now), p_now, r.attempts, length(r.body) + length(r.request),
+                   nullif(r.callback, '')
             FROM r ORDER BY r.place
             ON CONFLICT DO NOTHING RETURNING seq, id, state, body_size
     ), p AS (
-        INSERT INTO reeve.payloads (seq, content_type, trace, body)
-            SELECT n.seq, r.type, nullif(r.trace, ''), r.body FROM n JOIN r ON r.id = n.id
+        INSERT INTO reeve.payloads (seq, content_type, trace, body, request)
+            SELECT n.seq, r.type, nullif(r.trace, ''), r.body, nullif(r.request, '') FROM n JOIN r ON r.id = n.id
     )
     SELECT array_agg(CASE WHEN n.id IS NULL THEN 1 ELSE 0 END ORDER BY r.place),
            array_agg(coalesce(n.state::integer,
@@ -250,7 +278,7 @@ CREATE FUNCTION pg_temp.reeve_fire(
     p_schedule bytea, p_due bigint, p_now bigint, p_part integer, p_ids bytea[], p_queues bytea[],
     p_types bytea[], p_bodies bytea[], p_run_ats bigint[], p_priorities integer[], p_attempts bigint[],
     p_keys bytea[], p_uniqs bytea[], p_idems bytea[], p_prints bytea[], p_untils bigint[], p_callbacks bytea[],
-    p_traces bytea[], p_room_jobs bigint[], p_room_bytes bigint[])
+    p_traces bytea[], p_room_jobs bigint[], p_room_bytes bigint[], p_requests bytea[])
 RETURNS TABLE (what integer, id bytea, state integer) LANGUAGE plpgsql AS $f$
 #variable_conflict use_column
 DECLARE r record;
@@ -263,7 +291,7 @@ BEGIN
     END IF;
     SELECT * INTO r FROM pg_temp.reeve_enqueue(
         p_now, p_part, p_ids, p_queues, p_types, p_bodies, p_run_ats, p_priorities, p_attempts, p_keys, p_uniqs,
-        p_idems, p_prints, p_untils, p_callbacks, p_traces, p_room_jobs, p_room_bytes);
+        p_idems, p_prints, p_untils, p_callbacks, p_traces, p_room_jobs, p_room_bytes, p_requests);
     IF r.what = 3 THEN -- a run that finds the queue full may be tried again
         DELETE FROM reeve.fired f WHERE f.schedule = p_schedule AND f.due = p_due;
     ELSE

@@ -75,7 +75,8 @@ END $f$;
 
 CREATE FUNCTION pg_temp.reeve_finish(p_now bigint, p_part integer, p_ids bytea[], p_fences bigint[],
                                      p_endings integer[], p_errors bytea[], p_types bytea[], p_results bytea[],
-                                     p_agains bigint[], p_crashes_max bigint[], p_cuts integer[])
+                                     p_agains bigint[], p_crashes_max bigint[], p_cuts integer[],
+                                     p_statuses integer[], p_fields bytea[])
 RETURNS TABLE (accepted boolean, state integer) LANGUAGE plpgsql AS $f$
 #variable_conflict use_column
 DECLARE
@@ -86,8 +87,8 @@ DECLARE
     d bigint[];
 BEGIN
     FOR r IN SELECT * FROM unnest(p_ids, p_fences, p_endings, p_errors, p_types, p_results, p_agains, p_crashes_max,
-                                  p_cuts)
-             AS u (id, fence, ending, error, type, result, again, crashes_max, cut)
+                                  p_cuts, p_statuses, p_fields)
+             AS u (id, fence, ending, error, type, result, again, crashes_max, cut, status, fields)
     LOOP
         accepted := false;
         state := 3;
@@ -108,11 +109,14 @@ BEGIN
                 d[3] := d[3] - 1;
                 d[j.state + 1] := d[j.state + 1] + 1;
                 IF j.state >= 3 THEN d[7] := d[7] - j.body_size; END IF;
-                IF r.ending = 0 AND NOT (r.result = '' AND r.type = '' AND r.cut = 0) THEN
-                    INSERT INTO reeve.results AS s VALUES (j.seq, r.type, length(r.result), r.cut <> 0, r.result)
+                IF r.ending = 0 AND NOT (r.result = '' AND r.type = '' AND r.cut = 0 AND r.status = 0) THEN
+                    INSERT INTO reeve.results AS s (seq, content_type, size, cut, body, status, fields)
+                        VALUES (j.seq, r.type, length(r.result), r.cut <> 0, r.result, r.status, r.fields)
                         ON CONFLICT (seq) DO UPDATE SET content_type = excluded.content_type,
-                            size = excluded.size, cut = excluded.cut, body = excluded.body;
+                            size = excluded.size, cut = excluded.cut, body = excluded.body,
+                            status = excluded.status, fields = excluded.fields;
                 END IF;
+                PERFORM pg_temp.reeve_tell(j, p_now, p_part);
                 accepted := true;
                 state := j.state;
             END IF;
@@ -169,6 +173,7 @@ BEGIN
         what := 0;
         UPDATE reeve.jobs t SET state = 5, parked = false, ended = p_now WHERE t.seq = b.seq RETURNING t.* INTO j;
         PERFORM pg_temp.reeve_became(b, j, p_part);
+        PERFORM pg_temp.reeve_tell(j, p_now, p_part);
     END IF;
     RETURN NEXT;
 END $f$;
@@ -241,6 +246,7 @@ BEGIN
         d[j.state + 1] := d[j.state + 1] + 1;
         IF j.state >= 3 THEN d[7] := -j.body_size; END IF;
         PERFORM pg_temp.reeve_count(j.queue, p_part, d);
+        PERFORM pg_temp.reeve_tell(j, p_now, p_part);
         v_count := v_count + 1;
     END LOOP;
     IF p_how = 1 THEN DELETE FROM reeve.owners o WHERE o.lease < v_clock - 86400000; END IF;
@@ -326,6 +332,7 @@ DECLARE
     v_found bigint[] := '{}';
     v_gone bigint[];
     v_keys bigint;
+    v_runs bigint;
 BEGIN
     FOR r IN SELECT q.id AS queue, s.state, CASE WHEN s.state = 4 THEN u.dead ELSE u.ended END AS before
              FROM unnest(p_queues, p_ended, p_dead) AS u (name, ended, dead)
@@ -345,8 +352,9 @@ BEGIN
         SELECT o.schedule, o.due FROM reeve.fired o WHERE o.due < p_now - 691200000 AND EXISTS (
             SELECT FROM reeve.fired l WHERE l.schedule = o.schedule AND l.due > o.due)
         LIMIT 1000 FOR UPDATE OF o SKIP LOCKED);
+    GET DIAGNOSTICS v_runs = ROW_COUNT;
     expired := cardinality(v_gone);
-    more := expired < cardinality(v_found) OR expired = 1000 OR v_keys = 1000;
+    more := expired < cardinality(v_found) OR expired = 1000 OR v_keys = 1000 OR v_runs = 1000;
 END $f$;
 
 CREATE FUNCTION pg_temp.reeve_stats()

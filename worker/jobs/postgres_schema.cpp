@@ -125,8 +125,15 @@ CREATE VIEW reeve.overview AS
     FROM reeve.jobs j JOIN reeve.queues q ON q.id = j.queue LEFT JOIN reeve.notes n USING (seq);
 )";
 
+// A job may be a request, and its result an answer.
+constexpr const char* tables_2 = R"(
+ALTER TABLE reeve.payloads ADD COLUMN request bytea; -- see StoredRequest; NULL: a plain POST
+ALTER TABLE reeve.results ADD COLUMN status integer NOT NULL DEFAULT 0; -- 0: it is none
+ALTER TABLE reeve.results ADD COLUMN fields bytea NOT NULL DEFAULT ''; -- lines
+)";
+
 /// What leads from version N to N + 1 is at N; never changed once it was released.
-constexpr const char* postgres_steps[] = {tables_1};
+constexpr const char* postgres_steps[] = {tables_1, tables_2};
 static_assert(std::size(postgres_steps) == postgres_schema_version);
 
 constexpr int server_least = 14;  ///< the major version

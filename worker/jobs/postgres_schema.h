@@ -9,7 +9,7 @@
 
 namespace worker::jobs {
 
-inline constexpr int postgres_schema_version = 1;
+inline constexpr int postgres_schema_version = 2;
 
 /// Makes or brings up to date what is in the schema `reeve`, while no other node does; refuses what a newer
 /// version has made. Ends within about `limit`. After a failure the connection is of no more use.

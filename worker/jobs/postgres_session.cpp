@@ -58,8 +58,8 @@ ipc::Result<void> PostgresSession::prepare(milliseconds limit) {
     if (auto prepared = prepare_postgres_schema(*connection_, limit); !prepared) return prepared;
     connection_->limit(limit);
     if (auto made = connection_->run_script(postgres_common_functions() + postgres_enqueue_functions() +
-                                            postgres_claim_functions() + postgres_finish_functions() +
-                                            postgres_removal_functions());
+                                            postgres_claim_functions() + postgres_tell_functions() +
+                                            postgres_finish_functions() + postgres_removal_functions());
         !made)
         return made;
     for (const auto& statement : postgres_statements)

@@ -6,7 +6,7 @@ namespace worker::jobs {
 #define REEVE_NEW_JOB                                                                                     \
     "::bytea[], $4::bytea[], $5::bytea[], $6::bytea[], $7::bigint[], $8::integer[], $9::bigint[], "       \
     "$10::bytea[], $11::bytea[], $12::bytea[], $13::bytea[], $14::bigint[], $15::bytea[], $16::bytea[], " \
-    "$17::bigint[], $18::bigint[]"
+    "$17::bigint[], $18::bigint[], $19::bytea[]"
 #define REEVE_VIEW                                                                                  \
     "j.id, q.name, j.key, j.callback, j.state, j.priority, j.attempts, j.attempts_max, j.crashes, " \
     "j.created, "                                                                                   \
@@ -19,9 +19,9 @@ const std::array<PostgresStatement, 22> postgres_statements{{
      "SELECT what, id, state FROM pg_temp.reeve_enqueue_plain($1::bigint, $2::integer, $3::bytea[], "
      "$4::bytea, "
      "$5::bytea[], $6::bytea[], $7::bigint[], $8::integer[], $9::bigint[], $10::bytea[], $11::bytea[], "
-     "$12::bigint, $13::bigint)"},
+     "$12::bigint, $13::bigint, $14::bytea[])"},
     {"fire",
-     "SELECT what, id, state FROM pg_temp.reeve_fire($19::bytea, $20::bigint, $1::bigint, $2::integer, "
+     "SELECT what, id, state FROM pg_temp.reeve_fire($20::bytea, $21::bigint, $1::bigint, $2::integer, "
      "$3" REEVE_NEW_JOB ")"},
     {"claim",
      "SELECT * FROM pg_temp.reeve_claim($1::bigint, $2::integer, $3::bigint, $4::bytea, $5::bytea, "
@@ -31,7 +31,7 @@ const std::array<PostgresStatement, 22> postgres_statements{{
     {"finish",
      "SELECT accepted, state FROM pg_temp.reeve_finish($1::bigint, $2::integer, $3::bytea[], "
      "$4::bigint[], $5::integer[], $6::bytea[], $7::bytea[], $8::bytea[], $9::bigint[], $10::bigint[], "
-     "$11::integer[])"},
+     "$11::integer[], $12::integer[], $13::bytea[])"},
     {"progress", "SELECT accepted, cancelling FROM pg_temp.reeve_progress($1::bytea, $2::bigint, $3::bytea)"},
     {"cancel", "SELECT what, fence, owner FROM pg_temp.reeve_cancel($1::bigint, $2::integer, $3::bytea)"},
     {"retry", "SELECT what, queue FROM pg_temp.reeve_retry($1::bigint, $2::integer, $3::bytea)"},
@@ -39,7 +39,7 @@ const std::array<PostgresStatement, 22> postgres_statements{{
     {"get",
      "SELECT " REEVE_VIEW ", a.number, a.started, a.ended, a.ending, a.error, r.content_type, r.size, r.cut, "
      "CASE WHEN $2::boolean AND r.size <= $3::bigint AND row_number() OVER (ORDER BY a.number) = 1 "
-     "THEN r.body END "
+     "THEN r.body END, r.status, r.fields "
      "FROM reeve.jobs j JOIN reeve.queues q ON q.id = j.queue LEFT JOIN reeve.notes n USING (seq) "
      "LEFT JOIN reeve.results r USING (seq) LEFT JOIN reeve.attempts a USING (seq) "
      "WHERE j.id = $1::bytea ORDER BY a.number"},

@@ -16,11 +16,6 @@ constexpr milliseconds least_wait{100}, most_wait{1000};
 constexpr std::chrono::seconds figures_every{5};
 constexpr milliseconds long_transaction{60'000};  ///< the log tells of it
 
-bool is_for_reading(const Operation& operation) {
-    return std::holds_alternative<Get>(operation) || std::holds_alternative<List>(operation) ||
-           std::holds_alternative<Stats>(operation) || std::holds_alternative<LastFired>(operation);
-}
-
 /// What was asked for a second time is there since the first time.
 void note_created(Enqueue& enqueue) {
     if (enqueue.answer.what == Enqueue::Answer::What::existing && enqueue.answer.id == enqueue.job.id)
@@ -87,7 +82,7 @@ ipc::Result<void> PostgresStore::apply(std::span<Operation> batch, UnixMs now) {
         drop_answers(batch);
         return applied;
     }
-    if (std::any_of(batch.begin(), batch.end(), [](const Operation& one) { return !is_for_reading(one); })) {
+    if (std::any_of(batch.begin(), batch.end(), [](const Operation& one) { return !only_reads(one); })) {
         ++figures_.commits;
         ++figures_.syncs;
     } else if (Clock::now() - figures_at_ >= figures_every) {
@@ -110,7 +105,7 @@ ipc::Result<void> PostgresStore::apply_until(std::span<Operation> batch, UnixMs 
 }
 
 void PostgresStore::lose(std::span<const Operation> batch, std::int64_t mark) {
-    if (!std::all_of(batch.begin(), batch.end(), is_for_reading)) {
+    if (!std::all_of(batch.begin(), batch.end(), only_reads)) {
         doubt_ = {.backend = session_->connection().backend(), .batch = mark, .claimers = {}};
         for (const auto& operation : batch)
             if (const auto* claim = std::get_if<Claim>(&operation))
