@@ -72,7 +72,7 @@ TEST_CASE("a slow client holds back the peer, and costs no memory", "[integratio
     CHECK(resident_bytes_max(worker) < before + growth_max());
 }
 
-TEST_CASE("a slow client holds back also what comes before the answer", "[integration][proxy]") {
+TEST_CASE("a slow client holds back also what comes before the answer", "[integration][proxy][concurrent]") {
     const TemporaryFolder folder;
     constexpr std::size_t size = 16 << 10, hints = large_size / size;
     std::atomic<std::size_t> sent = 0;
