@@ -143,6 +143,29 @@ TEST_CASE("one key is one job, whoever asks again, and another request with it i
     CHECK("/jobs/" + late.field("Job-Id") == first.field("Location"));
 }
 
+TEST_CASE("what one client is answered is not told to another who names the same key",
+          "[integration][jobs][async]") {
+    Site site;
+    auto setup = site.echo();
+    setup.routes += "[route open]\npath = /open/\npool = p\nasync = q\nasync_credentials = on\n";
+    const Server server(site.folder, setup);
+    const std::string wait = "Prefer: respond-async, wait=30\r\n", key = wait + "Idempotency-Key: \"1\"\r\n";
+    REQUIRE(server.ask(ask("GET", "/open/", "", key + "Cookie: who=a\r\n")).status == 201);
+    CHECK(server.ask(ask("GET", "/open/", "", key + "Cookie: who=a\r\n")).status == 201);
+    CHECK(server.ask(ask("GET", "/open/", "", key + "Cookie: who=b\r\n")).status == 422);
+    CHECK(server.ask(ask("GET", "/open/", "", key + "Authorization: who=a\r\n")).status == 422);
+    CHECK(server.ask(ask("GET", "/open/", "", key)).status == 422);
+    CHECK(server.ask("GET /open/ HTTP/1.1\r\nHost: other\r\nCookie: who=a\r\n" + key + "\r\n").status == 422);
+
+    const auto slow = server.ask(ask("GET", "/work/?slow", "", async + "Job-Unique: x\r\n"));
+    REQUIRE(slow.status == 202);
+    const auto other = server.ask(ask("GET", "/work/?slow&b", "", wait + "Job-Unique: x\r\n"));
+    CHECK(other.status == 202);
+    CHECK(other.field("Location") == slow.field("Location"));
+    site.folder.write("out/go", "");
+    done(server, slow);
+}
+
 TEST_CASE("what cannot be kept as it is, or may not, is answered as without the preference",
           "[integration][jobs][async]") {
     Site site;

@@ -272,7 +272,7 @@ TEST_CASE("jobs of owners that are gone are ready again, and have spent an attem
 }
 
 TEST_CASE("of an owner that is gone no more than a thousand jobs are given back at once", "[jobs]") {
-    World world;
+    AnyWorld world;
     constexpr int many = 2300;
     std::vector<Operation> batch;
     for (int i = 0; i < many; ++i) {

@@ -109,8 +109,9 @@ class AsyncRoute::Desk final : public JobMaking {
         if (!has_field(visit.exchange().request, "idempotency-key")) add_idempotency_key(request, id);
         return jobs::pack(std::exchange(request, {}));
     }
-    void on_made(Visit& visit, jobs::State state) override {
+    void on_made(Visit& visit, jobs::State state, bool same) override {
         Case& its = case_of(visit);
+        if (!same) return promise(visit, state);  // that one's answer is not for this client
         if (its.patience.value_or(std::chrono::seconds(0)).count() == 0) return promise(visit, state);
         its.follow(state);
     }

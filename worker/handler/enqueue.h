@@ -14,7 +14,7 @@ class EnqueueRoute final : public JobMaking {
 
  private:
     std::string request_of(Visit&, const std::string&) override { return {}; }
-    void on_made(Visit& visit, jobs::State state) override { accept(visit, state); }
+    void on_made(Visit& visit, jobs::State state, bool) override { accept(visit, state); }
 };
 
 }  // namespace worker::handler

@@ -54,7 +54,8 @@ void JobMaking::on_stored(Visit& visit, const jobs::Enqueue& enqueue) {
         case What::created:
         case What::existing:
             if (!enqueue.answer.id.empty()) visit.name = enqueue.answer.id;
-            return on_made(visit, enqueue.answer.state);
+            return on_made(visit, enqueue.answer.state,
+                           visit.name == enqueue.job.id || enqueue.job.unique.empty());
         case What::mismatch:
             return refuse(visit, 422, "this Idempotency-Key came with another request before");
         case What::in_flight:

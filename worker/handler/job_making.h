@@ -20,8 +20,9 @@ class JobMaking : public KeeperRoute {
  protected:
     /// What the job with that name is; empty: a plain POST.
     [[nodiscard]] virtual std::string request_of(Visit& visit, const std::string& id) = 0;
-    /// It is stored, or was before; the visit's `name` is the job's.
-    virtual void on_made(Visit& visit, jobs::State state) = 0;
+    /// It is stored, or was before; the visit's `name` is the job's. Not `same`: the job may be another
+    /// request's, which has only its Job-Unique in common with this one.
+    virtual void on_made(Visit& visit, jobs::State state, bool same) = 0;
 
     /// 202: where to look for it.
     void accept(Visit& visit, jobs::State state);

@@ -207,7 +207,18 @@ std::string fingerprint_of_text(const jobs::NewJob& job, std::string text) {
 std::string fingerprint_of(const jobs::NewJob& job) { return fingerprint_of_text(job, {}); }
 
 std::string fingerprint_of(const jobs::NewJob& job, const http::Request& request) {
-    return fingerprint_of_text(job, fmt::format("{} {}{}", request.method(), request.raw_target(), '\0'));
+    std::string text = fmt::format("{} {}{}", request.method(), request.raw_target(), '\0');
+    // Whose it is: what one client is answered is not told to another who has the same key.
+    text.append(!request.target.authority.empty() ? request.target.authority
+                                                  : request.value(http::Known::host));
+    text.push_back('\0');
+    for (const http::Field& field : request.fields) {
+        const auto name = request.view(field.name);
+        if (!http::equals_ignore_case(name, "authorization") && !http::equals_ignore_case(name, "cookie"))
+            continue;
+        text.append(name.size() == 6 ? "c" : "a").append(request.view(field.value)).push_back('\0');
+    }
+    return fingerprint_of_text(job, std::move(text));
 }
 
 std::optional<jobs::UnixMs> parse_moment(std::string_view text) {

@@ -118,7 +118,9 @@ void ModuleEnqueue::on_answer(const jobs::Enqueue& enqueue, const ipc::Error* fa
         return finish();
     }
     switch (enqueue.answer.what) {
-        case What::existing: job_.existing = true; [[fallthrough]];
+        case What::existing:  // its own, when the keeper was asked a second time
+            job_.existing = enqueue.answer.id != job_.id;
+            [[fallthrough]];
         case What::created:
             if (!enqueue.answer.id.empty()) job_.id = enqueue.answer.id;
             break;

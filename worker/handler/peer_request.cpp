@@ -68,7 +68,8 @@ bool is_conditional(Known known) noexcept {
 }
 
 bool is_no_matter_of_job(std::string_view name) noexcept {
-    return http::equals_ignore_case(name, "prefer") || http::equals_ignore_case(name, "proxy-authorization");
+    return is_of_jobs(name) || http::equals_ignore_case(name, "prefer") ||
+           http::equals_ignore_case(name, "proxy-authorization");
 }
 
 PeerRequest::PeerRequest(const conf::Route& route, const Facts& facts, const execution::Clock& clock)
@@ -210,7 +211,7 @@ void PeerRequest::append_fields(std::string& out, const http::Request& request, 
         const std::string_view name = request.view(field.name);
         if (is_named(request, connection, field) || is_set(name)) continue;
         if (route_.hides_job_fields && is_of_jobs(name)) continue;
-        if (options.of_job && (is_of_jobs(name) || is_no_matter_of_job(name))) continue;
+        if (options.of_job && is_no_matter_of_job(name)) continue;
         request.append_line(out, field);
     }
     out.append(options.more);

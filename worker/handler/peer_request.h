@@ -73,8 +73,8 @@ class PeerRequest {
 using http::is_hop_by_hop;
 using http::named_by_connection;
 
-/// Of a request that is to be a job: `Prefer`, which has done what it was for and would do it again, and what
-/// is for us alone.
+/// Of a request that is to be a job: `Prefer` and `Job-...`, which have done what they were for, and what is
+/// for us alone.
 [[nodiscard]] bool is_no_matter_of_job(std::string_view name) noexcept;
 
 /// Asks for less than the whole, or for nothing if it is known already: no matter of an error page.

@@ -79,10 +79,11 @@ void Neighbours::recover() {
     Recover lost;
     lost.by_lease = true;
     terms_.keeping.submit(std::move(lost), [this](Operation&& over, const ipc::Error* failure) {
-        const auto recovered = std::get<Recover>(over).answer.recovered;
+        const auto [recovered, more] = std::get<Recover>(over).answer;
         if (failure != nullptr || recovered == 0) return;
         spdlog::warn("jobs of a machine that is not heard of any more are ready again jobs={}", recovered);
         for (auto& runner : terms_.runners.all()) runner.wake();
+        if (more) recover();
     });
 }
 

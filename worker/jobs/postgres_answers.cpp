@@ -155,7 +155,9 @@ void take_answers(const PostgresRows& rows, std::span<Operation> operations) {
                 [&](Expire& one) {
                     one.answer = {rows.as<std::uint64_t>(0, 0), rows.flag(0, 1)};
                 },
-                [&](Recover& one) { one.answer.recovered = rows.as<std::uint64_t>(0, 0); },
+                [&](Recover& one) {
+                    one.answer = {rows.as<std::uint64_t>(0, 0), rows.flag(0, 1)};
+                },
                 [&](Stats& one) { take_stats(rows, one); },
                 [&](LastFired& one) { one.answer.due = rows.number(0, 0); },
                 [](Extend&) {},

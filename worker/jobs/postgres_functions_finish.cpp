@@ -218,22 +218,27 @@ BEGIN
     RETURN NEXT;
 END $f$;
 
--- p_how: 0 those of p_owners, 1 those whose owner has no lease, 2 what p_batch of p_owners was given.
+-- p_how: 0 those of p_owners, 1 those whose owner has no lease, 2 what p_batch of p_owners was given. At most a
+-- thousand, so that many do not take longer than a batch may.
 CREATE FUNCTION pg_temp.reeve_recover(p_now bigint, p_part integer, p_clock bigint, p_how integer,
-                                      p_owners bytea[], p_batch bigint) RETURNS bigint LANGUAGE plpgsql AS $f$
+                                      p_owners bytea[], p_batch bigint, OUT recovered bigint, OUT more boolean)
+LANGUAGE plpgsql AS $f$
 DECLARE
     r record;
     j reeve.jobs;
     d bigint[];
-    v_count bigint := 0;
+    v_queue integer;
+    v_seen bigint := 0;
     v_clock bigint := pg_temp.reeve_clock(p_clock);
 BEGIN
+    recovered := 0;
     FOR r IN SELECT t.seq FROM reeve.jobs t WHERE t.state = 2 AND
         CASE p_how WHEN 0 THEN t.owner = ANY (p_owners)
                    WHEN 1 THEN NOT EXISTS (SELECT FROM reeve.owners o WHERE o.owner = t.owner AND o.lease > v_clock)
                    ELSE t.owner = ANY (p_owners) AND t.batch = p_batch END
-        ORDER BY t.seq
+        ORDER BY t.seq LIMIT 1000
     LOOP
+        v_seen := v_seen + 1;
         SELECT * INTO j FROM reeve.jobs t WHERE t.seq = r.seq AND t.state = 2 AND
             CASE p_how WHEN 0 THEN t.owner = ANY (p_owners)
                        WHEN 1 THEN NOT EXISTS (SELECT FROM reeve.owners o WHERE o.owner = t.owner AND o.lease > v_clock)
@@ -242,15 +247,20 @@ BEGIN
         CONTINUE WHEN NOT FOUND;
         j := pg_temp.reeve_end(j, CASE WHEN p_how = 2 THEN 5 ELSE 7 END,
                                CASE WHEN p_how = 2 THEN ''::bytea ELSE 'who ran it is gone'::bytea END, 0, 0, p_now);
-        d := '{0,0,-1,0,0,0,0}';
+        IF v_queue IS DISTINCT FROM j.queue THEN
+            IF v_queue IS NOT NULL THEN PERFORM pg_temp.reeve_count(v_queue, p_part, d); END IF;
+            v_queue := j.queue;
+            d := '{0,0,0,0,0,0,0}';
+        END IF;
+        d[3] := d[3] - 1;
         d[j.state + 1] := d[j.state + 1] + 1;
-        IF j.state >= 3 THEN d[7] := -j.body_size; END IF;
-        PERFORM pg_temp.reeve_count(j.queue, p_part, d);
+        IF j.state >= 3 THEN d[7] := d[7] - j.body_size; END IF;
         PERFORM pg_temp.reeve_tell(j, p_now, p_part);
-        v_count := v_count + 1;
+        recovered := recovered + 1;
     END LOOP;
+    IF v_queue IS NOT NULL THEN PERFORM pg_temp.reeve_count(v_queue, p_part, d); END IF;
+    more := v_seen = 1000 AND recovered > 0; -- else others are at them
     IF p_how = 1 THEN DELETE FROM reeve.owners o WHERE o.lease < v_clock - 86400000; END IF;
-    RETURN v_count;
 END $f$;
 )";
 }

@@ -84,8 +84,11 @@ ipc::Result<void> PostgresSession::settle(const PostgresDoubt& doubt, UnixMs now
     PostgresParams params;
     params.number(now).integer(part_).null().integer(given_back);
     params.all_bytes({doubt.claimers.begin(), doubt.claimers.end()}).number(doubt.batch);
-    if (auto back = run("recover", params); !back) return tl::make_unexpected(std::move(back.error()));
-    return {};
+    for (;;) {
+        auto back = run("recover", params);
+        if (!back) return tl::make_unexpected(std::move(back.error()));
+        if (!back->flag(0, 1)) return {};
+    }
 }
 
 ipc::Result<PostgresRows> PostgresSession::run(const char* name, const PostgresParams& params) {

@@ -60,7 +60,8 @@ const std::array<PostgresStatement, 22> postgres_statements{{
      "SELECT expired, more FROM pg_temp.reeve_expire($1::bigint, $2::integer, $3::bytea[], "
      "$4::bigint[], $5::bigint[], $6::bigint)"},
     {"recover",
-     "SELECT pg_temp.reeve_recover($1::bigint, $2::integer, $3::bigint, $4::integer, $5::bytea[], "
+     "SELECT recovered, more FROM pg_temp.reeve_recover($1::bigint, $2::integer, $3::bigint, $4::integer, "
+     "$5::bytea[], "
      "$6::bigint)"},
     {"stats", "SELECT * FROM pg_temp.reeve_stats()"},
     {"last_fired", "SELECT max(due) FROM reeve.fired WHERE schedule = $1::bytea"},

@@ -29,6 +29,13 @@ PostgresStore::PostgresStore(const std::string& url, PostgresOptions options)
     if (!options_.is_gone) options_.is_gone = [](const std::string&) { return false; };
 }
 
+PostgresStore::~PostgresStore() {
+    if (doubt_.batch == 0) return;
+    // What was claimed and lost with its answer would wait for the lease of whoever claimed it.
+    not_before_ = {};
+    (void)reach(unix_ms());
+}
+
 ipc::Result<std::unique_ptr<Store>> PostgresStore::open(const std::string& url, PostgresOptions options) {
     std::unique_ptr<PostgresStore> made(new PostgresStore(url, std::move(options)));
     if (auto reached = made->reach(0); !reached) {
@@ -69,8 +76,10 @@ ipc::Result<void> PostgresStore::apply(std::span<Operation> batch, UnixMs now) {
     const auto until = Clock::now() + options_.timeout;
     lost_ = false;
     auto applied = apply_until(batch, now, until);
-    // Nobody knows what has become of it: asked again it is certain, as all of it may be asked twice.
+    // Nobody knows what has become of it: asked again it is certain, as all of it may be asked twice. (A
+    // Cancel, Retry or Purge that had come to pass then says what is, and not what it did.)
     if (!applied && lost_ && Clock::now() < until) {
+        drop_answers(batch);  // some may have come before the end of the batch did not
         applied = apply_until(batch, now, until);
         if (applied)
             for (auto& operation : batch) {

@@ -26,6 +26,8 @@ class PostgresStore final : public Store {
     /// Makes what is not there. Fails when the database is there and cannot be had for jobs; one that cannot
     /// be reached may come yet.
     static ipc::Result<std::unique_ptr<Store>> open(const std::string& url, PostgresOptions options);
+    /// Gives back what a batch without an answer may have claimed, if the database can be had at once.
+    ~PostgresStore() override;
 
     ipc::Result<void> apply(std::span<Operation> batch, UnixMs now) override;
     void tidy() override;
