@@ -309,7 +309,13 @@ void PoolTable::add_counters_of(const PoolTable& before) noexcept {
         }
 }
 
-std::uint32_t PoolTable::free_of(std::uint32_t row, std::uint64_t now_ms) noexcept {
+bool PoolTable::ends_one(std::uint32_t pool) const noexcept {
+    for (std::uint32_t index = 0; index < shapes_[pool].members; ++index)
+        if (state(pool, index) == MemberState::overdue) return true;
+    return false;
+}
+
+std::uint32_t PoolTable::free_of(std::uint32_t row, std::uint64_t now_ms, MemberState to) noexcept {
     std::uint32_t freed = 0;
     for (std::uint32_t pool = 0; pool < pools(); ++pool) {
         Pool& here = cell(pool);
@@ -318,7 +324,7 @@ std::uint32_t PoolTable::free_of(std::uint32_t row, std::uint64_t now_ms) noexce
             Member& one = member(pool, index);
             auto word = one.word.load();
             if (state_of(word) != MemberState::busy || word_row(word) != row) continue;
-            if (!one.word.compare_exchange_strong(word, with_state(word, MemberState::doubtful))) continue;
+            if (!one.word.compare_exchange_strong(word, with_state(word, to))) continue;
             one.since_ms.set(now_ms);
             ++freed;
         }

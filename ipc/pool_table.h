@@ -167,8 +167,12 @@ class PoolTable {
     void add_counters_of(const PoolTable& before) noexcept;
     /// Whether the bell rings when somebody has to wait.
     void set_growing(std::uint32_t pool, bool grows) noexcept;
-    /// The worker of that row is gone: nobody waits there, and its tasks are given up. How many those were.
-    std::uint32_t free_of(std::uint32_t row, std::uint64_t now_ms) noexcept;
+    /// The worker of that row is gone: nobody waits there, and its tasks are given up: whoever has them is
+    /// doubtful, or, where nobody may go on with them, overdue. How many those were.
+    std::uint32_t free_of(std::uint32_t row, std::uint64_t now_ms,
+                          MemberState to = MemberState::doubtful) noexcept;
+    /// One of its members at least is to be ended, or is being ended.
+    [[nodiscard]] bool ends_one(std::uint32_t pool) const noexcept;
 
  private:
     struct Member;

@@ -20,6 +20,8 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds abort_time{1000};  ///< from ABRT to KILL
+constexpr milliseconds longest_breath{
+    1000};  ///< from a death to the next start: whoever waits for it is not to give up
 
 }  // namespace
 
@@ -197,7 +199,7 @@ void Companion::respawn_later() {
     std::optional<milliseconds> served;
     if (slot_.ready_ms != 0) served = milliseconds(ipc::monotonic_ms() - slot_.ready_ms);
     slot_.state = ipc::SlotState::backing_off;
-    timer_.arm(std::max(slot_.backoff.died(served), Backoff::first_delay));
+    timer_.arm(std::clamp(slot_.backoff.died(served), Backoff::first_delay, longest_breath));
 }
 
 }  // namespace master

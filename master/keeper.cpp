@@ -100,7 +100,7 @@ void Keeper::on_ended() {
                     .count()));
     }
     board.vacate(row_);
-    if (around_.pools != nullptr) around_.pools->worker_gone(row_);
+    if (around_.pools != nullptr) around_.pools->keeper_gone(row_);
 }
 
 }  // namespace master

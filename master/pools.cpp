@@ -82,6 +82,12 @@ void Pools::worker_gone(std::uint32_t row) {
     wake();
 }
 
+void Pools::keeper_gone(std::uint32_t row) {
+    const auto ended = table_->free_of(row, ipc::monotonic_ms(), ipc::MemberState::overdue);
+    if (ended > 0) spdlog::warn("processes at jobs of a keeper that is gone are ended processes={}", ended);
+    wake();
+}
+
 void Pools::stop(bool hurried) {
     for (auto& pool : pools_)
         pool->stop(hurried ? Pools::short_grace(pool->config().kill_grace) : pool->config().kill_grace);

@@ -34,6 +34,8 @@ class Pools {
     [[nodiscard]] std::optional<std::string> start_failure() const;
     /// The worker of that row has died: its tasks are nobody's.
     void worker_gone(std::uint32_t row);
+    /// The keeper of that row has died: what its jobs ran in is ended, for they are begun anew.
+    void keeper_gone(std::uint32_t row);
     /// For good. Hurried: KILL follows soon, whatever `kill_grace` says.
     void stop(bool hurried);
     /// Whatever is to be ended from now on has little time, and what is being ended no more than that.

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "tests/integration/check.h"
@@ -138,6 +139,37 @@ TEST_CASE("a job that runs is cancelled surely: its program is gone, even one th
     const auto job = until(server, id, "cancelled");
     CHECK_FALSE(lives(program));
     CHECK(job["attempts"] == 1);
+}
+
+TEST_CASE("where a keeper was killed, what its jobs ran in is gone before they are begun anew",
+          "[integration][jobs]") {
+    const std::string whether_it_lives =
+        "case $(cat /proc/$(head -n 1 $out/pid)/status 2>/dev/null) in ''|*'(zombie)'*) ;; "
+        "*) echo both > $out/both;; esac\n";
+    const Site site(
+        "echo $$ >> $out/pid\nif [ $JOB_ATTEMPT = 1 ]; then trap '' TERM; while :; do sleep 1; done; fi\n" +
+        whether_it_lives);
+    site.folder.write("job.php", "<?php $out = '" + site.folder.path("out") + R"(';
+file_put_contents("$out/pid", getmypid() . "\n", FILE_APPEND);
+if ($_SERVER['JOB_ATTEMPT'] === '1') for (;;) usleep(10000);
+$first = (int) file("$out/pid")[0];
+if (preg_match('/^State:\s*[^Z]/m', (string) @file_get_contents("/proc/$first/status"))) touch("$out/both");
+)");
+    const std::string pool = "size = 2\nkill_grace = 500ms\n";
+    auto setup = site.setup("", pool);
+    SECTION("a program that TERM means nothing to") {}
+    SECTION("a FastCGI application") {
+        setup = site.setup("script = @folder@/job.php\n", pool, "fastcgi php-cgi");
+    }
+    const Server server(site.folder, setup);
+    const auto id = enqueue(server, "x");
+    eventually("it runs", [&] { return site.lines("pid") == 1; });
+    const auto status = json::parse(server.command({"status", "--json"}).output);
+    REQUIRE(::kill(status["keepers"][0]["pid"].get<pid_t>(), SIGKILL) == 0);
+    const auto job = until(server, id, "done");
+    CHECK(job["attempts"] == 2);
+    CHECK(contains(job["history"][0].dump(), "lost"));
+    CHECK_FALSE(std::filesystem::exists(site.folder.path("out/both")));
 }
 
 TEST_CASE("a job that takes too long is ended, and tried again after its back-off", "[integration][jobs]") {

@@ -215,7 +215,7 @@ TEST_CASE("jobs that come together are as if they had come one by one", "[jobs]"
     const auto answer = [&](std::size_t i) { return std::get<Enqueue>(batch[i]).answer; };
     SECTION("some are there, and some are too many") {
         REQUIRE(world.store->apply(batch, world.now));
-        for (const std::size_t i : {0, 1, 2, 4, 5, 6}) CHECK(answer(i).what == What::created);
+        for (const std::size_t i : {0u, 1u, 2u, 4u, 5u, 6u}) CHECK(answer(i).what == What::created);
         CHECK(answer(3).what == What::existing);
         CHECK(answer(5).state == State::scheduled);
         CHECK(answer(7).what == What::full);
@@ -226,7 +226,7 @@ TEST_CASE("jobs that come together are as if they had come one by one", "[jobs]"
         batch.resize(7);
         for (auto& one : batch) std::get<Enqueue>(one).room.jobs = 100;
         REQUIRE(world.store->apply(batch, world.now));
-        for (const std::size_t i : {0, 1, 2, 4, 5, 6}) {
+        for (const std::size_t i : {0u, 1u, 2u, 4u, 5u, 6u}) {
             CHECK(answer(i).what == What::created);
             CHECK(answer(i).id == "job" + std::to_string(i));
         }

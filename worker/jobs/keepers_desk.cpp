@@ -21,6 +21,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds busy_again{10};  ///< another keeper lets go of the store any moment
 constexpr milliseconds failed_again{500};
 constexpr milliseconds owners_time{2000};       ///< in which older keepers say that they still run jobs
+constexpr milliseconds ending_again{10};        ///< processes of a keeper before us are being ended
 constexpr milliseconds others_margin{1000};     ///< beyond the last words of older keepers
 constexpr milliseconds queues_look_time{1000};  ///< from one look at all queues to the next
 constexpr std::uint64_t expire_every_ms = 10'000, opening_told_every_ms = 5'000, busy_told_ms = 5'000;
@@ -70,7 +71,7 @@ KeepersDesk::KeepersDesk(Surroundings around, std::function<void()> over)
     // Its connection broke; it may have run into a bound, and be back in a moment with its jobs still
     // running.
     server_.when_owner_leaves([this] {
-        if (owners_known_) owners_late_.arm(owners_time);
+        if (owners_known_) owner_has_left(owners_time);
     });
     tally_.mute();  // somebody else serves
     batcher_.when_stored([this](const Operation& operation) { server_.note(operation); });
@@ -156,14 +157,22 @@ void KeepersDesk::attend() {
         runners_.start();
         schedules_.start();
     }
-    owners_late_.arm(around_.older ? owners_time : milliseconds(0));
+    owner_has_left(around_.older ? owners_time : milliseconds(0));
     look_for_end();
+}
+
+/// Its jobs are ready again after `time`, or when the processes that are at them have ended.
+void KeepersDesk::owner_has_left(milliseconds time) {
+    recover_by_ms_ = ipc::monotonic_ms() + static_cast<std::uint64_t>((time + runners_.last_words()).count());
+    owners_late_.arm(time);
 }
 
 /// Jobs of owners who are no more are ready again: so many at a time that nobody waits for it. Older keepers
 /// have a while to say that they live.
 void KeepersDesk::recover() {
     if (state_ != State::keeping || !owners_known_ || retired_) return;
+    // The master ends them before it starts us.
+    if (runners_.ends_any() && ipc::monotonic_ms() < recover_by_ms_) return owners_late_.arm(ending_again);
     if (std::exchange(recovering_, true)) {
         recovering_again_ = true;  // somebody else is gone meanwhile
         return;

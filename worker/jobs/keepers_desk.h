@@ -84,6 +84,7 @@ class KeepersDesk final : private Keeping {
     void on_again(short what);
     void attend();
     void on_owners_late(short what);
+    void owner_has_left(std::chrono::milliseconds time);
     void recover();
     void close();
     void on_closed();
@@ -115,7 +116,8 @@ class KeepersDesk final : private Keeping {
     bool busy_ = false;  ///< the store: another process had it when we tried last
     std::uint64_t drain_until_ms_ = 0;
     bool expiring_ = false, recovering_ = false, recovering_again_ = false;
-    std::uint64_t recovered_ = 0;  ///< jobs, since it was begun
+    std::uint64_t recover_by_ms_ = 0;  ///< whatever is being ended
+    std::uint64_t recovered_ = 0;      ///< jobs, since it was begun
     std::uint64_t busy_since_ms_ = 0, told_ms_ = 0, expired_ms_ = 0;
     ipc::Event again_, owners_late_, look_, waited_long_;
 };

@@ -77,8 +77,12 @@ void Place::on_run_over() {
         const auto& range = target_.queue.backoff;
         const Backoff backoff{range.min, range.max};
         finish_.again_at = now + backoff.after(job_.attempt, owner_.random()).count();
-        if (verdict.again_at != 0)
-            finish_.again_at = std::max(verdict.again_at, now + std::min<UnixMs>(1'000, range.min.count()));
+        if (verdict.again_at != 0) {
+            const UnixMs wait = std::max(verdict.again_at - now, std::min<UnixMs>(1'000, range.min.count()));
+            // Many may have been told the same: not all at once.
+            const auto spread = static_cast<std::uint64_t>(wait / 10 + 1);
+            finish_.again_at = now + wait + static_cast<UnixMs>(owner_.random() % spread);
+        }
     }
     owner_.on_run_over(*this);
     tell_end();

@@ -74,6 +74,8 @@ class PoolDoor {
     void give_back(const ipc::PoolTask& task, End how, std::uint64_t begun_us, const Sharer& sharer);
     /// One that was given back as `overdue` is still about to be ended.
     [[nodiscard]] bool still_ending(const ipc::PoolTask& task) const noexcept;
+    /// Some are about to be ended: by us, by requests, or since a keeper before us died with its jobs.
+    [[nodiscard]] bool ends_any() const noexcept { return table_.ends_one(index_); }
     /// After so long it is not waited for any more: the master is gone, or nothing can end the process.
     [[nodiscard]] static std::chrono::milliseconds ending_time(const conf::Pool& pool) noexcept;
 

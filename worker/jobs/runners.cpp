@@ -53,6 +53,10 @@ PoolDoor* Runners::door_of(const Rooms& rooms, const std::string& pool) {
                                 rooms.row, rooms.loop);
 }
 
+bool Runners::ends_any() const noexcept {
+    return std::any_of(doors_.begin(), doors_.end(), [](const PoolDoor& door) { return door.ends_any(); });
+}
+
 QueueRunner* Runners::find(std::string_view queue) noexcept {
     const auto found = std::find_if(runners_.begin(), runners_.end(),
                                     [&](const QueueRunner& one) { return one.name() == queue; });

@@ -64,6 +64,8 @@ class Runners {
 
     /// How long what is given back may take: its processes end, and the store hears of it.
     [[nodiscard]] std::chrono::milliseconds last_words() const noexcept { return last_words_; }
+    /// Processes that may be at jobs of nobody are being ended.
+    [[nodiscard]] bool ends_any() const noexcept;
     /// There is another way to who has the store: what was wished of the jobs that run is asked for.
     void ask_for_wishes();
 
