@@ -152,12 +152,11 @@ TEST_CASE("fields that make no sense are 400, bodies that are too large 413", "[
 }
 
 TEST_CASE("bodies that slow clients have begun with have a bound together, and beyond it is 503",
-          "[integration][jobs]") {
+          "[integration][jobs][one-loop][concurrent]") {
     const TemporaryFolder folder;
     auto setup = jobs_setup(folder, "job_size_max = 64k\n", "cat",
                             "url = sqlite:@folder@/store/jobs.db\nbodies_max = 64k\n");
     setup.execution = just_workers(1);
-    if (!serves_several()) return;
     const Server server(folder, setup);
     Client slow = server.connect();
     slow.send("POST /in HTTP/1.1\r\nHost: x\r\nContent-Length: 50000\r\n\r\n" + std::string(49'999, 'x'));
