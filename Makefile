@@ -7,6 +7,7 @@
 # make tsan       all tests under ThreadSanitizer
 # make fuzz       every fuzz target for FUZZ_SECONDS (default 60) each
 # make bench      reeve beside nginx and a raw epoll responder; writes docs/BENCHMARKS.md
+# make bench-jobs enqueues beside the disk's own limit and beanstalkd
 # make tidy       clang-tidy over the sources
 # make format     clang-format over the sources; make format-check only complains
 # make check      what must pass before a push: format-check, test, asan, tsan, tidy
@@ -110,7 +111,7 @@ LLHTTP_OBJECTS := $(OUT)/llhttp/llhttp.o $(OUT)/llhttp/api.o $(OUT)/llhttp/http.
 INTEGRATION := build/release/integration
 PROGRAM := $(if $(filter release,$(VARIANT)),build/reeve,$(OUT)/reeve)
 
-.PHONY: all run test test-models units integration asan tsan release-build asan-build tsan-build fuzz fuzz-build bench tidy format format-check check install deps clean help program tests
+.PHONY: all run test test-models units integration asan tsan release-build asan-build tsan-build fuzz fuzz-build bench bench-jobs tidy format format-check check install deps clean help program tests
 all: program
 program: $(PROGRAM)
 tests: $(OUT)/units $(INTEGRATION)
@@ -125,7 +126,7 @@ DEPS_BUILD := g++ make pkg-config libevent-dev libinih-dev libspdlog-dev libfmt-
 	libpq-dev libssl-dev libcctz-dev tzdata
 DEPS_TEST := catch2 curl brotli zstd systemd logrotate php-cgi libfcgi-dev postgresql
 DEPS_CLANG := clang clang-tidy clang-format libclang-rt-14-dev
-DEPS_BENCH := nginx-light apache2-utils nghttp2-client python3 gnuplot-nox iproute2 procps
+DEPS_BENCH := nginx-light apache2-utils nghttp2-client python3 gnuplot-nox iproute2 procps beanstalkd
 
 define install_missing
 	@missing=""; for package in $(1); do \
@@ -262,6 +263,15 @@ fuzz-build: $(patsubst tests/fuzz/%.cpp,$(OUT)/%,$(FUZZERS))
 bench: deps deps-bench
 	@$(MAKE) program build/bench/raw_epoll build/bench/generator $(FCGI_ECHO)
 	@python3 tests/bench/run.py --reeve build/reeve --raw build/bench/raw_epoll --generator build/bench/generator $(BENCH_ARGS)
+bench-jobs: deps deps-bench
+	@$(MAKE) program build/bench/enqueue build/bench/slow_sync.so
+	@python3 tests/bench/jobs.py --reeve build/reeve --enqueue build/bench/enqueue --slow-sync build/bench/slow_sync.so $(BENCH_ARGS)
+build/bench/enqueue: tests/bench/enqueue.cpp
+	@mkdir -p $(@D)
+	g++ -std=c++20 -O2 -Wall -Wextra -o $@ $< -lsqlite3
+build/bench/slow_sync.so: tests/bench/slow_sync.c
+	@mkdir -p $(@D)
+	gcc -O2 -Wall -Wextra -fPIC -shared -o $@ $<
 build/bench/%: tests/bench/%.cpp
 	@mkdir -p $(@D)
 	g++ -std=c++20 -O2 -Wall -Wextra -o $@ $<

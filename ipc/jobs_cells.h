@@ -49,7 +49,9 @@ struct JobsCell {
     Counter strays;             ///< gauge: jobs that are not over, of queues that are not configured
     Counter syncs, wal_bytes, dead_rows, oldest_transaction_ms;  ///< as worker::jobs::StoreFigures
     Histogram commit;                                            ///< how long a batch took
-    Histogram enqueue;  ///< from when a job was asked for to the answer, in the keeper
+    Histogram enqueue;    ///< from when a job was asked for to the answer, in the keeper
+    Histogram claim;      ///< from when jobs to run were asked for to the answer, likewise
+    SizeHistogram batch;  ///< operations in those that were stored
 };
 
 }  // namespace ipc

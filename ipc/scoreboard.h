@@ -27,7 +27,7 @@ namespace ipc {
 
 /// Bumped when the layout changes: memory of another version is not read (an upgrade starts its counters
 /// anew).
-constexpr std::uint32_t scoreboard_layout = 10;
+constexpr std::uint32_t scoreboard_layout = 11;
 
 /// One event loop's cell; `alignas` keeps neighbours from sharing a cache line.
 struct alignas(128) LoopCell {

@@ -10,6 +10,7 @@
 #include "tests/worker/memory_store.h"
 #include "tests/worker/turn.h"
 #include "worker/jobs/batcher.h"
+#include "worker/jobs/codec.h"
 #include "worker/jobs/keeper_client.h"
 #include "worker/jobs/keeper_server.h"
 
@@ -70,12 +71,23 @@ struct Opened : World {
 struct Door {
     Door() {
         path = folder.path("keeper");
-        sockaddr_un address{};
-        address.sun_family = AF_UNIX;
-        path.copy(address.sun_path, sizeof address.sun_path - 1);
+        const auto address = sockaddr_of_it();
         socket = ipc::UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
         REQUIRE(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
         REQUIRE(::listen(socket.get(), 16) == 0);
+    }
+    /// Somebody who may say anything.
+    [[nodiscard]] ipc::UniqueFd connect() const {
+        ipc::UniqueFd stranger(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        const auto address = sockaddr_of_it();
+        REQUIRE(::connect(stranger.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+        return stranger;
+    }
+    [[nodiscard]] sockaddr_un sockaddr_of_it() const {
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        path.copy(address.sun_path, sizeof address.sun_path - 1);
+        return address;
     }
     TemporaryFolder folder;
     std::string path;
@@ -503,6 +515,40 @@ TEST_CASE("the second with an idempotency key hears that the first is in flight,
     CHECK(heard[3] == "0 3");  // this store knows no keys
 }
 
+TEST_CASE("a client of a newer version is told what is not known here, and stays", "[worker][jobs]") {
+    Opened world;
+    Door door;
+    KeeperServer server(world.loop, world.batcher, world.tally, door.socket.get(), {});
+    server.begin();
+    const auto newer = door.connect();
+    std::string said;
+    append_ask(said, 5, Stats{}, 0);
+    said[frame_head_bytes + 8] = '\x40';  // an operation of the next version
+    append_ask(said, 6, Stats{}, 0);
+    said[said.size() - 1 - 8 - 1] = '\x40';  // a kind of frame of the next version
+    append_ask(said, 7, Stats{}, 0);
+    REQUIRE(::send(newer.get(), said.data(), said.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(said.size()));
+    std::string heard;
+    std::vector<Frame> answers;
+    REQUIRE(world.until([&] {
+        char bytes[512];
+        const auto got = ::recv(newer.get(), bytes, sizeof bytes, MSG_DONTWAIT);
+        if (got > 0) heard.append(bytes, static_cast<std::size_t>(got));
+        answers.clear();
+        std::string_view rest = heard;
+        while (rest.size() >= frame_length_bytes && rest.size() - frame_length_bytes >= frame_length(rest)) {
+            answers.push_back(*parse_frame(rest.substr(frame_length_bytes, frame_length(rest))));
+            rest.remove_prefix(frame_length_bytes + frame_length(rest));
+        }
+        return answers.size() == 2;
+    }));
+    CHECK(answers[0].head.number == 5);
+    CHECK(answers[0].head.kind == FrameKind::failed);
+    CHECK(answers[1].head.number == 7);
+    CHECK(answers[1].head.kind == FrameKind::stored);
+    CHECK(world.board.jobs().clients_dropped.get() == 0);
+}
+
 TEST_CASE("a client that talks nonsense is dropped, and the others go on", "[worker][jobs]") {
     const Logged log;
     Opened world;
@@ -510,11 +556,7 @@ TEST_CASE("a client that talks nonsense is dropped, and the others go on", "[wor
     KeeperServer server(world.loop, world.batcher, world.tally, door.socket.get(), {});
     server.begin();
     KeeperClient client(world.loop, {.path = door.path, .owner = "me"});
-    ipc::UniqueFd stranger(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    door.path.copy(address.sun_path, sizeof address.sun_path - 1);
-    REQUIRE(::connect(stranger.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    const auto stranger = door.connect();
     REQUIRE(world.until([&] { return server.clients() == 2 && server.owners().size() == 1; }));
     CHECK(server.owners() == std::vector<std::string>{"me"});
     const std::string nonsense("\xff\xff\xff\x7fxxxx", 8);

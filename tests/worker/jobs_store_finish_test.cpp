@@ -258,7 +258,11 @@ TEST_CASE("jobs of owners that are gone are ready again, and have spent an attem
 
     Recover recover;
     recover.alive = {"other", "third"};
-    CHECK(world.ask(recover).answer.recovered == 2);
+    const auto answer = world.ask(recover).answer;
+    CHECK(answer.recovered == 2);
+    REQUIRE(answer.queues.size() == 1);
+    CHECK(answer.queues[0].queue == "mail");
+    CHECK(answer.queues[0].jobs == 2);
 
     CHECK(world.get("once").state == State::dead);
     const auto seen = world.get("b");
@@ -292,6 +296,9 @@ TEST_CASE("of an owner that is gone no more than a thousand jobs are given back 
         const auto answer = world.ask(recover).answer;
         CHECK(answer.recovered == std::min<std::uint64_t>(left, recovered_max));
         CHECK(answer.more == (left >= recovered_max));
+        std::uint64_t told = 0;
+        for (const auto& lost : answer.queues) told += lost.jobs;
+        CHECK(told == answer.recovered);
         left -= answer.recovered;
     }
     CHECK(world.stats().ready == many / 2);

@@ -130,6 +130,9 @@ void add_store(MetricsText& text, const ipc::JobsCell& jobs, std::int64_t now_un
     histogram("reeve_jobs_commit_seconds", "How long a batch took.", jobs.commit);
     histogram("reeve_jobs_enqueue_seconds", "From a job's arrival at the keeper to the answer.",
               jobs.enqueue);
+    histogram("reeve_jobs_claim_seconds", "From when jobs to run were asked for to the answer.", jobs.claim);
+    text.family("reeve_jobs_batch_operations", "histogram", "Operations in a batch that was stored.");
+    text.histogram({}, jobs.batch);
 }
 
 }  // namespace

@@ -61,21 +61,33 @@ class MetricsText {
         sample({}, value);
     }
     void histogram(const std::string& labels, const HistogramSum& sum) {
-        const auto joined = labels.empty() ? std::string() : labels + ",";
-        std::uint64_t below = 0;
-        for (std::size_t bucket = 0; bucket < sum.counts.size(); ++bucket) {
-            below += sum.counts[bucket];
-            const bool last = bucket + 1 == sum.counts.size();
-            const auto bound =
-                last ? std::string("+Inf") : fmt::format("{}", in_seconds(ipc::Histogram::bound_us(bucket)));
-            sample(fmt::format("{}le=\"{}\"", joined, bound), below, "_bucket");
-        }
-        sample(labels, in_seconds(sum.us), "_sum");
-        sample(labels, below, "_count");
+        histogram(
+            labels, sum.counts.size(), [&](std::size_t bucket) { return sum.counts[bucket]; },
+            [](std::size_t bucket) { return in_seconds(ipc::Histogram::bound_us(bucket)); },
+            in_seconds(sum.us));
+    }
+    void histogram(const std::string& labels, const ipc::SizeHistogram& sizes) {
+        histogram(
+            labels, ipc::SizeHistogram::buckets, [&](std::size_t bucket) { return sizes.count(bucket); },
+            [](std::size_t bucket) { return ipc::SizeHistogram::bound(bucket) - 1; }, sizes.sum());
     }
     [[nodiscard]] std::string take() { return std::move(text_); }
 
  private:
+    template <class Count, class Bound, class Sum>
+    void histogram(const std::string& labels, std::size_t buckets, const Count& count, const Bound& bound,
+                   Sum sum) {
+        const auto joined = labels.empty() ? std::string() : labels + ",";
+        std::uint64_t below = 0;
+        for (std::size_t bucket = 0; bucket < buckets; ++bucket) {
+            below += count(bucket);
+            const auto upper = bucket + 1 == buckets ? std::string("+Inf") : fmt::format("{}", bound(bucket));
+            sample(fmt::format("{}le=\"{}\"", joined, upper), below, "_bucket");
+        }
+        sample(labels, sum, "_sum");
+        sample(labels, below, "_count");
+    }
+
     std::string text_;
     std::string_view name_;
 };

@@ -6,6 +6,7 @@
 #include <concepts>
 #include <cstring>
 #include <optional>
+#include <system_error>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -101,9 +102,13 @@ template <Of<Expire::Answer> S>
 auto fields(S& s) {
     return std::tie(s.expired, s.more);
 }
+template <Of<Recover::Lost> S>
+auto fields(S& s) {
+    return std::tie(s.queue, s.jobs);
+}
 template <Of<Recover::Answer> S>
 auto fields(S& s) {
-    return std::tie(s.recovered, s.more);
+    return std::tie(s.recovered, s.more, s.queues);
 }
 template <Of<Stats::Answer> S>
 auto fields(S& s) {
@@ -231,7 +236,15 @@ class FieldWriter {
         else if constexpr (std::is_enum_v<T> || std::is_integral_v<T>)
             raw(value);
         else
-            put_all(fields(value));
+            put_struct(value);
+    }
+    template <class T>
+    void put_struct(const T& value) {
+        const auto begin = out_.size();
+        raw(std::uint32_t{0});
+        put_all(fields(value));
+        const auto size = static_cast<std::uint32_t>(out_.size() - begin - sizeof(std::uint32_t));
+        std::memcpy(out_.data() + begin, &size, sizeof size);
     }
     template <class Tuple>
     void put_all(const Tuple& all) {
@@ -289,17 +302,36 @@ class FieldReader {
         } else if constexpr (std::is_integral_v<T>) {
             raw(value);
         } else {
-            get_all(fields(value));
+            get_struct(value);
         }
     }
+    template <class T>
+    void get_struct(T& value) {
+        std::uint32_t size = 0;
+        raw(size);
+        if (size > rest_.size()) return fail();
+        FieldReader inside(rest_.substr(0, size));
+        inside.get_all(fields(value));
+        rest_.remove_prefix(size);
+        if (!inside.good()) fail();
+    }
+    /// Of another version there may be fewer, which leaves the others as they are, or more.
     template <class Tuple>
     void get_all(Tuple all) {
+        std::apply([&](auto&... one) { (get_if_there(one), ...); }, all);
+    }
+    /// All of them have to be there.
+    template <class Tuple>
+    void get_each(Tuple all) {
         std::apply([&](auto&... one) { (get(one), ...); }, all);
     }
-    /// All was there, and no more.
-    [[nodiscard]] bool exact() const noexcept { return good_ && rest_.empty(); }
+    [[nodiscard]] bool good() const noexcept { return good_; }
 
  private:
+    template <class T>
+    void get_if_there(T& value) {
+        if (!rest_.empty()) get(value);
+    }
     void fail() noexcept {
         good_ = false;
         rest_ = {};
@@ -329,8 +361,12 @@ bool read_ask(std::size_t index, FieldReader& in, Operation& operation) {
     } else {
         if (index != Index) return read_ask<Index + 1>(index, in, operation);
         in.get_all(asked(operation.emplace<Index>()));
-        return in.exact();
+        return in.good();
     }
+}
+
+tl::unexpected<ipc::Error> unknown(const char* what) {
+    return tl::make_unexpected(ipc::Error{what, std::make_error_code(std::errc::function_not_supported)});
 }
 
 }  // namespace
@@ -389,7 +425,7 @@ ipc::Result<Frame> parse_frame(std::string_view bytes) {
     std::uint8_t kind = 0;
     std::memcpy(&frame.head.number, bytes.data(), sizeof frame.head.number);
     std::memcpy(&kind, bytes.data() + sizeof frame.head.number, sizeof kind);
-    if (kind > static_cast<std::uint8_t>(FrameKind::cancel)) return ipc::failure("a frame of no known kind");
+    if (kind > static_cast<std::uint8_t>(FrameKind::cancel)) return unknown("a frame of no known kind");
     frame.head.kind = static_cast<FrameKind>(kind);
     frame.fields = bytes.substr(frame_head_bytes - frame_length_bytes);
     return frame;
@@ -400,9 +436,11 @@ ipc::Result<Ask> decode_ask(std::string_view fields) {
     if (fields.size() <= sizeof ask.until_ms) return ipc::failure("an operation without a kind");
     std::memcpy(&ask.until_ms, fields.data(), sizeof ask.until_ms);
     fields.remove_prefix(sizeof ask.until_ms);
+    const auto index = static_cast<unsigned char>(fields.front());
+    if (index >= std::variant_size_v<Operation>)
+        return unknown("an operation that this version does not know");
     FieldReader in(fields.substr(1));
-    if (!read_ask(static_cast<unsigned char>(fields.front()), in, ask.operation))
-        return ipc::failure("an operation that makes no sense");
+    if (!read_ask(index, in, ask.operation)) return ipc::failure("an operation that makes no sense");
     return ask;
 }
 
@@ -411,7 +449,7 @@ ipc::Result<CancelWish> decode_cancel(std::string_view fields) {
     CancelWish wish;
     in.raw(wish.fence);
     in.get(wish.id);
-    if (!in.exact()) return ipc::failure("a wish that makes no sense");
+    if (!in.good()) return ipc::failure("a wish that makes no sense");
     return wish;
 }
 
@@ -419,8 +457,8 @@ ipc::Result<void> decode_stored(std::string_view fields, Operation& operation) {
     if (fields.empty() || static_cast<unsigned char>(fields.front()) != operation.index())
         return ipc::failure("the answer to something else");
     FieldReader in(fields.substr(1));
-    std::visit([&](auto& one) { in.get_all(answered(one)); }, operation);
-    if (!in.exact()) return ipc::failure("an answer that makes no sense");
+    std::visit([&](auto& one) { in.get_each(answered(one)); }, operation);
+    if (!in.good()) return ipc::failure("an answer that makes no sense");
     return {};
 }
 
@@ -428,7 +466,7 @@ ipc::Result<std::string> decode_text(std::string_view fields) {
     FieldReader in(fields);
     std::string text;
     in.get(text);
-    if (!in.exact()) return ipc::failure("a text that makes no sense");
+    if (!in.good()) return ipc::failure("a text that makes no sense");
     return text;
 }
 

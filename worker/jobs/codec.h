@@ -11,7 +11,10 @@
 namespace worker::jobs {
 
 /// A frame is its length, a request's number, a kind, and fields in order; numbers are little-endian. The
-/// length is of what follows it.
+/// length is of what follows it. During an upgrade the two sides are of different versions, so fields come
+/// only at the end of a struct or of an operation, which say how long they are: what is missing there is as
+/// if nobody had set it, what is more is passed over. Kinds and operations, too, come after those that are
+/// there.
 enum class FrameKind : std::uint8_t {
     hello,    ///< from a client, first: who it is, as `Claim::owner`; empty: nobody that runs jobs
     ask,      ///< an operation
@@ -53,12 +56,14 @@ struct Frame {
     FrameHead head;
     std::string_view fields;
 };
+/// `errc::function_not_supported`: of a kind that a newer version has; to be passed over.
 [[nodiscard]] ipc::Result<Frame> parse_frame(std::string_view bytes);
 
 struct Ask {
     std::uint64_t until_ms = 0;
     Operation operation;
 };
+/// `errc::function_not_supported`: what a newer version asks; it is to be told that.
 [[nodiscard]] ipc::Result<Ask> decode_ask(std::string_view fields);
 /// Into the operation that was asked for; fails when it is the answer of another kind. On failure its answer
 /// is anything.

@@ -88,6 +88,7 @@ void FrameSocket::take_frames() {
         if (bytes.size() < frame_length_bytes + length) break;
         taken_ += frame_length_bytes + length;
         const auto frame = parse_frame(bytes.substr(frame_length_bytes, length));
+        if (!frame && frame.error().why == std::errc::function_not_supported) continue;
         if (!frame) return broken(frame.error().doing);
         receiver_.on_frame(*frame);
     }

@@ -96,8 +96,12 @@ class KeeperServer::Client final : private FrameReceiver,
 
     void on_ask(const Frame& frame) {
         auto ask = decode_ask(frame.fields);
-        if (!ask) return nonsense(ask.error().doing);
         const auto number = frame.head.number;
+        if (!ask && ask.error().why == std::errc::function_not_supported) {
+            append_failed(socket_.out(), number, ask.error().doing);
+            return send_now();
+        }
+        if (!ask) return nonsense(ask.error().doing);
         if (ask->until_ms != 0 && ipc::monotonic_ms() >= ask->until_ms) {  // it has waited for a keeper
             append_failed(socket_.out(), number, "it came too late");
             return send_now();
@@ -120,8 +124,7 @@ class KeeperServer::Client final : private FrameReceiver,
             [server = &server_, self = weak_from_this(), number, expected, key = *key,
              begun_us = ipc::monotonic_us()](Operation&& answer, const ipc::Error* failure) {
                 if (!key.second.empty()) server->in_flight_.erase(key);
-                if (std::holds_alternative<Enqueue>(answer))
-                    server->tally_.note_enqueue(ipc::monotonic_us() - begun_us);
+                if (failure == nullptr) server->tally_.note_latency(answer, ipc::monotonic_us() - begun_us);
                 if (const auto client = self.lock()) client->answer(number, answer, failure, expected);
             });
         if (full()) socket_.pause(true);

@@ -268,8 +268,14 @@ void KeepersDesk::on_closed() {
 
 void KeepersDesk::submit(Operation operation, Answered answered) {
     if (successor_) return successor_->submit(std::move(operation), std::move(answered));
-    if (auto* claim = std::get_if<Claim>(&operation); claim != nullptr && neighbours_)
-        claim->lease_until = unix_ms() + around_.lease.count();
+    if (auto* claim = std::get_if<Claim>(&operation); claim != nullptr) {
+        if (neighbours_) claim->lease_until = unix_ms() + around_.lease.count();
+        answered = [this, answered = std::move(answered), begun_us = ipc::monotonic_us()](
+                       Operation&& claimed, const ipc::Error* failure) {
+            if (failure == nullptr) tally_.note_latency(claimed, ipc::monotonic_us() - begun_us);
+            answered(std::move(claimed), failure);
+        };
+    }
     batcher_.submit(std::move(operation), std::move(answered));
 }
 

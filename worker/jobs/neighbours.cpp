@@ -79,11 +79,12 @@ void Neighbours::recover() {
     Recover lost;
     lost.by_lease = true;
     terms_.keeping.submit(std::move(lost), [this](Operation&& over, const ipc::Error* failure) {
-        const auto [recovered, more] = std::get<Recover>(over).answer;
-        if (failure != nullptr || recovered == 0) return;
-        spdlog::warn("jobs of a machine that is not heard of any more are ready again jobs={}", recovered);
+        const auto& answer = std::get<Recover>(over).answer;
+        if (failure != nullptr || answer.recovered == 0) return;
+        spdlog::warn("jobs of a machine that is not heard of any more are ready again jobs={}",
+                     answer.recovered);
         for (auto& runner : terms_.runners.all()) runner.wake();
-        if (more) recover();
+        if (answer.more) recover();
     });
 }
 

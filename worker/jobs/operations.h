@@ -191,9 +191,14 @@ struct Expire {
 struct Recover {
     std::vector<std::string> alive;
     bool by_lease = false;  ///< then only those whose lease is over, whoever their owner
+    struct Lost {
+        std::string queue;
+        std::uint64_t jobs = 0;
+    };
     struct Answer {
         std::uint64_t recovered = 0;
         bool more = false;
+        std::vector<Lost> queues;  ///< of which they are; a queue may come more than once
     } answer;
 };
 

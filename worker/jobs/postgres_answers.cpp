@@ -124,6 +124,13 @@ void take_stats(const PostgresRows& rows, Stats& stats) {
     }
 }
 
+void take_recovered(const PostgresRows& rows, Recover& recover) {
+    recover.answer = {.recovered = rows.as<std::uint64_t>(0, 0), .more = rows.flag(0, 1), .queues = {}};
+    for (int row = 0; row < rows.rows(); ++row)
+        if (!rows.null(row, 2))
+            recover.answer.queues.push_back({rows.bytes(row, 2), rows.as<std::uint64_t>(row, 3)});
+}
+
 }  // namespace
 
 void take_answers(const PostgresRows& rows, std::span<Operation> operations) {
@@ -155,9 +162,7 @@ void take_answers(const PostgresRows& rows, std::span<Operation> operations) {
                 [&](Expire& one) {
                     one.answer = {rows.as<std::uint64_t>(0, 0), rows.flag(0, 1)};
                 },
-                [&](Recover& one) {
-                    one.answer = {rows.as<std::uint64_t>(0, 0), rows.flag(0, 1)};
-                },
+                [&](Recover& one) { take_recovered(rows, one); },
                 [&](Stats& one) { take_stats(rows, one); },
                 [&](LastFired& one) { one.answer.due = rows.number(0, 0); },
                 [](Extend&) {},

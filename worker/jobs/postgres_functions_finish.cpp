@@ -219,9 +219,10 @@ BEGIN
 END $f$;
 
 -- p_how: 0 those of p_owners, 1 those whose owner has no lease, 2 what p_batch of p_owners was given. At most a
--- thousand, so that many do not take longer than a batch may.
+-- thousand, so that many do not take longer than a batch may. queues, jobs: how many of which, one after another.
 CREATE FUNCTION pg_temp.reeve_recover(p_now bigint, p_part integer, p_clock bigint, p_how integer,
-                                      p_owners bytea[], p_batch bigint, OUT recovered bigint, OUT more boolean)
+                                      p_owners bytea[], p_batch bigint, OUT recovered bigint, OUT more boolean,
+                                      OUT queues integer[], OUT jobs bigint[])
 LANGUAGE plpgsql AS $f$
 DECLARE
     r record;
@@ -251,7 +252,10 @@ BEGIN
             IF v_queue IS NOT NULL THEN PERFORM pg_temp.reeve_count(v_queue, p_part, d); END IF;
             v_queue := j.queue;
             d := '{0,0,0,0,0,0,0}';
+            queues := queues || v_queue;
+            jobs := jobs || 0::bigint;
         END IF;
+        jobs[cardinality(jobs)] := jobs[cardinality(jobs)] + 1;
         d[3] := d[3] - 1;
         d[j.state + 1] := d[j.state + 1] + 1;
         IF j.state >= 3 THEN d[7] := d[7] - j.body_size; END IF;

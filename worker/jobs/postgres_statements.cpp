@@ -60,9 +60,9 @@ const std::array<PostgresStatement, 22> postgres_statements{{
      "SELECT expired, more FROM pg_temp.reeve_expire($1::bigint, $2::integer, $3::bytea[], "
      "$4::bigint[], $5::bigint[], $6::bigint)"},
     {"recover",
-     "SELECT recovered, more FROM pg_temp.reeve_recover($1::bigint, $2::integer, $3::bigint, $4::integer, "
-     "$5::bytea[], "
-     "$6::bigint)"},
+     "SELECT r.recovered, r.more, q.name, u.jobs FROM pg_temp.reeve_recover($1::bigint, $2::integer, "
+     "$3::bigint, $4::integer, $5::bytea[], $6::bigint) r LEFT JOIN LATERAL unnest(r.queues, r.jobs) "
+     "AS u (queue, jobs) ON true LEFT JOIN reeve.queues q ON q.id = u.queue"},
     {"stats", "SELECT * FROM pg_temp.reeve_stats()"},
     {"last_fired", "SELECT max(due) FROM reeve.fired WHERE schedule = $1::bytea"},
     {"owners", "SELECT DISTINCT owner FROM reeve.jobs WHERE state = 2"},

@@ -210,7 +210,7 @@ void SqliteFinish::apply(Retry& operation, UnixMs now) {
 /// What is passed over runs, so there are no more of those than all queues have places.
 void SqliteFinish::apply(Recover& operation, UnixMs now) {
     const auto& alive = operation.alive;
-    std::vector<std::int64_t> lost;
+    std::vector<std::pair<std::int64_t, const std::string*>> lost;  // and its queue
     for (const auto& [name, queue] : queues_.all()) {
         if (queue.jobs[static_cast<std::size_t>(State::running)] == 0) continue;
         auto use = running_.with(queue.id);
@@ -218,14 +218,17 @@ void SqliteFinish::apply(Recover& operation, UnixMs now) {
             const bool is_lost = operation.by_lease
                                      ? use.integer(2) <= now
                                      : std::find(alive.begin(), alive.end(), use.text(1)) == alive.end();
-            if (is_lost) lost.push_back(use.integer(0));
+            if (is_lost) lost.emplace_back(use.integer(0), &queue.name);
         }
     }
-    for (const auto seq : lost) {
+    auto& found = operation.answer.queues;
+    for (const auto& [seq, queue] : lost) {
         auto job = jobs_.find(seq);
         if (!job) continue;
         end(*job, End{.ending = Ending::lost, .error = "who ran it is gone"}, now);
         tell(*job, now);
+        if (found.empty() || found.back().queue != *queue) found.push_back({.queue = *queue});
+        ++found.back().jobs;
         ++operation.answer.recovered;
     }
     operation.answer.more = lost.size() == recovered_max;

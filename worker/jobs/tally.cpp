@@ -13,6 +13,7 @@ void Tally::note(const Operation& operation) {
     if (const auto* fire = std::get_if<Fire>(&operation)) return note_enqueue(fire->enqueue);
     if (const auto* claim = std::get_if<Claim>(&operation)) return note_claim(*claim);
     if (const auto* finish = std::get_if<Finish>(&operation)) return note_finish(*finish);
+    if (const auto* recover = std::get_if<Recover>(&operation)) return note_recover(*recover);
     if (const auto* stats = std::get_if<Stats>(&operation)) return show(*stats);
 }
 
@@ -21,13 +22,22 @@ void Tally::note_batch(std::size_t operations, bool stored, std::uint64_t took_u
     if (muted_) return;
     auto& jobs = cell();
     (stored ? jobs.commits : jobs.failures).add();
-    if (stored) jobs.operations.add(operations);
+    if (stored) {
+        jobs.operations.add(operations);
+        jobs.batch.add(operations);
+    }
     jobs.commit.add(took_us);
     jobs.syncs.set(figures.syncs);
     jobs.wal_bytes.set(figures.wal_bytes);
     jobs.dead_rows.set(figures.dead_rows);
     jobs.oldest_transaction_ms.set(
         static_cast<std::uint64_t>(std::max<std::int64_t>(figures.oldest_transaction_ms, 0)));
+}
+
+void Tally::note_latency(const Operation& operation, std::uint64_t us) {
+    if (muted_) return;
+    if (std::holds_alternative<Enqueue>(operation)) cell().enqueue.add(us);
+    if (std::holds_alternative<Claim>(operation)) cell().claim.add(us);
 }
 
 void Tally::note_able() {
@@ -80,6 +90,12 @@ void Tally::note_finish(const Finish& finish) {
     if (auto* const counted = queue(running->second); counted != nullptr && finish.answer.accepted)
         counted->attempts.at(static_cast<std::size_t>(finish.ending)).add();
     running_.erase(running);
+}
+
+void Tally::note_recover(const Recover& recover) {
+    for (const auto& lost : recover.answer.queues)
+        if (auto* const counted = queue(lost.queue); counted != nullptr)
+            counted->attempts.at(static_cast<std::size_t>(Ending::lost)).add(lost.jobs);
 }
 
 void Tally::show(const Stats& stats) {

@@ -28,10 +28,8 @@ class Tally {
     /// It could store something; or could not, and why.
     void note_able();
     void note_unable(std::string_view why);
-    /// From when somebody asked for a job to the answer.
-    void note_enqueue(std::uint64_t us) {
-        if (!muted_) cell().enqueue.add(us);
-    }
+    /// How long this one took, from when it was asked for to the answer.
+    void note_latency(const Operation& operation, std::uint64_t us);
 
  private:
     /// Null: the scoreboard does not know that queue.
@@ -39,6 +37,7 @@ class Tally {
     void note_enqueue(const Enqueue& enqueue);
     void note_claim(const Claim& claim);
     void note_finish(const Finish& finish);
+    void note_recover(const Recover& recover);
     void show(const Stats& stats);
 
     ipc::Scoreboard& board_;
