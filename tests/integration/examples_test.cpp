@@ -104,6 +104,14 @@ TEST_CASE("the example jobs are done, and those that make no sense are not tried
     CHECK(server.get(place + "/result").body == "3.1415926535897932384\n");
     CHECK(server.get("/pi?20").field("Location") == place);
     CHECK(server.get("/pi?x").status == 400);
+
+    CHECK(contains(said(server, post("/send", "To: you@example.org\n\nhello\n", last)), "sent as"));
+    const auto later =
+        server.ask(post("/send", "To: you@example.org\n\nhello\n", "Prefer: respond-async\r\n"));
+    REQUIRE(later.status == 202);
+    job = nlohmann::json::parse(server.get(later.field("Location") + "?wait=30").body);
+    CHECK(job["state"] == "done");
+    CHECK(contains(server.get("/jobs/schedules").body, "\"digest\""));
 }
 
 TEST_CASE("three tiers at once take about the time of one, and the loop does not wait",

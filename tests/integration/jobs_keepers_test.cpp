@@ -201,3 +201,42 @@ TEST_CASE("when the master dies, a job that a worker is told of yet is stored, a
     const Server server(place.folder, setup);
     until(server, id, "done");
 }
+
+TEST_CASE("what was promised before everything was killed is done after the next start",
+          "[integration][jobs]") {
+    constexpr int rounds = 3, clients_at_once = 16, jobs_each = 8, places = 2;
+    const Place place;
+    place.go();
+    const auto setup = Place::setup();
+    std::vector<std::string> promised;
+    for (int round = 0; round < rounds; ++round) {
+        Server server(place.folder, setup);
+        std::vector<Client> clients;
+        std::string some;
+        for (int i = 0; i < jobs_each; ++i) some += post("/in", "work");
+        const auto begun = place.begun();
+        for (int i = 0; i < clients_at_once; ++i) {
+            clients.push_back(server.connect());
+            clients.back().send(some);
+        }
+        eventually("jobs run", [&] { return place.begun() > begun; });
+        while (!server.processes().empty())
+            for (const pid_t pid : server.processes()) ::kill(pid, SIGKILL);
+        (void)server.wait();
+        for (auto& client : clients)
+            for (auto answer = client.response(); answer.status == 202; answer = client.response())
+                if (const auto job = json::parse(answer.body, nullptr, false); job.contains("id"))
+                    promised.push_back(job["id"].get<std::string>());
+    }
+    CAPTURE(promised.size());
+    CHECK_FALSE(promised.empty());
+    const Server server(place.folder, setup);
+    for (const auto& id : promised) until(server, id, "done");
+    eventually("all that is stored is done", [&] {
+        const auto stats = json::parse(server.get("/jobs/stats").body)["queues"][0];
+        return stats["ready"] == 0 && stats["running"] == 0;
+    });
+    const auto done = json::parse(server.get("/jobs/stats").body)["queues"][0]["done"].get<std::size_t>();
+    CHECK(done >= promised.size());
+    CHECK(place.begun() <= done + rounds * places);  // only what ran at a kill ran again
+}
