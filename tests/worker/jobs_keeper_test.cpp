@@ -109,6 +109,24 @@ TEST_CASE("what arrives while a batch is stored is the next batch, and all hear 
     CHECK(world.batcher.pending() == 0);
 }
 
+TEST_CASE("where a batch takes long, all who ask again as soon as they are answered share the next one",
+          "[worker][jobs]") {
+    Opened world;
+    world.shared.takes_ms = 20;
+    int numbers = 0;
+    bool over = false;
+    std::function<void()> ask = [&] {
+        world.batcher.submit(job(std::to_string(++numbers)), [&](Operation&&, const ipc::Error* failure) {
+            CHECK(failure == nullptr);
+            if (!over) ask();
+        });
+    };
+    for (int i = 0; i < 8; ++i) ask();  // the first is a batch alone
+    REQUIRE(world.until([&] { return world.shared.largest == 8; }));
+    over = true;
+    REQUIRE(world.until([&] { return world.batcher.pending() == 0; }));
+}
+
 TEST_CASE("a batch that fails fails each of its operations, and the next may succeed", "[worker][jobs]") {
     const Logged log;
     Opened world;

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <map>
 #include <string>
+#include <thread>
 #include <variant>
 #include <vector>
 
@@ -14,6 +16,7 @@ class MemoryStore final : public worker::jobs::Store {
  public:
     struct Shared {
         std::atomic<bool> fails{false};
+        std::atomic<int> takes_ms{0};    ///< for a batch
         std::atomic<bool> holds{false};  ///< then batches wait; who changes it notifies
         std::atomic<int> batches{0}, largest{0};
         std::vector<std::vector<std::size_t>> kinds;       ///< of operations, batch by batch; likewise
@@ -27,6 +30,7 @@ class MemoryStore final : public worker::jobs::Store {
         auto& kinds = shared_.kinds.emplace_back();
         for (const auto& operation : batch) kinds.push_back(operation.index());
         shared_.holds.wait(true);
+        std::this_thread::sleep_for(std::chrono::milliseconds(shared_.takes_ms));
         if (shared_.fails) return ipc::failure("the disk is full");
         for (auto& operation : batch) {
             if (auto* enqueue = std::get_if<worker::jobs::Enqueue>(&operation)) {

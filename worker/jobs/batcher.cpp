@@ -175,7 +175,16 @@ void Batcher::next() {
     refuse_late(changing_, now);
     refuse_late(reading_, now);
     const auto at = last ? ~std::uint64_t{0} : now;
-    const bool changes = changing_.due(at), reads = reading_.due(at);
+    bool changes = changing_.due(at);
+    const bool reads = reading_.due(at);
+    if (changes && !last) {
+        if (const auto rest_us = gathering_.rest_us(changing_.operations.size(), ipc::monotonic_us());
+            rest_us > 0) {
+            again_.arm(milliseconds((rest_us + 999) / 1000));
+            if (!reads) return;
+            changes = false;
+        }
+    }
     if (!changes && !reads) {
         if (last) return give({.open = {}, .batch = {}, .close = true});
         auto due = ~std::uint64_t{0};
@@ -236,6 +245,9 @@ void Batcher::on_stored(std::vector<Operation> batch, const ipc::Result<void>& s
         spdlog::error("jobs cannot be stored operations={} why={:?}", batch.size(), stored.error().text());
     }
     const auto answers = std::exchange(under_way_, {});
+    if (stored && !read_last_)
+        gathering_.begin(batch.size(), changing_.operations.size(), bounds_.batch_operations, took_us,
+                         ipc::monotonic_us());
     next();  // the thread has something to do while we tell
     for (std::size_t i = 0; i < batch.size(); ++i)
         answers[i](std::move(batch[i]), stored ? nullptr : &stored.error());

@@ -1,4 +1,5 @@
-// worker/jobs/batcher.h: the store and its thread: what arrives while a batch is stored is the next batch.
+// worker/jobs/batcher.h: the store and its thread: what arrives while a batch is stored is the next batch,
+// with whoever comes back at once.
 #pragma once
 
 #include <chrono>
@@ -16,6 +17,7 @@
 #include "ipc/result.h"
 #include "worker/execution/loop.h"
 #include "worker/execution/mailbox.h"
+#include "worker/jobs/gathering.h"
 #include "worker/jobs/keeping.h"
 #include "worker/jobs/store.h"
 #include "worker/jobs/tally.h"
@@ -114,6 +116,7 @@ class Batcher final : public Keeping {
     bool busy_ = false;       ///< the thread has a batch
     bool read_last_ = false;  ///< it was of those that only read
     Waiting changing_, reading_;
+    Gathering gathering_;  ///< of those that change something
     std::vector<Answered> under_way_;
     std::uint64_t failure_told_ms_ = 0;
     std::uint64_t syncs_ = 0;  ///< of the store, when it was asked last

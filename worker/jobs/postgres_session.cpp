@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <random>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -13,7 +16,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr int tries_max = 5;
+constexpr int tries_max = 8;
+constexpr int first_pause_ms = 4;       ///< doubles with each try
 constexpr std::int32_t given_back = 2;  ///< of reeve_recover
 
 /// A part of the counts that no other connection has. Should all be taken two share one, and wait for each
@@ -34,6 +38,13 @@ bool is_passing(const std::string& state) {
 bool is_worth_another_try(const std::string& state) {
     constexpr std::array<std::string_view, 3> states{"40001", "40P01", "23505"};
     return std::find(states.begin(), states.end(), state) != states.end();
+}
+
+/// Whoever got the better of us is about to end. Of different lengths, so that two do not meet again.
+void let_others_end(int tries) {
+    thread_local std::minstd_rand random(std::random_device{}());
+    std::this_thread::sleep_for(
+        milliseconds(std::uniform_int_distribution<int>(1, first_pause_ms << std::min(tries, 6))(random)));
 }
 
 }  // namespace
@@ -125,6 +136,7 @@ ipc::Result<void> PostgresSession::apply(std::span<Operation> batch, const Postg
             !is_worth_another_try(connection_->state()))
             return applied;
         drop_answers(batch);
+        let_others_end(tries);
     }
 }
 
